@@ -1,0 +1,32 @@
+# make demo: set up on a fresh machine and run the first search. make test: set up and pass every check.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO := demo
+
+.PHONY: setup demo test check clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "searchlab needs Python 3.11 or 3.12: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: setup
+	rm -rf $(DEMO)
+	$(BIN)/searchlab run digits --output $(DEMO)
+	$(BIN)/searchlab front digits --test --output $(DEMO)
+	$(BIN)/searchlab plot digits --output $(DEMO)
+
+test: setup check
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv $(DEMO)
