@@ -1,0 +1,71 @@
+"""The one error that a user can cause, and how pydantic's complaints become one of it."""
+
+from dataclasses import fields
+
+from pydantic import ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic_core import ErrorDetails
+
+
+class UserError(Exception):
+    """A mistake of the user's: the command line prints it as one line and exits with 2.
+
+    Attributes:
+        what: what is wrong, as a short clause ("unknown data set").
+        where: the file, option or field that is wrong, or "" where there is none.
+        value: the offending value as it was given, or None.
+        allowed: what is allowed, or what mends it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", value: object = None, allowed: str = "") -> None:
+        self.what, self.where, self.value, self.allowed = what, where, value, allowed
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        if self.value is not None:
+            line += f": {self.value!r}"
+        if self.allowed:
+            line += f" ({self.allowed})"
+        return " ".join(line.split())
+
+
+class TrialFailure(Exception):
+    """A trial cannot go on (divergence, out of memory). It becomes the `reason` of a failed record."""
+
+
+def unknown(kind: str, value: str, known: object, *, where: str = "") -> UserError:
+    """The error for a name that is in no dict of extensions; `known` is an iterable of names."""
+    names = ", ".join(sorted(str(name) for name in known))  # type: ignore[attr-defined]
+    return UserError(f"unknown {kind}", where=where, value=value, allowed=f"known: {names}")
+
+
+def from_validation(error: ValidationError, where: str) -> UserError:
+    """The first complaint of pydantic about a noun, as one line that names the field and the value."""
+    first = error.errors()[0]
+    path = ".".join([error.title, *_field_path(first["loc"], error.title)])
+    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    given = first["input"] if isinstance(first["input"], int | float | str | list | tuple) else None
+    return UserError(f"{path} is not valid", where=where, value=given, allowed=_wish(first) + more)
+
+
+def _field_path(loc: tuple[int | str, ...], title: str) -> list[str]:
+    """The way to the field. Pydantic counts what was passed by position; a reader looks for the field's name."""
+    path = [str(part) for part in loc]
+    nouns = [kind for kind in object.__subclasses__() if kind.__name__ == title and is_pydantic_dataclass(kind)]
+    if loc and isinstance(loc[0], int) and nouns:
+        path[0] = fields(nouns[0])[loc[0]].name
+    return path
+
+
+_WISHES = {"missing": "it is required", "unexpected_keyword_argument": "there is no such field"}
+
+
+def _wish(complaint: ErrorDetails) -> str:
+    """What is allowed, in pydantic's words where they are good enough: "must be 1, 3, 5 or 7"."""
+    message = complaint["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
+    return _WISHES.get(complaint["type"], message.replace(" after validation", ""))
+
+
+class Interrupted(Exception):
+    """The user asked to end. What was running is left unfinished in the store, for `searchlab resume`."""

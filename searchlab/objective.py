@@ -1,0 +1,30 @@
+"""What a study optimises: a name, a direction and a unit."""
+
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from searchlab.plain import NOUN
+
+
+@dataclass(frozen=True, config=NOUN)
+class Objective:
+    """One axis of the front. `name` is the field of an OperatingPoint that it reads."""
+
+    name: str
+    direction: Literal["maximize", "minimize"]
+    unit: str
+    label: str
+
+    @property
+    def sign(self) -> int:
+        """+1 where less is better, -1 where more is: values times sign are always minimised."""
+        return 1 if self.direction == "minimize" else -1
+
+
+accuracy = Objective("accuracy", "maximize", "%", "accuracy")
+latency_ms = Objective("latency_ms", "minimize", "ms", "latency")
+macs = Objective("macs", "minimize", "MAC", "MACs")
+params = Objective("params", "minimize", "", "parameters")
+
+OBJECTIVES: dict[str, Objective] = {o.name: o for o in (accuracy, latency_ms, macs, params)}

@@ -1,0 +1,85 @@
+"""Who leaves where, and what that gives: exit rules, operating points, frontiers."""
+
+import math
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from searchlab.plain import NOUN
+
+
+@dataclass(frozen=True, config=NOUN)
+class Estimate:
+    """A measured number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share_estimate(hits: int, total: int) -> Estimate:
+    """A share with its 95 % Wilson score interval (Wilson 1927), which holds near 0 and 1 too."""
+    assert 0 <= hits <= total and total > 0, (hits, total)
+    z = 1.959963984540054
+    share = hits / total
+    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    half /= 1 + z * z / total
+    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+@dataclass(frozen=True, config=NOUN)
+class ExitRule:
+    """Leave at the first exit in use whose score reaches its threshold.
+
+    `exits` are positions in the exit table, ascending; the last one in use takes whoever is left,
+    so there is one threshold fewer than exits. A score equal to its threshold leaves.
+    """
+
+    score: str
+    exits: Annotated[tuple[int, ...], Field(min_length=1)]
+    thresholds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.thresholds) != len(self.exits) - 1:
+            raise ValueError("one threshold for every exit in use but the last")
+        if list(self.exits) != sorted(set(self.exits)) or self.exits[0] < 0:
+            raise ValueError("exits must be ascending positions, none twice")
+
+
+@dataclass(frozen=True, config=NOUN)
+class OperatingPoint:
+    """An exit rule with what it gave on one split.
+
+    `shares` and `correct_per_exit` follow `rule.exits`: the share of samples that left there, and how many of them
+    were right. `macs` and `latency_ms` are expectations over the samples; `latency_ms` is None where none was measured.
+    `params` counts what the point needs to be deployed: stages up to its last used exit, and the heads in use.
+    """
+
+    rule: ExitRule
+    samples: Annotated[int, Field(ge=1)]
+    correct: Annotated[int, Field(ge=0)]
+    shares: tuple[float, ...]
+    correct_per_exit: tuple[int, ...]
+    macs: float
+    params: int
+    latency_ms: float | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples that were right, 0 to 1."""
+        return self.correct / self.samples
+
+    @property
+    def accuracy_estimate(self) -> Estimate:
+        """The accuracy with its 95 % interval."""
+        return share_estimate(self.correct, self.samples)
+
+
+@dataclass(frozen=True, config=NOUN)
+class Frontier:
+    """The non-dominated operating points of one network on one split, cheapest first."""
+
+    split: str
+    points: tuple[OperatingPoint, ...]

@@ -1,0 +1,147 @@
+"""Dominance, fronts and hypervolume of plain arrays. Every value here is minimised; see `Objective.sign`."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchlab.objective import Objective
+from searchlab.operating_point import OperatingPoint
+
+Values = NDArray[np.float64]
+"""values_PM: P points by M objectives, each to be minimised."""
+
+Positions = NDArray[np.intp]
+
+
+def values_of(points: Sequence[OperatingPoint], objectives: Sequence[Objective]) -> Values:
+    """values_PM of operating points, signed so that less is better. A latency that was not measured is infinite."""
+    rows = [
+        [np.inf if getattr(point, o.name) is None else o.sign * getattr(point, o.name) for o in objectives]
+        for point in points
+    ]
+    return np.asarray(rows, dtype=np.float64).reshape(len(points), len(objectives))
+
+
+def non_dominated(values_PM: Values) -> Positions:
+    """Positions of the non-dominated rows of two or three objectives, in order of the first; of equal rows, the first.
+
+    A row dominates another if it is nowhere worse and somewhere better. Two objectives take one sort, three a sort and
+    a sweep that keeps the front of the second and third so far as a staircase (Kung, Luccio and Preparata 1975).
+    """
+    if len(values_PM) == 0:
+        return np.empty(0, dtype=np.intp)
+    assert values_PM.shape[1] in (2, 3), values_PM.shape
+    order = np.lexsort(values_PM.T[::-1])
+    if values_PM.shape[1] == 3:
+        return _swept(values_PM, order)
+    second = values_PM[order, 1]
+    best_before = np.concatenate(([np.inf], np.minimum.accumulate(second)[:-1]))
+    new = second < best_before
+    new[0] = True  # A lone infinite value is better than none.
+    return np.asarray(order[new], dtype=np.intp)
+
+
+def _swept(values_PM: Values, order: Positions) -> Positions:
+    front: list[int] = []
+    seconds: list[float] = []  # ascending
+    thirds: list[float] = []  # descending: the best third value up to each second one
+    for index, (second, third) in zip(order.tolist(), values_PM[order, 1:].tolist(), strict=True):
+        at = bisect_right(seconds, second)
+        if at and thirds[at - 1] <= third:
+            continue
+        start = bisect_left(seconds, second)
+        end = at
+        while end < len(thirds) and thirds[end] >= third:
+            end += 1
+        seconds[start:end], thirds[start:end] = [second], [third]
+        front.append(index)
+    return np.asarray(front, dtype=np.intp)
+
+
+def hypervolume(values_PM: Values, reference_M: Values) -> float:
+    """Volume that the rows dominate below the reference point: exact, for two or three objectives."""
+    inside = values_PM[np.all(values_PM < reference_M, axis=1)]
+    front = inside[non_dominated(inside)]
+    if len(front) == 0:
+        return 0.0
+    if front.shape[1] == 2:
+        heights = np.concatenate(([reference_M[1]], front[:-1, 1])) - front[:, 1]
+        return float(np.sum((reference_M[0] - front[:, 0]) * heights))
+    front = front[np.argsort(front[:, 2], kind="stable")]
+    tops = np.append(front[1:, 2], reference_M[2])
+    slabs = (
+        (top - row[2]) * hypervolume(front[: i + 1, :2], reference_M[:2])
+        for i, (row, top) in enumerate(zip(front, tops, strict=True))
+        if top > row[2]
+    )
+    return float(sum(slabs))
+
+
+def contributions(values_PM: Values, front_FM: Values, reference_M: Values) -> NDArray[np.float64]:
+    """How much hypervolume each row alone would add to a front."""
+    free = _everything(reference_M)
+    for row_M in front_FM:
+        free, _ = _carved(free, row_M)
+    return _volumes(free, values_PM)
+
+
+class _Boxes(NamedTuple):
+    """Disjoint boxes, open below: lower_BM and upper_BM."""
+
+    lower_BM: Values
+    upper_BM: Values
+
+
+def _everything(reference_M: Values) -> _Boxes:
+    """The one box of all that is below the reference point."""
+    return _Boxes(np.full((1, len(reference_M)), -np.inf), np.asarray(reference_M, dtype=np.float64)[None])
+
+
+def _carved(free: _Boxes, row_M: Values) -> tuple[_Boxes, _Boxes]:
+    """What of the boxes a row does not dominate, and what it does: each box is cut along one axis after another."""
+    hit_B = np.all(free.upper_BM > row_M, axis=1)
+    lower_BM, upper_BM = free.lower_BM[hit_B], free.upper_BM[hit_B]
+    lowers, uppers = [free.lower_BM[~hit_B]], [free.upper_BM[~hit_B]]
+    for axis, value in enumerate(row_M):
+        below_B = lower_BM[:, axis] < value
+        piece = upper_BM[below_B]
+        piece[:, axis] = value
+        lowers.append(lower_BM[below_B])
+        uppers.append(piece)
+        lower_BM = lower_BM.copy()
+        lower_BM[:, axis] = np.maximum(lower_BM[:, axis], value)
+    return _Boxes(np.concatenate(lowers), np.concatenate(uppers)), _Boxes(lower_BM, upper_BM)
+
+
+def _volumes(boxes: _Boxes, values_PM: Values) -> NDArray[np.float64]:
+    """The volume of the boxes that each row alone dominates."""
+    volume_P = np.zeros(len(values_PM))
+    for lower_M, upper_M in zip(*boxes, strict=True):
+        volume_P += np.prod(np.maximum(upper_M - np.maximum(lower_M, values_PM), 0.0), axis=1)
+    return volume_P
+
+
+def thin(values_PM: Values, most: int) -> Positions:
+    """Positions of at most `most` rows of a front that keep much of its hypervolume, in the front's order.
+
+    The best value of every objective is always kept; then the row that adds most is taken, again and again. Axes are
+    scaled by the front's own extent, so that no unit counts more than another.
+    """
+    front = non_dominated(values_PM)
+    if len(front) <= most:
+        return front
+    low, high = values_PM[front].min(axis=0), values_PM[front].max(axis=0)
+    scaled = (values_PM[front] - low) / np.where(high > low, high - low, 1.0)
+    free = _everything(np.full(scaled.shape[1], 1.1))
+    gains = _volumes(free, scaled)
+    extremes = list(dict.fromkeys(int(i) for i in scaled.argmin(axis=0)))[:most]
+    chosen: list[int] = []
+    while len(chosen) < most:
+        chosen.append(extremes[len(chosen)] if len(chosen) < len(extremes) else int(gains.argmax()))
+        free, taken = _carved(free, scaled[chosen[-1]])
+        gains -= _volumes(taken, scaled)
+        gains[chosen[-1]] = -1.0
+    return np.asarray(front[np.sort(np.asarray(chosen))], dtype=np.intp)

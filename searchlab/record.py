@@ -1,0 +1,177 @@
+"""What is known of a trial: its costs, its latencies, its curve, its frontier, and how it ended."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from searchlab.candidate import Candidate
+from searchlab.operating_point import Estimate, Frontier, OperatingPoint
+from searchlab.plain import NOUN
+
+State = Literal["running", "complete", "stopped", "infeasible", "failed"]
+
+
+@dataclass(frozen=True, config=NOUN)
+class SegmentCost:
+    """Parameters and MACs (per image) of a stage or a head."""
+
+    name: str
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, config=NOUN)
+class NetworkCost:
+    """Static costs of a network: its stages in a row, its heads (final last), and the cut of each head."""
+
+    stages: tuple[SegmentCost, ...]
+    heads: tuple[SegmentCost, ...]
+    cuts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.heads) != len(self.cuts):
+            raise ValueError("one cut for every head")
+
+    @property
+    def params(self) -> int:
+        """All parameters: every stage, every head."""
+        return sum(part.params for part in (*self.stages, *self.heads))
+
+    @property
+    def macs(self) -> int:
+        """MACs of an image that passes every stage and every head."""
+        return sum(part.macs for part in (*self.stages, *self.heads))
+
+
+@dataclass(frozen=True, config=NOUN)
+class Machine:
+    """Where a latency was measured. Latencies of different machines never mix in one front."""
+
+    device: Literal["cpu", "cuda"]
+    name: str
+    threads: int
+    driver: str
+    torch: str
+    python: str
+
+    @property
+    def label(self) -> str:
+        """A short name for footers: "cpu (2 threads) AMD EPYC"."""
+        kind = f"cpu ({self.threads} threads)" if self.device == "cpu" else "cuda"
+        return f"{kind} {self.name}"
+
+
+@dataclass(frozen=True, config=NOUN)
+class Quantiles:
+    """Latency in milliseconds: median, 90th and 99th percentile, and the median's 95 % bootstrap interval."""
+
+    p50: float
+    p90: float
+    p99: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, config=NOUN)
+class SegmentLatency:
+    """Median milliseconds of every stage and head, and of taking the exit decision by each score.
+
+    The latency of leaving at an exit is additive: the stages up to its cut, the heads of the used exits up to it, and a
+    decision at each of them that is not the last one in use.
+    """
+
+    stages_ms: tuple[float, ...]
+    heads_ms: tuple[float, ...]
+    decision_ms: dict[str, float]
+
+
+@dataclass(frozen=True, config=NOUN)
+class LatencyCheck:
+    """The additive model against the routed network, end to end, over the same real samples."""
+
+    additive_ms: float
+    end_to_end_ms: float
+
+    @property
+    def error(self) -> float:
+        """Relative difference of the additive model from the truth; negative where it promises too little."""
+        return self.additive_ms / self.end_to_end_ms - 1
+
+
+@dataclass(frozen=True, config=NOUN)
+class LatencyReport:
+    """What a trial's latency measurement found, the reference's interleaved with it.
+
+    Every figure is in milliseconds of the study: as timed, divided by `drift`, which is how much slower the reference
+    was just now than when the study first measured it. A shared machine drifts by tens of percent; ratios hold.
+    """
+
+    machine: Machine
+    batch_size: int
+    segments: SegmentLatency
+    whole: Quantiles
+    reference_name: str
+    reference: Quantiles
+    ratio: Estimate
+    check: LatencyCheck | None = None
+    drift: float = 1.0
+
+
+@dataclass(frozen=True, config=NOUN)
+class Epoch:
+    """One row of the learning curve. `accuracy` is every exit's on the validation split, where it was looked at."""
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    accuracy: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, config=NOUN)
+class Seconds:
+    """Where the wall-clock time of a trial went."""
+
+    measure: float = 0.0
+    train: float = 0.0
+    evaluate: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, config=NOUN)
+class TrialRecord:
+    """One candidate, trained and measured. `reason` says why it stopped, failed or is infeasible.
+
+    `excess` gives, for an infeasible candidate, how far it is over each limit, as a share of the limit.
+    `frontier` is that of the validation split.
+    """
+
+    number: int
+    state: State
+    candidate: Candidate
+    seed: int
+    data_hash: str = ""
+    cost: NetworkCost | None = None
+    latency: LatencyReport | None = None
+    curve: tuple[Epoch, ...] = ()
+    frontier: Frontier | None = None
+    seconds: Seconds = Seconds()
+    reason: str = ""
+    excess: dict[str, float] = Field(default_factory=dict)
+    directory: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    epochs: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True, config=NOUN)
+class TestLook:
+    """The one time a trial's points were read on the test split: measured again, then evaluated, rule by rule.
+
+    `validation` and `test` follow each other: the same rule on either split, with the new latency.
+    """
+
+    trial: int
+    when: str
+    latency: LatencyReport | None
+    validation: tuple[OperatingPoint, ...]
+    test: tuple[OperatingPoint, ...]

@@ -1,0 +1,58 @@
+import pytest
+from pydantic import ValidationError
+
+from searchlab.candidate import Head, ResNet
+from searchlab.errors import UserError, from_validation, unknown
+from searchlab.study import Study
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (UserError("the disk is full"), "the disk is full"),
+        (UserError("is no number", where="--cap", value="x"), "--cap: is no number: 'x'"),
+        (UserError("is too small", value=0, allowed="at least 1"), "is too small: 0 (at least 1)"),
+        (UserError("two\n  lines", where="a.py", allowed="one\tonly"), "a.py: two lines (one only)"),
+    ],
+)
+def test_a_user_error_is_one_line_with_what_is_known(error, line):
+    assert str(error) == line
+
+
+def test_a_user_error_keeps_its_parts():
+    error = UserError("what", where="where", value=3, allowed="allowed")
+    assert (error.what, error.where, error.value, error.allowed) == ("what", "where", 3, "allowed")
+
+
+def test_an_unknown_name_lists_the_known_ones_in_order():
+    error = unknown("sampler", "tpee", {"tpe": 1, "gp": 2}, where="Study.sampler")
+    assert str(error) == "Study.sampler: unknown sampler: 'tpee' (known: gp, tpe)"
+
+
+def complaint(make):
+    with pytest.raises(ValidationError) as caught:
+        make()
+    return str(from_validation(caught.value, "a.py"))
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: Head(pool=0), "a.py: Head.pool is not valid: 0 (must be greater than or equal to 1)"),
+        (lambda: Head(1, (8, 0)), "a.py: Head.hidden.1 is not valid: 0 (must be greater than or equal to 1)"),
+        (lambda: ResNet((1,), 8, 2.0, 4), "a.py: ResNet.first_kernel is not valid: 4 (must be 1, 3, 5 or 7)"),
+        (lambda: Study("s"), "a.py: Study.data is not valid (it is required)"),
+        (lambda: Study("s", "d", epoch=3), "a.py: Study.epoch is not valid: 3 (there is no such field)"),
+        (
+            lambda: Study("s", "d", epochs=0, trials=0),
+            "a.py: Study.epochs is not valid: 0 (must be greater than or equal to 1; and 1 more)",
+        ),
+        (
+            lambda: Study("s", "d", objectives=()),
+            "a.py: Study.objectives is not valid: () (Tuple should have at least 2",
+        ),
+        (lambda: Study("s", "d", rungs=(3, 2)), "a.py: Study is not valid (rungs must be increasing, not [3, 2])"),
+    ],
+)
+def test_a_nouns_complaint_names_field_value_and_what_is_allowed(make, line):
+    assert complaint(make).startswith(line)

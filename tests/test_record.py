@@ -1,0 +1,45 @@
+import pytest
+from pydantic import ValidationError
+
+from searchlab.candidate import Candidate, ResNet
+from searchlab.errors import from_validation
+from searchlab.record import LatencyCheck, Machine, NetworkCost, SegmentCost, TrialRecord
+
+STAGES = (SegmentCost("stem", 10, 1000), SegmentCost("layer1.block1", 20, 2000))
+HEADS = (SegmentCost("exit 0", 3, 300), SegmentCost("final", 4, 400))
+CANDIDATE = Candidate(ResNet((1,), 8))
+
+
+def test_a_networks_cost_counts_every_stage_and_every_head():
+    cost = NetworkCost(STAGES, HEADS, cuts=(0, 1))
+    assert (cost.params, cost.macs) == (37, 3700)
+
+
+def test_every_head_has_a_cut():
+    with pytest.raises(ValidationError, match="one cut for every head"):
+        NetworkCost(STAGES, HEADS, cuts=(1,))
+
+
+def test_the_check_of_a_latency_is_negative_where_the_model_promises_too_little():
+    assert LatencyCheck(additive_ms=0.9, end_to_end_ms=1.0).error == pytest.approx(-0.1)
+
+
+def test_machines_have_short_names():
+    assert Machine("cpu", "EPYC", 2, "", "2.15.0", "3.11.9").label == "cpu (2 threads) EPYC"
+    assert Machine("cuda", "H200", 16, "570.1", "2.15.0", "3.11.9").label == "cuda H200"
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "value", "allowed"),
+    [
+        (lambda: Machine("tpu", "", 1, "", "", ""), "Machine.device", "tpu", "'cpu' or 'cuda'"),
+        (lambda: TrialRecord(0, "done", CANDIDATE, 0), "TrialRecord.state", "done", "'infeasible' or 'failed'"),
+        (lambda: TrialRecord(0, "failed", CANDIDATE, 0, epochs=-1), "TrialRecord.epochs", -1, "0"),
+    ],
+)
+def test_every_rule_names_field_value_and_what_is_allowed(make, field, value, allowed):
+    with pytest.raises(ValidationError) as caught:
+        make()
+    error = from_validation(caught.value, "record.json")
+    assert (error.what, error.value) == (f"{field} is not valid", value)
+    assert allowed in error.allowed

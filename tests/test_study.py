@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from searchlab.errors import from_validation
+from searchlab.objective import OBJECTIVES, accuracy, latency_ms, macs, params
+from searchlab.operating_point import OperatingPoint
+from searchlab.study import BUDGET_FIELDS, RunOptions, Study
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named", "allowed"),
+    [
+        ("objectives", (accuracy,), "objectives", "at least 2"),
+        ("objectives", (accuracy, latency_ms, macs, params), "objectives", "at most 3"),
+        ("epochs", 0, "epochs", "1"),
+        ("trials", 0, "trials", "1"),
+        ("hours", 0.0, "hours", "greater than 0"),
+        ("hours", float("inf"), "hours", "finite"),
+        ("max_params", 0, "max_params", "1"),
+        ("max_macs", -3, "max_macs", "1"),
+        ("max_latency_ms", 0.0, "max_latency_ms", "greater than 0"),
+        ("min_accuracy", 1.0, "min_accuracy", "less than 1"),
+        ("min_accuracy", -0.1, "min_accuracy", "0"),
+        ("rungs", (0, 3), "rungs.0", "1"),
+        ("seed", -1, "seed", "0"),
+        ("scores", (), "scores", "at least 1"),
+        ("levels", 1, "levels", "2"),
+        ("levels", 1002, "levels", "1001"),
+    ],
+)
+def test_every_rule_names_field_value_and_what_is_allowed(field, value, named, allowed):
+    with pytest.raises(ValidationError) as caught:
+        Study("small_resnet", "digits", **{field: value})
+    error = from_validation(caught.value, "studies/digits.py")
+    assert error.what == f"Study.{named} is not valid"
+    assert error.value == (value[0] if named == "rungs.0" else value)
+    assert allowed in error.allowed
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"objectives": (accuracy, accuracy)}, r"objectives must differ, not \['accuracy', 'accuracy'\]"),
+        ({"rungs": (3, 2)}, r"rungs must be increasing, not \[3, 2\]"),
+        ({"rungs": (3, 3)}, r"rungs must be increasing, not \[3, 3\]"),
+        ({"epochs": 5, "rungs": (2, 5)}, r"rungs must lie before the last epoch \(5\), not \[2, 5\]"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused(fields, said):
+    with pytest.raises(ValidationError, match=said):
+        Study("small_resnet", "digits", **fields)
+
+
+def test_latency_is_measured_where_it_is_an_objective_or_a_limit():
+    def study(**fields):
+        return Study("small_resnet", "digits", **fields)
+
+    assert study().measures_latency
+    assert not study(objectives=(accuracy, macs)).measures_latency
+    assert study(objectives=(accuracy, macs), max_latency_ms=2.0).measures_latency
+
+
+def test_objectives_are_fields_of_an_operating_point():
+    assert all(hasattr(OperatingPoint, name) or name in OperatingPoint.__annotations__ for name in OBJECTIVES)
+    assert {name: objective.sign for name, objective in OBJECTIVES.items()} == {
+        "accuracy": -1,
+        "latency_ms": 1,
+        "macs": 1,
+        "params": 1,
+    }
+
+
+def test_budget_fields_are_fields():
+    assert set(Study.__annotations__) >= BUDGET_FIELDS
+
+
+def test_where_things_lie():
+    options = RunOptions(output=Path("out"))
+    assert options.storage_url == "sqlite:///out/studies.db"
+    assert RunOptions(storage="postgresql://host/db").storage_url == "postgresql://host/db"
+    assert options.trial_directory("digits", 12) == Path("out/digits/trial-00012")
+    with pytest.raises(ValidationError, match="threads"):
+        RunOptions(threads=0)
