@@ -1,0 +1,1 @@
+"""Networks cut into stages, heads, and what they cost before anything is trained."""

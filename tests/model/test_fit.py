@@ -1,0 +1,44 @@
+"""The projection onto the limits."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_candidates import IMAGES, candidates
+
+from searchlab.candidate import Candidate, Exit, Head, ImageSpec, ResNet
+from searchlab.model.cost import excess_over, fit, network_cost
+
+LIMIT = st.none() | st.integers(1, 3_000_000)
+
+
+def widened(candidate, width):
+    return replace(candidate, architecture=replace(candidate.architecture, width=width))
+
+
+@settings(deadline=None, max_examples=60)
+@given(candidates(), IMAGES, LIMIT, LIMIT)
+def test_the_width_is_the_largest_that_holds_the_limits(candidate, images, max_params, max_macs):
+    fitted = fit(candidate, images, max_params, max_macs)
+    width = fitted.architecture.width
+    assert fitted == widened(candidate, width), "nothing but the width may change"
+    if max_params is None and max_macs is None:
+        assert fitted == candidate
+        return
+    assert excess_over(network_cost(widened(candidate, width + 1), images), max_params, max_macs)
+    if excess_over(network_cost(fitted, images), max_params, max_macs):
+        assert width == 1, "only where nothing fits may the limits be broken"
+
+
+@pytest.mark.parametrize("start", [1, 7, 64, 3000])
+def test_where_the_search_starts_does_not_matter(start):
+    candidate = Candidate(ResNet((2, 2, 2), start), (Exit(2, Head(hidden=(32,))),))
+    assert fit(candidate, ImageSpec(3, 32, 32, 10), 300_000).architecture.width == 20
+
+
+def test_where_nothing_fits_the_narrowest_comes_back():
+    candidate = Candidate(ResNet((1, 1), 16), final=Head(hidden=(64,)))
+    fitted = fit(candidate, ImageSpec(1, 8, 8, 10), max_params=700)
+    assert fitted.architecture.width == 1
+    assert network_cost(fitted, ImageSpec(1, 8, 8, 10)).params > 700
