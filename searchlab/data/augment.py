@@ -1,0 +1,166 @@
+"""Augmentation of whole batches as tensor operations on their device.
+
+Images keep the scale 0..255: they stay uint8 until a step needs fractions (rotation, colour), which makes them float32.
+Shape suffixes: N images in the batch, C channels, H height, W width.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from searchlab.candidate import Augmentation
+from searchlab.errors import UserError
+
+LUMA = (0.2989, 0.587, 0.114)
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a step draws on: the recipe, the epoch, random numbers, a fixed coin per image, the mean pixel (0..255)."""
+
+    augmentation: Augmentation
+    epoch: int
+    generator: torch.Generator
+    coins_N: Tensor
+    fill_C: Tensor
+
+    def integers(self, low: int, high: int) -> Tensor:
+        """One integer per image, from low to high, both included; shape N."""
+        shape = self.coins_N.shape
+        return torch.randint(low, high + 1, shape, generator=self.generator, device=self.coins_N.device)
+
+    def around(self, centre: float, radius: float) -> Tensor:
+        """One number per image, uniform in centre ± radius; shape N."""
+        uniform = torch.rand(self.coins_N.shape, generator=self.generator, device=self.coins_N.device)
+        return centre + radius * (2 * uniform - 1)
+
+
+def check_augmentation(augmentation: Augmentation, height: int, width: int) -> None:
+    """Refuse what does not fit images of this size.
+
+    Raises:
+        UserError: a crop or a cutout as large as the image.
+    """
+    for field in ("crop_pixels", "cutout_pixels"):
+        value = getattr(augmentation, field)
+        if value >= min(height, width):
+            raise UserError(
+                "larger than the images allow",
+                where=f"training.augmentation.{field}",
+                value=value,
+                allowed=f"0 to {min(height, width) - 1} for {height}x{width} pixels",
+            )
+
+
+def mirror(images_NCHW: Tensor, mirrored_N: Tensor) -> Tensor:
+    """The chosen images, left and right exchanged."""
+    N, C, H, W = images_NCHW.shape
+    columns_W = torch.arange(W, device=images_NCHW.device)
+    columns_NW = torch.where(mirrored_N[:, None], W - 1 - columns_W, columns_W)
+    # A gather is several times faster than `flip` and `where` on bytes (measured on a CPU).
+    index = columns_NW[:, None, :].expand(N, C * H, W)
+    return images_NCHW.reshape(N, C * H, W).gather(2, index).view(N, C, H, W)
+
+
+def shift(images_NCHW: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
+    """Windows of the images' own size, moved down and right; beyond an edge the image is reflected."""
+    N, C, H, W = images_NCHW.shape
+    rows_NH = _reflected(down_N[:, None] + torch.arange(H, device=images_NCHW.device), H)
+    columns_NW = _reflected(right_N[:, None] + torch.arange(W, device=images_NCHW.device), W)
+    index = (rows_NH[:, :, None] * W + columns_NW[:, None, :]).view(N, 1, H * W).expand(N, C, H * W)
+    return images_NCHW.reshape(N, C, H * W).gather(2, index).view(N, C, H, W)
+
+
+def _reflected(position: Tensor, size: int) -> Tensor:
+    return (size - 1) - ((size - 1) - position.abs()).abs()
+
+
+def rotate(images_NCHW: Tensor, radians_N: Tensor) -> Tensor:
+    """Images turned counter-clockwise about their centre, bilinear, reflected at the edges; float32."""
+    _, _, H, W = images_NCHW.shape
+    cosine, sine, zero = radians_N.cos(), radians_N.sin(), torch.zeros_like(radians_N)
+    rows = (cosine, -sine * H / W, zero, sine * W / H, cosine, zero)
+    grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images_NCHW.shape), align_corners=False)
+    return F.grid_sample(images_NCHW.float(), grid, padding_mode="reflection", align_corners=False)
+
+
+def recolour(images_NCHW: Tensor, brightness_N: Tensor, contrast_N: Tensor, saturation_N: Tensor) -> Tensor:
+    """Brightness, contrast and saturation multiplied by factors, in this order, as torchvision does; float32."""
+    images = _blend(images_NCHW.float(), torch.zeros((), device=images_NCHW.device), brightness_N)
+    images = _blend(images, _grey(images).mean(dim=(1, 2, 3), keepdim=True), contrast_N)
+    return _blend(images, _grey(images), saturation_N)
+
+
+def _blend(images_NCHW: Tensor, other: Tensor, factor_N: Tensor) -> Tensor:
+    return torch.lerp(other, images_NCHW, factor_N[:, None, None, None]).clamp_(0, 255)
+
+
+def _grey(images_NCHW: Tensor) -> Tensor:
+    if images_NCHW.shape[1] == 1:
+        return images_NCHW
+    red, green, blue = images_NCHW.split_with_sizes([1, 1, 1], dim=1)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+
+
+def blank(images_NCHW: Tensor, top_N: Tensor, left_N: Tensor, size: int, fill_C: Tensor) -> Tensor:
+    """A square of `size` pixels, given by its upper left corner and clipped by the image, filled with one colour."""
+    _, _, H, W = images_NCHW.shape
+    rows_NH = torch.arange(H, device=images_NCHW.device) - top_N[:, None]
+    columns_NW = torch.arange(W, device=images_NCHW.device) - left_N[:, None]
+    inside_H, inside_W = (rows_NH >= 0) & (rows_NH < size), (columns_NW >= 0) & (columns_NW < size)
+    inside = (inside_H[:, :, None] & inside_W[:, None, :])[:, None]
+    fill = fill_C if images_NCHW.is_floating_point() else fill_C.round()
+    return torch.where(inside, fill.to(images_NCHW.dtype)[:, None, None], images_NCHW)
+
+
+def flip(images_NCHW: Tensor, draw: Draw) -> Tensor:
+    """Half of the images mirrored: drawn anew, or in turn (drawn once, then the other half in every second epoch).
+
+    Alternating flips show every image both ways in any two epochs (Jordan 2024, "94 % on CIFAR-10 in 3.29 seconds").
+    """
+    match draw.augmentation.flip:
+        case "none":
+            return images_NCHW
+        case "random":
+            return mirror(images_NCHW, draw.integers(0, 1) == 1)
+        case "alternating":
+            return mirror(images_NCHW, draw.coins_N ^ (draw.epoch % 2 == 1))
+
+
+def crop(images_NCHW: Tensor, draw: Draw) -> Tensor:
+    """A window moved by at most `crop_pixels` each way."""
+    if not (most := draw.augmentation.crop_pixels):
+        return images_NCHW
+    return shift(images_NCHW, draw.integers(-most, most), draw.integers(-most, most))
+
+
+def rotation(images_NCHW: Tensor, draw: Draw) -> Tensor:
+    """A turn of at most `rotation_degrees` each way."""
+    if not (most := draw.augmentation.rotation_degrees):
+        return images_NCHW
+    return rotate(images_NCHW, draw.around(0.0, math.radians(most)))
+
+
+def colour(images_NCHW: Tensor, draw: Draw) -> Tensor:
+    """Brightness, contrast and saturation each times 1 ± `colour`."""
+    if not (most := draw.augmentation.colour):
+        return images_NCHW
+    return recolour(images_NCHW, draw.around(1.0, most), draw.around(1.0, most), draw.around(1.0, most))
+
+
+def cutout(images_NCHW: Tensor, draw: Draw) -> Tensor:
+    """A square of the mean colour, its centre anywhere in the image (DeVries & Taylor 2017)."""
+    if not (size := draw.augmentation.cutout_pixels):
+        return images_NCHW
+    _, _, H, W = images_NCHW.shape
+    top_N, left_N = draw.integers(0, H - 1) - size // 2, draw.integers(0, W - 1) - size // 2
+    return blank(images_NCHW, top_N, left_N, size, draw.fill_C)
+
+
+STEPS: tuple[Callable[[Tensor, Draw], Tensor], ...] = (flip, crop, rotation, colour, cutout)
+"""Every step, in order. Bytes are moved first, which is cheap; the square comes last, so that nothing distorts it."""

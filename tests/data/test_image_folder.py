@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from searchlab.data.datasets import load
+from searchlab.data.folder import load_folder
+from searchlab.errors import UserError
+
+
+def pixels(seed, height=8, width=8, channels=3):
+    shape = (height, width, 3) if channels == 3 else (height, width)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write_classes(root, names=("cat", "dog"), images=10, **size):
+    for label, name in enumerate(names):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(images):
+            Image.fromarray(pixels(1000 * label + i, **size)).save(root / name / f"{i:03d}.png")
+
+
+def complaint(root):
+    with pytest.raises(UserError) as caught:
+        load_folder(root)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_class_folders_are_split_by_us(tmp_path):
+    write_classes(tmp_path, ("zebra", "ant", "cow"))
+    (tmp_path / "ant" / "notes.txt").write_text("no image")
+    (tmp_path / ".hidden").mkdir()
+    dataset = load(f"folder:{tmp_path}", tmp_path)
+    assert dataset.name == f"folder:{tmp_path}"
+    assert dataset.class_names == ("ant", "cow", "zebra")
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (18, 6, 6)
+    assert (dataset.spec.channels, dataset.spec.height, dataset.spec.width) == (3, 32, 32)
+    assert dataset.hash == load_folder(tmp_path).hash
+
+
+def test_images_of_the_wanted_size_are_kept_as_they_are(tmp_path):
+    write_classes(tmp_path)
+    dataset = load_folder(tmp_path, size=8)
+    found = {
+        (image.tobytes(), label)
+        for part in (dataset.train, dataset.validation, dataset.test)
+        for image, label in zip(part.images_NCHW.numpy(), part.labels_N.tolist(), strict=True)
+    }
+    written = {(pixels(1000 * label + i).transpose(2, 0, 1).tobytes(), label) for label in (0, 1) for i in range(10)}
+    assert found == written
+
+
+def test_shorter_side_is_resized_and_the_middle_cut_out(tmp_path):
+    write_classes(tmp_path, height=8, width=8)
+    wide = np.zeros((8, 24, 3), np.uint8)
+    wide[:, 8:16] = 200
+    for split in ("train", "test"):
+        write_classes(tmp_path / split)
+        Image.fromarray(wide).save(tmp_path / split / "cat" / "999.png")
+    dataset = load_folder(tmp_path, size=16)
+    middle = dataset.test.images_NCHW[10]
+    assert middle.shape == (3, 16, 16) and (middle[:, :, 1:-1] > 150).all()
+
+
+@pytest.mark.parametrize("with_validation", [False, True])
+def test_splits_of_the_user(with_validation, tmp_path):
+    write_classes(tmp_path / "train", images=10)
+    write_classes(tmp_path / "test", images=3)
+    if with_validation:
+        write_classes(tmp_path / "validation", images=2)
+    dataset = load_folder(tmp_path)
+    sizes = (20, 4, 6) if with_validation else (16, 4, 6)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == sizes
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    write_classes(tmp_path, ("bus", "train"))
+    assert load_folder(tmp_path).class_names == ("bus", "train")
+
+
+@pytest.mark.parametrize("one_colour", [False, True])
+def test_grey_stays_one_channel_unless_one_image_is_not(one_colour, tmp_path):
+    write_classes(tmp_path, channels=1)
+    Image.fromarray(pixels(5, channels=1)).convert("RGB").save(tmp_path / "cat" / "grey_as_rgb.png")
+    if one_colour:
+        Image.fromarray(pixels(6)).save(tmp_path / "cat" / "colour.png")
+    assert load_folder(tmp_path).spec.channels == (3 if one_colour else 1)
+
+
+def test_sixteen_bits_a_pixel_are_scaled_not_clipped(tmp_path):
+    write_classes(tmp_path, channels=1)
+    deep = np.full((8, 8), 128 * 257, np.uint16)
+    for label in ("cat", "dog"):
+        for file in (tmp_path / label).iterdir():
+            Image.fromarray(deep).save(file)
+    assert load_folder(tmp_path).train.images_NCHW.unique().tolist() == [128]
+
+
+def test_jpeg_palette_and_transparency_are_read(tmp_path):
+    write_classes(tmp_path)
+    image = Image.fromarray(pixels(1))
+    image.save(tmp_path / "cat" / "a.JPG")
+    image.convert("P").save(tmp_path / "cat" / "b.gif")
+    image.convert("RGBA").save(tmp_path / "dog" / "c.png")
+    dataset = load_folder(tmp_path)
+    assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 23
+
+
+def test_absent_folder(tmp_path):
+    assert "no such folder of images" in (line := complaint(tmp_path / "nowhere")) and "nowhere" in line
+
+
+def test_no_folder_named(tmp_path):
+    with pytest.raises(UserError, match="folder:PATH"):
+        load("folder:", tmp_path)
+
+
+@pytest.mark.parametrize(("names", "shown"), [((), "none"), (("cat",), "cat")])
+def test_too_few_classes(names, shown, tmp_path):
+    write_classes(tmp_path, names)
+    assert f"{tmp_path}: too few classes in an image folder: {shown!r}" in complaint(tmp_path)
+
+
+def test_empty_class_is_named(tmp_path):
+    write_classes(tmp_path)
+    (tmp_path / "eel").mkdir()
+    (tmp_path / "eel" / "readme.txt").touch()
+    assert f"{tmp_path}: class without images: 'eel'" in complaint(tmp_path)
+
+
+def test_unreadable_images_are_counted_and_named(tmp_path):
+    write_classes(tmp_path)
+    whole = (tmp_path / "cat" / "000.png").read_bytes()
+    (tmp_path / "cat" / "000.png").write_bytes(whole[: len(whole) // 2])
+    for name in ("001", "002", "003"):
+        (tmp_path / "dog" / f"{name}.png").write_bytes(b"not an image")
+    line = complaint(tmp_path)
+    assert "4 of 20 images cannot be read: 'cat/000.png, dog/001.png, dog/002.png, …'" in line
+
+
+def test_splits_with_different_classes(tmp_path):
+    write_classes(tmp_path / "train", ("cat", "dog", "eel"))
+    write_classes(tmp_path / "test", ("cat", "dog", "fox"))
+    assert f"{tmp_path / 'test'}: classes differ from those of train: 'eel, fox'" in complaint(tmp_path)
+
+
+def test_train_without_test(tmp_path):
+    write_classes(tmp_path / "train")
+    assert "incomplete splits of an image folder: 'train'" in complaint(tmp_path)
+
+
+def test_class_too_small_to_be_split(tmp_path):
+    write_classes(tmp_path)
+    write_classes(tmp_path, ("eel",), images=3)
+    assert str(tmp_path) in (line := complaint(tmp_path)) and "'eel' has too few images to be split: 3" in line

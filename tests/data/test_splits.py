@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from searchlab.data.splits import (
+    Split,
+    assemble,
+    channel_statistics,
+    data_hash,
+    held_out_count,
+    three_way,
+    with_validation,
+)
+from searchlab.errors import UserError
+
+
+def numbered(per_class):
+    """A split whose image i is the number i in its first four bytes, with that many images of each class, mixed."""
+    labels = np.repeat(np.arange(len(per_class)), per_class)
+    labels = np.random.default_rng(0).permutation(labels).astype(np.int64)
+    pixels = np.arange(len(labels), dtype=">u4").view(np.uint8).reshape(-1, 1, 2, 2).copy()
+    return Split(torch.from_numpy(pixels), torch.from_numpy(labels))
+
+
+def numbers(split):
+    return split.images_NCHW.numpy().reshape(-1).view(">u4").tolist()
+
+
+def names(per_class):
+    return [f"class {i}" for i in range(len(per_class))]
+
+
+@given(st.lists(st.integers(5, 40), min_size=2, max_size=6))
+def test_three_ways_are_disjoint_complete_stratified_and_keep_labels(per_class):
+    everything = numbered(per_class)
+    parts = three_way(everything, names(per_class))
+    assert sorted(i for part in parts for i in numbers(part)) == list(range(len(everything)))
+    for part, share in zip(parts, (0.6, 0.2, 0.2), strict=True):
+        assert torch.equal(part.labels_N, everything.labels_N[numbers(part)])
+        counts = np.bincount(part.labels_N.numpy(), minlength=len(per_class))
+        # Each of the two cuts may round a class by one, and rounds the total up by less than one.
+        assert np.all(np.abs(counts - share * np.asarray(per_class)) < 3)
+
+
+def test_split_is_the_same_every_time_and_keeps_order():
+    first, second = (three_way(numbered([30, 20]), names("ab")) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert numbers(one) == numbers(other) == sorted(numbers(one))
+
+
+def test_global_random_state_does_not_touch_the_split():
+    np.random.seed(1)
+    first = numbers(three_way(numbered([30, 20]), names("ab"))[0])
+    np.random.seed(2)
+    assert numbers(three_way(numbered([30, 20]), names("ab"))[0]) == first
+
+
+@pytest.mark.parametrize(
+    ("images", "held"), [(10, 2), (1797, 360), (24_999, 5_000), (50_000, 5_000), (60_000, 5_000), (1_000_000, 5_000)]
+)
+def test_validation_is_a_fifth_or_five_thousand(images, held):
+    assert held_out_count(images) == held
+
+
+def test_own_test_set_stays_as_it_is():
+    train, test = numbered([50, 50]), numbered([7, 3])
+    kept, validation, same = with_validation(train, test, names("ab"))
+    assert same is test
+    assert sorted(numbers(kept) + numbers(validation)) == list(range(100))
+    assert np.bincount(validation.labels_N.numpy()).tolist() == [10, 10]
+
+
+@pytest.mark.parametrize("per_class", [[20, 4], [20, 0]])
+def test_scarce_class_is_named(per_class):
+    with pytest.raises(UserError, match=rf"'class 1' has too few.*: {per_class[1]} \(at least 5"):
+        three_way(numbered(per_class), names(per_class))
+
+
+def test_channel_statistics_against_numpy():
+    images = torch.randint(0, 256, (5000, 3, 4, 5), dtype=torch.uint8)
+    images[:, 2] = 7
+    mean, std = channel_statistics(images)
+    scaled = images.numpy().astype(np.float64) / 255
+    np.testing.assert_allclose(mean, scaled.mean(axis=(0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(std[:2], scaled.std(axis=(0, 2, 3))[:2], rtol=1e-12)
+    assert std[2] == 1 / 255
+
+
+def test_hash_names_pixels_labels_splits_and_classes():
+    parts = three_way(numbered([10, 10]), names("ab"))
+    train, validation, test = parts
+    pixel = Split(train.images_NCHW.clone(), train.labels_N)
+    pixel.images_NCHW[3, 0, 1, 1] += 1
+    label = Split(train.images_NCHW, train.labels_N.clone())
+    label.labels_N[3] = 1 - label.labels_N[3]
+    joined = [
+        torch.cat(pair) for pair in ((train.images_NCHW, validation.images_NCHW), (train.labels_N, validation.labels_N))
+    ]
+    empty = Split(test.images_NCHW[:0], test.labels_N[:0])
+    variants = [
+        data_hash(parts, names("ab")),
+        data_hash((pixel, validation, test), names("ab")),
+        data_hash((label, validation, test), names("ab")),
+        data_hash((Split(train.images_NCHW.view(-1, 1, 1, 4), train.labels_N), validation, test), names("ab")),
+        data_hash((validation, train, test), names("ab")),
+        data_hash((Split(*joined), empty, test), names("ab")),
+        data_hash(parts, ["one", "other"]),
+    ]
+    assert len(set(variants)) == len(variants)
+    assert variants[0] == data_hash(three_way(numbered([10, 10]), names("ab")), names("ab"))
+
+
+def test_assemble_fills_in_what_is_known():
+    parts = three_way(numbered([10, 10, 10]), names("abc"))
+    dataset = assemble("numbers", parts, names("abc"))
+    assert (dataset.spec.channels, dataset.spec.height, dataset.spec.width, dataset.spec.classes) == (1, 2, 2, 3)
+    assert (dataset.mean, dataset.std) == channel_statistics(parts[0].images_NCHW)
+    fixed = assemble("numbers", parts, names("abc"), statistics=((0.5,), (0.25,)), coarse=(0, 0, 1))
+    assert (fixed.mean, fixed.std, fixed.coarse) == ((0.5,), (0.25,), (0, 0, 1))
+    assert fixed.hash == dataset.hash
