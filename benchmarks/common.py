@@ -1,0 +1,70 @@
+"""What the benchmarks share: their arguments, a fair clock, and the report that each ends with."""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Bar = tuple[float, float, str]
+"""A measured value, the bar, and "min" (at least) or "max" (at most)."""
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """`--quick` for a run under a minute, `--data` for the folder with the data sets."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="a run under a minute")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the data sets, where any is read")
+    return parser.parse_args()
+
+
+def machine() -> str:
+    """The processor, its cores that we may use, and the version of Python."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {cores} cores, Python {platform.python_version()}"
+
+
+def median_seconds(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median wall-clock seconds of each run, taken in turns after one turn that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            run()
+            if turn:
+                seconds[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def report(name: str, figures: Mapping[str, Any], bars: Mapping[str, Bar], *, where: str = "") -> None:
+    """Print a table and, last, one line of JSON; exit with 1 where a bar is missed. `where` replaces the machine."""
+    checked = {
+        key: {"value": value, "bar": bar, "ok": bool(value >= bar if side == "min" else value <= bar)}
+        for key, (value, bar, side) in bars.items()
+    }
+    table = Table("figure", "value", "bar", title=name)
+    for key in (*(key for key in figures if key not in bars), *bars):
+        value, bar = figures.get(key), ""
+        if key in bars:
+            value, limit, side = bars[key]
+            bar = f"{'≥' if side == 'min' else '≤'} {limit:g} {'ok' if checked[key]['ok'] else 'MISSED'}"
+        table.add_row(key, f"{value:,.4g}" if isinstance(value, float) else str(value), bar)
+    Console(width=max(100, Console().width)).print(table)
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    line = {"benchmark": name, "machine": where or machine(), "date": date, "figures": dict(figures), "bars": checked}
+    print(json.dumps(line))
+    if not all(entry["ok"] for entry in checked.values()):
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Exit tables, scores, and the search for exit rules."""

@@ -1,0 +1,84 @@
+"""What one exit rule gives on one exit table, sample by sample. Shapes: N samples, K exits of the table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchlab.errors import unknown
+from searchlab.exits.costs import deployed_params, leaving_macs, leaving_ms, total_cost
+from searchlab.exits.scores import SCORES, Scores
+from searchlab.exits.table import ExitTable
+from searchlab.operating_point import ExitRule, OperatingPoint
+from searchlab.record import NetworkCost, SegmentLatency
+
+
+def scores_of(table: ExitTable, score: str) -> Scores:
+    """score_NK of a table.
+
+    Raises:
+        UserError: no such score.
+    """
+    if score not in SCORES:
+        raise unknown("score", score, SCORES)
+    return SCORES[score](table.logits_NKC)
+
+
+def route(score_NK: Scores, rule: ExitRule) -> list[NDArray[np.bool_]]:
+    """For each used exit, which samples leave there."""
+    staying = np.ones(len(score_NK), dtype=np.bool_)
+    leaving = []
+    for k, threshold in zip(rule.exits, rule.thresholds, strict=False):
+        leaves = staying & (score_NK[:, k] >= threshold)
+        staying &= ~leaves
+        leaving.append(leaves)
+    return [*leaving, staying]
+
+
+def normalised(score_NK: Scores, rule: ExitRule) -> ExitRule:
+    """The cheapest rule that sends every sample of this table to the same exit: exits that nobody takes are dropped."""
+    taken = [i for i, leaves in enumerate(route(score_NK, rule)) if leaves.any()]
+    return ExitRule(
+        rule.score, tuple(rule.exits[i] for i in taken), tuple(float(rule.thresholds[i]) for i in taken[:-1])
+    )
+
+
+def evaluate(
+    table: ExitTable, rule: ExitRule, cost: NetworkCost, latency: SegmentLatency | None = None
+) -> OperatingPoint:
+    """The operating point of a rule on a table (the test split's, say).
+
+    Raises:
+        UserError: no such score, or its decision was not measured.
+    """
+    return operating_point(table.correct_NK, scores_of(table, rule.score), rule, cost, latency)
+
+
+def operating_point(
+    correct_NK: NDArray[np.bool_],
+    score_NK: Scores,
+    rule: ExitRule,
+    cost: NetworkCost,
+    latency: SegmentLatency | None,
+) -> OperatingPoint:
+    """As `evaluate`, from what it would compute of the table, so that many rules can share it."""
+    samples = len(score_NK)
+    leaving = route(score_NK, rule)
+    left = [int(np.count_nonzero(leaves)) for leaves in leaving]
+    right = tuple(
+        int(np.count_nonzero(leaves & correct_NK[:, k])) for k, leaves in zip(rule.exits, leaving, strict=True)
+    )
+    stayed: Sequence[int] = (samples - np.cumsum(left[:-1], dtype=np.int64)).tolist()
+    ms = None
+    if latency is not None:
+        ms = total_cost(leaving_ms(cost, latency, rule.exits, rule.score), samples, stayed) / samples
+    return OperatingPoint(
+        rule=rule,
+        samples=samples,
+        correct=sum(right),
+        shares=tuple(count / samples for count in left),
+        correct_per_exit=right,
+        macs=total_cost(leaving_macs(cost, rule.exits), samples, stayed) / samples,
+        params=deployed_params(cost, rule.exits),
+        latency_ms=ms,
+    )

@@ -1,0 +1,85 @@
+"""What one trained network says about one split: the logits of every sample at every exit.
+
+Shapes: N samples, K exits (the final head last), C classes.
+"""
+
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchlab.errors import TrialFailure, UserError
+
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, AttributeError, TypeError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What numpy and zipfile raise for a file that is no npz file, or a damaged one."""
+
+
+@dataclass(frozen=True)
+class ExitTable:
+    """Logits of every sample at every exit, and the true classes.
+
+    Raises:
+        TrialFailure: a logit is not finite, so that no score of it means anything.
+    """
+
+    logits_NKC: NDArray[np.float32]
+    labels_N: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        assert self.logits_NKC.dtype == np.float32 and self.labels_N.dtype == np.int64
+        assert self.logits_NKC.ndim == 3 and min(self.logits_NKC.shape) > 0, self.logits_NKC.shape
+        assert self.labels_N.shape == self.logits_NKC.shape[:1], (self.labels_N.shape, self.logits_NKC.shape)
+        if not np.isfinite(self.logits_NKC).all():
+            raise TrialFailure("logits of the exit table are not finite")
+
+    @property
+    def samples(self) -> int:
+        """N, how many samples the split has."""
+        return len(self.labels_N)
+
+    @property
+    def exits(self) -> int:
+        """K, how many exits the network has, the final head counted."""
+        return int(self.logits_NKC.shape[1])
+
+    @cached_property
+    def correct_NK(self) -> NDArray[np.bool_]:
+        """Whether each exit names the true class of each sample; of equal logits the first counts."""
+        return np.asarray(self.logits_NKC.argmax(axis=2) == self.labels_N[:, None])
+
+
+def save_table(table: ExitTable, path: Path) -> None:
+    """Write a table as a compressed npz file, at exactly this path."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, logits_NKC=table.logits_NKC, labels_N=table.labels_N)
+
+
+def load_table(path: Path) -> ExitTable:
+    """Read what `save_table` wrote. Nothing is unpickled.
+
+    Raises:
+        UserError: the file is missing, truncated, corrupt, or holds something else.
+    """
+    allowed = "an exit table written by searchlab"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            logits, labels = arrays["logits_NKC"], arrays["labels_N"]
+    except FileNotFoundError as error:
+        raise UserError("no such exit table", where=str(path)) from error
+    except UNREADABLE as error:
+        raise UserError("not readable as an exit table", where=str(path), value=str(error), allowed=allowed) from error
+    right_kinds = logits.dtype == np.float32 and labels.dtype == np.int64
+    if not right_kinds or logits.ndim != 3 or 0 in logits.shape or labels.shape != logits.shape[:1]:
+        found = f"logits {logits.dtype}{logits.shape}, labels {labels.dtype}{labels.shape}"
+        raise UserError("not an exit table", where=str(path), value=found, allowed=allowed)
+    if not np.isfinite(logits).all():
+        raise UserError("logits are not finite", where=str(path), allowed=allowed)
+    return ExitTable(logits, labels)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from exit_examples import network_cost, tables
+from hypothesis import given
+
+from searchlab.errors import UserError
+from searchlab.exits.costs import deployed_params, leaving_macs, leaving_ms, total_cost
+from searchlab.record import NetworkCost, SegmentCost, SegmentLatency
+
+COST = NetworkCost(
+    tuple(SegmentCost(f"stage {i}", params, macs) for i, (params, macs) in enumerate([(1, 100), (2, 200), (4, 400)])),
+    tuple(SegmentCost(f"head {i}", params, macs) for i, (params, macs) in enumerate([(10, 7), (20, 8), (40, 9)])),
+    (0, 1, 2),
+)
+LATENCY = SegmentLatency((1.0, 2.0, 4.0), (0.25, 0.5, 0.125), {"margin": 0.0625})
+
+
+def test_a_sample_pays_for_every_used_head_it_passed():
+    assert leaving_macs(COST, (0, 1, 2)).tolist() == [107, 315, 724]
+    assert leaving_macs(COST, (1, 2)).tolist() == [308, 717]
+    assert leaving_macs(COST, (1,)).tolist() == [308]
+
+
+def test_a_decision_is_taken_at_every_used_exit_but_the_last():
+    assert leaving_ms(COST, LATENCY, (0, 1, 2), "margin").tolist() == [1.3125, 3.875, 8.0]
+    assert leaving_ms(COST, LATENCY, (0, 2), "margin").tolist() == [1.3125, 7.4375]
+    assert leaving_ms(COST, LATENCY, (2,), "margin").tolist() == [7.125]
+
+
+def test_a_score_without_measured_decision_is_named():
+    with pytest.raises(UserError, match="entropy"):
+        leaving_ms(COST, LATENCY, (0, 2), "entropy")
+
+
+def test_deployed_params_are_those_up_to_the_last_used_exit():
+    assert deployed_params(COST, (0, 1, 2)) == 77 == COST.params
+    assert deployed_params(COST, (0, 1)) == 33
+    assert deployed_params(COST, (2,)) == 47
+
+
+@given(tables())
+def test_total_cost_is_the_sum_over_samples(example):
+    table, cost, _ = example
+    exits = tuple(range(table.exits))
+    taken = np.random.default_rng(table.samples).integers(0, table.exits, table.samples)
+    stayed = [int((taken > k).sum()) for k in exits[:-1]]
+    per_exit = leaving_macs(cost, exits)
+    assert total_cost(per_exit, table.samples, stayed) == sum(per_exit[k] for k in taken)
+
+
+def test_exits_may_share_no_stage_with_their_number():
+    cost = network_cost([1, 2, 3, 4, 5], [0, 0], [1, 4])
+    assert leaving_macs(cost, (0, 1)).tolist() == [3, 15]
