@@ -1,0 +1,108 @@
+"""Is a measured latency to be trusted? A reference against itself, and the additive model against the routed network.
+
+Bars: the ratio of a network to itself is 1.00 ± 0.03; the additive model is within 10 % of the end-to-end time on a
+CPU, 5 % on a GPU. Samples are noise, weights are as initialised, thresholds are quantiles of the samples' own scores:
+the exits are mixed, and nothing else about them matters to the time.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from common import Bar, arguments, report
+
+from searchlab.candidate import Candidate, Exit, Head, ImageSpec, ResNet
+from searchlab.deploy.runtime import EarlyExitRuntime
+from searchlab.deploy.scores import SCORE_FUNCTIONS
+from searchlab.exits.costs import leaving_ms
+from searchlab.exits.scores import SCORES
+from searchlab.measure.device import resolve_device, this_machine
+from searchlab.measure.end_to_end import check_latency
+from searchlab.measure.isolation import measuring
+from searchlab.measure.latency import LatencyOptions, measure_latency, prepared
+from searchlab.measure.references import REFERENCES
+from searchlab.model.cost import network_cost
+from searchlab.model.early_exit import EarlyExitNetwork, build
+from searchlab.operating_point import ExitRule
+from searchlab.record import LatencyCheck, LatencyReport
+
+DIGITS = ImageSpec(1, 8, 8, 10)
+CIFAR = ImageSpec(3, 32, 32, 10)
+CASES = {
+    "digits, 2 exits": (Candidate(ResNet((1, 1, 1), 16), (Exit(1),)), DIGITS, "margin"),
+    "digits, 4 exits": (Candidate(ResNet((2, 2, 2), 12), (Exit(0), Exit(2), Exit(4))), DIGITS, "entropy"),
+    "cifar, 3 exits": (Candidate(ResNet((2, 2, 2), 16), (Exit(2), Exit(4))), CIFAR, "max_softmax"),
+    "cifar, wide heads": (
+        Candidate(ResNet((1, 2, 2), 32), (Exit(1, Head(4, (128,))), Exit(3, Head(2, (128,))))),
+        CIFAR,
+        "max_logit",
+    ),
+}
+
+
+def mixed_rule(network: EarlyExitNetwork, samples_NCHW: torch.Tensor, score: str) -> ExitRule:
+    """Every exit in use, and at each but the last a threshold that about a third of all samples reach."""
+    with torch.inference_mode():
+        logits_NKC = network.eval()(samples_NCHW).cpu().numpy()
+    thresholds = np.quantile(SCORES[score](logits_NKC)[:, :-1], 0.667, axis=0)
+    return ExitRule(score, tuple(range(logits_NKC.shape[1])), tuple(float(t) for t in thresholds))
+
+
+def check(name: str, device: torch.device, options: LatencyOptions, samples: int) -> tuple[LatencyCheck, str]:
+    """The check of one case, and its shares per exit."""
+    candidate, images, score = CASES[name]
+    torch.manual_seed(0)
+    network = build(candidate, images).to(device)
+    samples_NCHW = torch.randn(samples, images.channels, images.height, images.width, device=device)
+    rule = mixed_rule(network, samples_NCHW, score)
+    with measuring(device):
+        segments = prepared(network, samples_NCHW[:1], options)
+        runtime = EarlyExitRuntime(segments, rule)
+        exits = [runtime.classify(image_CHW[None])[1] for image_CHW in samples_NCHW]
+        cost = network_cost(candidate, images)
+        found = check_latency(
+            segments,
+            runtime.classify,
+            samples_NCHW,
+            lambda latency: float(leaving_ms(cost, latency, rule.exits, score)[exits].mean()),
+            {score: SCORE_FUNCTIONS[score]},
+            options,
+        )
+    return found, " ".join(f"{exits.count(exit) / samples:.0%}" for exit in rule.exits)
+
+
+def self_ratio(reference: str, device: torch.device, options: LatencyOptions) -> LatencyReport:
+    """The reference measured as a candidate, beside itself."""
+    with measuring(device):
+        return measure_latency(build(REFERENCES[reference], CIFAR), reference, CIFAR, SCORE_FUNCTIONS, device, options)
+
+
+def main() -> None:
+    quick = arguments(__doc__ or "").quick
+    device = resolve_device("auto")
+    options = LatencyOptions(budget_s=2.0 if quick else 10.0)
+    print(f"{'against itself':22} {'own ms':>10} {'again ms':>10} {'ratio':>8}  95 % interval")
+    figures, self_errors, additive_errors = {}, [], []
+    for name in ("resnet8", "resnet20"):
+        own = self_ratio(name, device, options)
+        print(
+            f"{name:22} {own.whole.p50:10.3f} {own.reference.p50:10.3f} {own.ratio.value:8.3f}"
+            f"  [{own.ratio.low:.3f}, {own.ratio.high:.3f}]"
+        )
+        figures[f"ratio of {name} to itself"] = own.ratio.value
+        self_errors.append(abs(own.ratio.value - 1))
+    print(f"{'additive model':22} {'additive':>10} {'end to end':>10} {'error':>8}  share per exit")
+    for name in CASES:
+        found, shares = check(name, device, replace(options, budget_s=2 * options.budget_s), samples=32)
+        print(f"{name:22} {found.additive_ms:10.3f} {found.end_to_end_ms:10.3f} {found.error:+8.1%}  {shares}")
+        figures[f"additive error, {name}"] = found.error
+        additive_errors.append(abs(found.error))
+    bars: dict[str, Bar] = {
+        "worst difference of a reference from itself": (max(self_errors), 0.03, "max"),
+        "worst additive error": (max(additive_errors), 0.10 if device.type == "cpu" else 0.05, "max"),
+    }
+    report("latency", figures, bars, where=this_machine(device, torch.get_num_threads()).label)
+
+
+if __name__ == "__main__":
+    main()

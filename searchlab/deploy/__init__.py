@@ -1,0 +1,1 @@
+"""Networks that leave early for real."""

@@ -1,0 +1,1 @@
+"""Latency, measured in isolation and beside a reference."""

@@ -1,0 +1,70 @@
+"""The time of the real routed network over real samples, and whether the additive model agrees with it.
+
+Shape suffixes: N samples, C channels, H and W pixels, R rounds, P passes of a block.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from searchlab.measure.latency import DEFAULT_OPTIONS, LatencyOptions, segment_latency, segmented_passes
+from searchlab.measure.passes import MsRPI, Score, Timed, interleaved, quiet_host
+from searchlab.measure.quantiles import undisturbed_means
+from searchlab.measure.segments import Segments
+from searchlab.record import LatencyCheck, SegmentLatency
+
+Run = Callable[[torch.Tensor], object]
+"""From image_1CHW to an answer on the host, as `EarlyExitRuntime.classify` gives it."""
+
+_RUN = "the routed network"
+
+
+def end_to_end_ms(run: Run, samples_NCHW: torch.Tensor, options: LatencyOptions = DEFAULT_OPTIONS) -> float:
+    """Expected milliseconds of a sample: the mean over the samples of each one's undisturbed time."""
+    with quiet_host(options.threads or torch.get_num_threads()):
+        passes = {"run": samples_pass(run, samples_NCHW)}
+        ms = interleaved(passes, budget_s=options.budget_s, seed=options.seed, fewest_rounds=options.fewest_rounds)
+    return _mean_over_samples(ms["run"])
+
+
+def check_latency(
+    segments: Segments,
+    run: Run,
+    samples_NCHW: torch.Tensor,
+    predict: Callable[[SegmentLatency], float],
+    scores: Mapping[str, Score],
+    options: LatencyOptions = DEFAULT_OPTIONS,
+) -> LatencyCheck:
+    """The additive model against the routed network, both measured now and interleaved, so that drift cancels.
+
+    `run` routes over the same `segments`; `predict` gives the additive model's milliseconds for these very samples (in
+    their exit mix); `scores` holds what it needs, usually one. Batch size 1.
+    """
+    image_1CHW = samples_NCHW[:1].clone()
+    with quiet_host(options.threads or torch.get_num_threads()):
+        passes = {_RUN: samples_pass(run, samples_NCHW), **segmented_passes(segments, image_1CHW, scores)}
+        ms = interleaved(passes, budget_s=options.budget_s, seed=options.seed, fewest_rounds=options.fewest_rounds)
+    end_to_end = _mean_over_samples(ms.pop(_RUN))
+    return LatencyCheck(additive_ms=predict(segment_latency(segments, ms)), end_to_end_ms=end_to_end)
+
+
+def samples_pass(run: Run, samples_NCHW: torch.Tensor) -> Timed:
+    """One pass over all samples, one by one, a piece each."""
+    samples = [image_CHW[None].clone() for image_CHW in samples_NCHW]
+
+    def timed() -> list[float]:
+        pieces_ms = []
+        for image_1CHW in samples:
+            start_ns = time.perf_counter_ns()
+            run(image_1CHW)
+            pieces_ms.append((time.perf_counter_ns() - start_ns) / 1e6)
+        return pieces_ms
+
+    return timed
+
+
+def _mean_over_samples(ms_RPN: MsRPI) -> float:
+    """Each sample has its own distribution: its undisturbed time, then the mean of the samples."""
+    return float(np.mean([undisturbed_means(ms_RPN[..., [sample]]) for sample in range(ms_RPN.shape[-1])]))

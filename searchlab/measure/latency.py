@@ -1,0 +1,138 @@
+"""The latency of a network and its parts, its reference's interleaved with it (design section 6).
+
+Nothing here takes the lock: whoever measures does it inside `isolation.measuring`.
+
+Shape suffixes: N images, C channels, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from searchlab.candidate import ImageSpec
+from searchlab.measure.clocks import clock_for
+from searchlab.measure.device import this_machine
+from searchlab.measure.passes import (
+    MsRPI,
+    Score,
+    Timed,
+    interleaved,
+    piece_kinds,
+    quiet_host,
+    segmented_pass,
+    whole_pass,
+)
+from searchlab.measure.quantiles import paired_ratio, quantiles, undisturbed_means
+from searchlab.measure.references import reference_network
+from searchlab.measure.segments import Segments, segments_of
+from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.record import LatencyReport, SegmentLatency
+
+LAYOUT_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class LatencyOptions:
+    """How latency is measured: images per batch, torch's threads (None: as many as it has now), time to spend.
+
+    `channels_last` None tries both layouts and takes the faster. `fewest_rounds` are measured even over the budget.
+    """
+
+    batch_size: int = 1
+    threads: int | None = None
+    budget_s: float = 1.5
+    seed: int = 0
+    channels_last: bool | None = None
+    fewest_rounds: int = 5
+
+
+DEFAULT_OPTIONS = LatencyOptions()
+
+
+def measure_latency(
+    network: EarlyExitNetwork,
+    reference: str,
+    images: ImageSpec,
+    scores: Mapping[str, Score],
+    device: torch.device,
+    options: LatencyOptions = DEFAULT_OPTIONS,
+) -> LatencyReport:
+    """Milliseconds (per batch) of every stage, head and decision, of the whole network without exits, and the ratio.
+
+    `scores` maps the name of a score to logits_NC -> score_N. What a sample pays once wherever it leaves (the call,
+    naming the class) is counted with the first stage.
+
+    Raises:
+        UserError: there is no such reference.
+    """
+    threads = options.threads or torch.get_num_threads()
+    image_NCHW = example_image(images, options.batch_size, device)
+    with quiet_host(threads):
+        own = prepared(network, image_NCHW, options)
+        other = prepared(reference_network(reference, images), image_NCHW, options)
+        passes: dict[str, Timed] = {
+            "whole": whole_pass(own.whole, image_NCHW),
+            "reference": whole_pass(other.whole, image_NCHW),
+            **segmented_passes(own, image_NCHW, scores),
+        }
+        ms = interleaved(
+            passes,
+            budget_s=options.budget_s,
+            seed=options.seed,
+            fewest_rounds=options.fewest_rounds,
+            between="reference",
+        )
+    whole_RP, reference_RP = ms.pop("whole")[..., 0], ms.pop("reference")[..., 0]
+    reference_ms = quantiles(reference_RP, options.seed)
+    # Pieces are averaged where nothing disturbs them, all else is medians: the reference says what lies between.
+    to_median = reference_ms.p50 / float(undisturbed_means(reference_RP[..., None])[0])
+    return LatencyReport(
+        machine=this_machine(device, threads),
+        batch_size=options.batch_size,
+        segments=segment_latency(own, ms, to_median),
+        whole=quantiles(whole_RP, options.seed),
+        reference_name=reference,
+        reference=reference_ms,
+        ratio=paired_ratio(whole_RP, reference_RP, options.seed),
+    )
+
+
+def example_image(images: ImageSpec, batch_size: int, device: torch.device) -> torch.Tensor:
+    """image_NCHW of normal noise, the same every time: convolutions take as long for it as for a real image."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (batch_size, images.channels, images.height, images.width)
+    return torch.randn(shape, generator=generator).to(device)
+
+
+def prepared(
+    network: EarlyExitNetwork, image_NCHW: torch.Tensor, options: LatencyOptions = DEFAULT_OPTIONS
+) -> Segments:
+    """The network as it is measured and should be deployed: on the image's device, in the faster layout."""
+    if options.channels_last is not None:
+        return segments_of(network, image_NCHW, channels_last=options.channels_last)
+    both = {last: segments_of(network, image_NCHW, channels_last=last) for last in (False, True)}
+    passes = {last: whole_pass(segments.whole, image_NCHW) for last, segments in both.items()}
+    ms = interleaved(passes, budget_s=LAYOUT_SHARE * options.budget_s, seed=options.seed, fewest_rounds=3)
+    return both[bool(np.median(ms[True]) < np.median(ms[False]))]
+
+
+def segmented_passes(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[str, Score]) -> dict[str, Timed]:
+    """One kind of pass for every score, to be interleaved."""
+    clock = clock_for(image_NCHW.device)
+    return {name: segmented_pass(segments, image_NCHW, score, clock) for name, score in scores.items()}
+
+
+def segment_latency(segments: Segments, ms: Mapping[str, MsRPI], scale: float = 1.0) -> SegmentLatency:
+    """From score name to the times of its segmented passes, the figure of every stage, head and decision, scaled."""
+    kinds = np.asarray(piece_kinds(segments))
+    means = {score: scale * undisturbed_means(ms_RPI) for score, ms_RPI in ms.items()}
+    mean_I = np.mean(list(means.values()), axis=0)
+    stages_ms = mean_I[kinds == "stage"]
+    stages_ms[0] += mean_I[kinds == "class"].sum()
+    return SegmentLatency(
+        stages_ms=tuple(stages_ms.tolist()),
+        heads_ms=tuple(mean_I[kinds == "head"].tolist()),
+        decision_ms={score: float(ms_I[kinds == "decision"].mean()) for score, ms_I in means.items()},
+    )

@@ -1,0 +1,157 @@
+"""Timed passes of a network, whole or in pieces, run in short blocks that alternate in random order.
+
+Shape suffixes: N images, C channels or classes, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
+"""
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from searchlab.measure.clocks import Clock
+from searchlab.measure.segments import Call, Segments
+
+Score = Callable[[torch.Tensor], torch.Tensor]
+"""logits_NC to score_N."""
+
+Timed = Callable[[], list[float]]
+"""One pass: the milliseconds of its pieces. It ends with a value on the host, so that nothing is still running."""
+
+MsRPI = NDArray[np.float64]
+
+Key = TypeVar("Key")
+
+BLOCK_MS = 3.0
+UNCOUNTED = 2
+SETTLED = 0.05
+OVERTIME = 3
+WARM_UP_SHARE = 0.03
+
+
+@contextmanager
+def quiet_host(threads: int) -> Iterator[None]:
+    """This many threads for torch, and no garbage collection between two stamps; as it was, afterwards."""
+    threads_before, collects = torch.get_num_threads(), gc.isenabled()
+    torch.set_num_threads(threads)
+    gc.disable()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
+        if collects:
+            gc.enable()
+
+
+def whole_pass(logits_of: Call, image_NCHW: torch.Tensor) -> Timed:
+    """From the image to the class on the host, as one piece."""
+
+    def run() -> list[float]:
+        start_ns = time.perf_counter_ns()
+        with torch.inference_mode():
+            logits_of(image_NCHW).argmax(dim=1).tolist()
+        return [(time.perf_counter_ns() - start_ns) / 1e6]
+
+    return run
+
+
+def segmented_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, clock: Clock) -> Timed:
+    """All stages in their order, each head after its stage, a decision after each head, then the class.
+
+    Pieces are timed where they run when samples are routed, with what ran before still in the caches: a stage repeated
+    by itself would be warmer than it ever is. `piece_kinds` says what the pieces are.
+    """
+    steps = segments.steps
+
+    def run() -> list[float]:
+        clock.start()
+        with torch.inference_mode():
+            map_NCHW = image_NCHW
+            for stage, head in steps:
+                map_NCHW = stage(map_NCHW)
+                clock.stamp()
+                if head is not None:
+                    logits_NC = head(map_NCHW)
+                    clock.stamp()
+                    _ = score(logits_NC).tolist()[0] >= 0.0
+                    clock.stamp()
+            logits_NC.argmax(dim=1).tolist()
+        clock.stamp()
+        return clock.intervals_ms()
+
+    return run
+
+
+def piece_kinds(segments: Segments) -> list[str]:
+    """What each piece of a segmented pass is: "stage", "head", "decision" or "class"."""
+    kinds: list[str] = []
+    for _, head in segments.steps:
+        kinds += ["stage"] if head is None else ["stage", "head", "decision"]
+    return [*kinds, "class"]
+
+
+def block_orders(kinds: Sequence[Key], seed: int) -> Iterator[list[Key]]:
+    """For every round, all kinds in an order that depends on the seed alone."""
+    generator = random.Random(seed)
+    while True:
+        yield generator.sample(kinds, len(kinds))
+
+
+def warm_up(timed: Timed, budget_s: float) -> float:
+    """Run until the median of five passes is that of the five before, nearly; returns it, in milliseconds."""
+    stop_s = time.perf_counter() + budget_s
+    before_ms, median_ms = 0.0, _median_ms(timed)
+    while abs(median_ms - before_ms) > SETTLED * median_ms and time.perf_counter() < stop_s:
+        before_ms, median_ms = median_ms, _median_ms(timed)
+    return median_ms
+
+
+def _median_ms(timed: Timed, passes: int = 5) -> float:
+    return statistics.median(sum(timed()) for _ in range(passes))
+
+
+def interleaved(
+    passes: Mapping[Key, Timed], *, budget_s: float, seed: int, fewest_rounds: int, between: Key | None = None
+) -> dict[Key, MsRPI]:
+    """Blocks of passes of every kind, round after round, until the budget is spent: ms_RPI by kind.
+
+    `fewest_rounds` are run over the budget, too, but for no more than a few times as long (a slow or busy machine).
+
+    A network finds another's data in the caches and takes some passes to be back at its pace: the first are not counted.
+    For what is left of it (2.5 % of a resnet20 against itself), a block of the kind `between` runs after every other one:
+    then both networks always come after the other.
+    """
+    stop_s = time.perf_counter() + budget_s
+    patience_s = stop_s + OVERTIME * budget_s + 2.0
+    lengths = {kind: block_length(warm_up(timed, WARM_UP_SHARE * budget_s)) for kind, timed in passes.items()}
+    blocks: dict[Key, list[list[list[float]]]] = {kind: [] for kind in passes}
+    kinds = [kind for kind in passes if kind != between]
+    rounds = 0
+    for order in block_orders(kinds, seed):
+        enough = rounds >= (fewest_rounds if time.perf_counter() < patience_s else 2)
+        if enough and time.perf_counter() > stop_s:
+            break
+        for kind in order:
+            for block in (kind,) if between is None else (kind, between):
+                for _ in range(UNCOUNTED):
+                    passes[block]()
+                blocks[block].append([passes[block]() for _ in range(lengths[block])])
+        rounds += 1
+    return {kind: _by_round(ms_BPI, rounds) for kind, ms_BPI in blocks.items()}
+
+
+def _by_round(blocks: list[list[list[float]]], rounds: int) -> MsRPI:
+    """All blocks of a round in one row."""
+    ms_BPI = np.asarray(blocks, dtype=np.float64)
+    return ms_BPI.reshape(rounds, -1, ms_BPI.shape[-1])
+
+
+def block_length(pass_ms: float) -> int:
+    """How many passes are counted in a block: few of those that take long."""
+    return min(8, max(2, round(BLOCK_MS / pass_ms)))

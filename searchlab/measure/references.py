@@ -1,0 +1,29 @@
+"""Named networks whose latency is measured beside every candidate's, so that latencies compare across runs.
+
+Residual networks of He et al. 2016 for small images: section 4.2 (resnet20), table 1 (resnet18).
+"""
+
+import torch
+
+from searchlab.candidate import Candidate, ImageSpec, ResNet
+from searchlab.errors import unknown
+from searchlab.model.early_exit import EarlyExitNetwork, build
+
+REFERENCES: dict[str, Candidate] = {
+    "resnet8": Candidate(ResNet(blocks=(1, 1, 1), width=16)),
+    "resnet20": Candidate(ResNet(blocks=(3, 3, 3), width=16)),
+    "resnet18": Candidate(ResNet(blocks=(2, 2, 2, 2), width=64)),
+}
+
+
+def reference_network(name: str, images: ImageSpec) -> EarlyExitNetwork:
+    """The reference of that name for these images, in eval mode. Its weights are random.
+
+    Raises:
+        UserError: there is no such reference.
+    """
+    if name not in REFERENCES:
+        raise unknown("reference", name, REFERENCES)
+    # Latency does not depend on the weights, but drawing them must not move a trial's own random numbers.
+    with torch.random.fork_rng(devices=[]):
+        return build(REFERENCES[name], images).eval()

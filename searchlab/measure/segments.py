@@ -1,0 +1,94 @@
+"""A network as a row of calls, ready to be timed or routed: eval mode, its device, its layout, captured on CUDA.
+
+Shape suffixes: N images, C channels, H and W pixels.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from searchlab.model.early_exit import EarlyExitNetwork
+
+Call = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The calls of every stage and head, and the cut of each head: what a network offers to whoever routes samples.
+
+    Called inside `torch.inference_mode()`. On CUDA they are graphs, captured for the one shape they were made with.
+    """
+
+    stages: Sequence[Call]
+    heads: Sequence[Call]
+    cuts: tuple[int, ...]
+
+    @property
+    def steps(self) -> list[tuple[Call, Call | None]]:
+        """Every stage with the head on its cut, or None."""
+        head_of = dict(zip(self.cuts, self.heads, strict=True))
+        return [(stage, head_of.get(cut)) for cut, stage in enumerate(self.stages)]
+
+    def whole(self, image_NCHW: torch.Tensor) -> torch.Tensor:
+        """Every stage and the final head alone: logits_NC of the network without exits."""
+        map_NCHW = image_NCHW
+        for stage in self.stages:
+            map_NCHW = stage(map_NCHW)
+        return self.heads[-1](map_NCHW)
+
+
+def segments_of(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels_last: bool) -> Segments:
+    """A copy of the network, on the image's device in the given layout; the network itself is left as it is."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    network = copy.deepcopy(network).to(image_NCHW.device).to(memory_format=layout).eval()
+    stages, heads = list(network.stages), list(network.heads)
+    if image_NCHW.device.type != "cuda":
+        return Segments(stages, heads, network.cuts)
+    with torch.inference_mode(), torch.cuda.device(image_NCHW.device):
+        return _captured(stages, heads, network.cuts, image_NCHW)
+
+
+class _Replay:
+    """A module as a CUDA graph that reads one fixed tensor and writes another."""
+
+    def __init__(self, module: nn.Module, static_input: torch.Tensor) -> None:
+        # Libraries choose their algorithms in the first calls, which a capture must not see.
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                module(static_input)
+        torch.cuda.current_stream().wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self.output: torch.Tensor = module(static_input)
+
+    def __call__(self, _: torch.Tensor) -> torch.Tensor:
+        self._graph.replay()
+        return self.output
+
+
+class _Entry:
+    """The first stage: brings the sample into the tensor that the graphs read."""
+
+    def __init__(self, static_input: torch.Tensor, first: _Replay) -> None:
+        self._static_input, self._first = static_input, first
+
+    def __call__(self, image_NCHW: torch.Tensor) -> torch.Tensor:
+        self._static_input.copy_(image_NCHW, non_blocking=True)
+        return self._first(self._static_input)
+
+
+def _captured(
+    stages: list[nn.Module], heads: list[nn.Module], cuts: tuple[int, ...], image_NCHW: torch.Tensor
+) -> Segments:
+    """A graph per stage and head, each reading what the one before writes, so that nothing is copied between them."""
+    static_input = image_NCHW.clone()
+    replays: list[_Replay] = []
+    for stage in stages:
+        replays.append(_Replay(stage, replays[-1].output if replays else static_input))
+    captured_heads = [_Replay(head, replays[cut].output) for head, cut in zip(heads, cuts, strict=True)]
+    return Segments([_Entry(static_input, replays[0]), *replays[1:]], captured_heads, cuts)

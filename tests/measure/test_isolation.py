@@ -1,0 +1,198 @@
+"""Real processes on a lock of their own (another folder for temporary files); order is read from one shared journal."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+
+import pytest
+import torch
+
+from searchlab.measure.isolation import measuring, training_lock
+
+CPU = torch.device("cpu")
+
+MEASURER = """
+import os, sys, torch
+from searchlab.measure.isolation import measuring
+journal = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+sys.stdin.readline()
+with measuring(torch.device("cpu")):
+    os.write(journal, b"measuring\\n")
+    print("measuring", flush=True)
+    sys.stdin.readline()
+    os.write(journal, b"measured\\n")
+"""
+
+TRAINER = """
+import os, sys, torch
+from searchlab.measure.isolation import training_lock
+journal = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+with training_lock(torch.device("cpu")):
+    os.write(journal, b"training\\n")
+    print("training", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield
+    tempfile.tempdir = None
+
+
+@pytest.fixture
+def journal(tmp_path):
+    path = tmp_path / "journal"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def start(journal):
+    children = []
+
+    def run(program):
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, str(journal)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        children.append(child)
+        return child
+
+    yield run
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def write(journal, line):
+    with journal.open("a") as file:
+        file.write(line + "\n")
+
+
+def say(child, line):
+    child.stdin.write(line + "\n")
+    child.stdin.flush()
+
+
+def test_a_measurement_runs_between_two_steps_of_a_training(start, journal):
+    child = start(MEASURER)
+    with training_lock(CPU, every_s=0) as lock:
+        say(child, "measure")
+        # The child ends its measurement when told; that it is told shows that the training waits for it meanwhile.
+        answered = threading.Thread(target=lambda: (child.stdout.readline(), child.communicate("end\n")))
+        answered.start()
+        while answered.is_alive():
+            write(journal, "step begins")
+            write(journal, "step ends")
+            lock.breathe()
+    lines = journal.read_text().split("\n")
+    begin = lines.index("measuring")
+    assert (lines[begin - 1], lines[begin + 1]) == ("step ends", "measured")
+
+
+def test_trainings_share_and_a_measurement_waits_for_all(start, journal):
+    child = start(TRAINER)
+    assert child.stdout.readline() == "training\n"
+    with training_lock(CPU):
+        write(journal, "training too")
+    measured = threading.Event()
+
+    def measure():
+        with measuring(CPU):
+            write(journal, "measuring")
+        measured.set()
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    write(journal, "child goes on")
+    child.communicate("go on\n")
+    thread.join()
+    assert measured.is_set()
+    lines = journal.read_text().split()
+    assert lines == ["training", "training", "too", "child", "goes", "on", "measuring"]
+
+
+def test_measurements_exclude_each_other(journal):
+    def measure():
+        with measuring(CPU):
+            write(journal, "in")
+            write(journal, "out")
+
+    threads = [threading.Thread(target=measure) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.read_text().split() == ["in", "out"] * 8
+
+
+def test_a_waiting_measurement_is_not_starved_by_trainings_that_overlap():
+    stop, trained, inside = threading.Event(), [threading.Event() for _ in range(3)], threading.Event()
+
+    def train(index):
+        with training_lock(CPU, every_s=0) as lock:
+            while not stop.is_set():
+                trained[index].set()
+                lock.breathe()
+
+    threads = [threading.Thread(target=train, args=(index,)) for index in range(3)]
+    for thread in threads:
+        thread.start()
+    for event in trained:
+        event.wait()
+    with measuring(CPU):
+        inside.set()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert inside.is_set()
+
+
+@pytest.mark.parametrize(("program", "ready"), [(MEASURER, "measuring"), (TRAINER, "training")])
+def test_a_killed_process_leaves_no_lock_behind(start, program, ready):
+    child = start(program)
+    if program is MEASURER:
+        say(child, "measure")
+    while child.stdout.readline().strip() != ready:
+        pass
+    child.kill()
+    child.wait()
+    with measuring(CPU):
+        pass
+    with training_lock(CPU):
+        pass
+
+
+def test_an_error_lets_go():
+    for lock in (training_lock, measuring):
+        with pytest.raises(RuntimeError), lock(CPU):
+            raise RuntimeError
+    with measuring(CPU):
+        pass
+
+
+def test_breathing_between_two_looks_makes_no_system_call(monkeypatch):
+    with training_lock(CPU, every_s=3600) as lock, monkeypatch.context() as patch:
+        patch.setattr("searchlab.measure.isolation.fcntl.flock", lambda *_: pytest.fail("flock was called"))
+        for _ in range(1000):
+            lock.breathe()
+
+
+def test_each_user_and_kind_of_device_has_its_own_files(tmp_path):
+    with measuring(CPU), measuring(torch.device("cuda", 1)):
+        names = {path.name for path in tmp_path.iterdir()}
+    user = os.getuid()
+    assert names >= {f"searchlab-{user}-{kind}.{file}" for kind in ("cpu", "cuda") for file in ("gate", "lock")}
+
+
+def test_a_forked_child_that_lives_on_does_not_keep_the_lock():
+    with training_lock(CPU) as lock:
+        kept = [os.dup(file) for file in (lock._files._gate, lock._files._lock)]
+    with measuring(CPU):
+        pass
+    for file in kept:
+        os.close(file)
