@@ -1,0 +1,1 @@
+"""Records as frames, tables, plots and a page."""

@@ -1,0 +1,44 @@
+"""Trials and fronts as pandas frames, for notebooks. Estimates become three columns: x, x_low, x_high."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from searchlab.front import FrontPoint
+from searchlab.record import TrialRecord
+from searchlab.report.payloads import Plain, point_payload, trial_row
+
+ESTIMATES = ("accuracy", "test_accuracy", "latency_ms", "times_reference")
+TRIAL_COLUMNS = (
+    *("trial", "state", "accuracy", "accuracy_low", "accuracy_high", "latency_ms", "latency_ms_low", "latency_ms_high"),
+    *("macs", "params", "epochs", "seconds", "reason", "candidate", "directory"),
+)
+FRONT_COLUMNS = (
+    *("point", "trial", "accuracy", "accuracy_low", "accuracy_high"),
+    *("test_accuracy", "test_accuracy_low", "test_accuracy_high"),
+    *("latency_ms", "latency_ms_low", "latency_ms_high"),
+    *("times_reference", "times_reference_low", "times_reference_high"),
+    *("macs", "params", "score", "exits", "cuts", "thresholds", "shares", "candidate", "directory"),
+)
+
+
+def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """One row a trial: state, best accuracy, costs of the whole network, epochs, seconds and reason."""
+    rows = [_flat(trial_row(record)) for record in sorted(records, key=lambda record: record.number)]
+    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
+
+
+def front_frame(points: Sequence[FrontPoint]) -> pd.DataFrame:
+    """One row a point of a front (from `study_front`), in its order."""
+    return pd.DataFrame([_flat(point_payload(point)) for point in points], columns=list(FRONT_COLUMNS))
+
+
+def _flat(row: Plain) -> Plain:
+    flat: Plain = {}
+    for name, value in row.items():
+        if name in ESTIMATES:
+            parts = value or {"value": None, "low": None, "high": None}
+            flat |= {name: parts["value"], f"{name}_low": parts["low"], f"{name}_high": parts["high"]}
+        else:
+            flat[name] = value
+    return flat

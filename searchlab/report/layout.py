@@ -1,0 +1,104 @@
+"""How tables are laid out on a terminal or in plain text: columns, lines, and what to do when it is narrow."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
+from rich.table import Column, Table
+from rich.text import Text
+
+WIDE = 10_000
+
+STYLES = {
+    "complete": "green",
+    "running": "cyan",
+    "stopped": "yellow",
+    "infeasible": "bright_black",
+    "failed": "red",
+}
+
+
+@dataclass(frozen=True)
+class FirstThatFits:
+    """Shows the first of `tables` that the console is wide enough for, or else the last."""
+
+    tables: tuple[Table, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unlimited = options.update_width(WIDE)
+        for table in self.tables:
+            if Measurement.get(console, unlimited, table).minimum <= options.max_width:
+                break
+        else:
+            # Cut short with an ellipsis: without this rich would crop the last columns, and "792 k" would read "792".
+            for column in table.columns:
+                column.min_width = None
+        yield table
+
+
+@dataclass(frozen=True)
+class Footer:
+    """Parts on one line, or on as few as the console's width allows; no part is broken unless it alone is too long."""
+
+    parts: tuple[str, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = self.parts[0]
+        for part in self.parts[1:]:
+            longer = f"{line} · {part}"
+            if cell_len(longer) > options.max_width:
+                yield Text(line, style="bright_black")
+                longer = part
+            line = longer
+        yield Text(line, style="bright_black")
+
+
+def figures(header: str) -> Column:
+    """A column of numbers: to the right, never wrapped."""
+    return Column(header, justify="right", no_wrap=True)
+
+
+def words(header: str, *, wrap_from: int | None = None) -> Column:
+    """A column of names; with `wrap_from`, of sentences that may take more lines where fewer cells are free."""
+    if wrap_from is None:
+        return Column(header, no_wrap=True)
+    return Column(header, overflow="fold", min_width=wrap_from)
+
+
+def plain_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, gap: int = 2) -> Table:
+    """A table without lines, `gap` cells between columns; the header is bold. Cells are taken literally, no markup."""
+    rows = list(rows)
+    table = Table(
+        *(_sized(column, [row[i] for row in rows]) for i, column in enumerate(columns)),
+        box=None,
+        pad_edge=False,
+        padding=(0, gap, 0, 0),
+        header_style="bold",
+    )
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    return table
+
+
+def _sized(column: Column, cells: Sequence[str]) -> Column:
+    """A copy that is never narrower than its widest cell (a wrapping one: than it says): no figure is cut short."""
+    lines = [line for cell in (str(column.header), *cells) for line in cell.split("\n")]
+    width = max(cell_len(line) for line in lines)
+    sized = column.copy()
+    sized.min_width = column.min_width or width
+    return sized
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and what they are, in two columns."""
+    table = Table.grid(Column(no_wrap=True, style="bright_black"), Column(overflow="fold"), padding=(0, 2, 0, 0))
+    for name, text in rows:
+        table.add_row(Text(name), Text(text))
+    return table
+
+
+def titled(title: str, table: Table) -> Group:
+    """A table below its title."""
+    return Group(Text(title, style="bold cyan"), table)

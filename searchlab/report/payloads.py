@@ -1,0 +1,161 @@
+"""What `--json` prints, as plain dicts. An estimate is {"value", "low", "high"}; nothing is ever infinite or NaN."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from searchlab.front import (
+    FrontPoint,
+    common_machine,
+    exit_names,
+    latency_estimate,
+    state_counts,
+    study_hypervolume,
+    times_reference,
+    yardsticks,
+)
+from searchlab.operating_point import Estimate, OperatingPoint, share_estimate
+from searchlab.plain import to_plain
+from searchlab.record import TrialRecord
+from searchlab.study import Study
+
+Plain = dict[str, Any]
+
+
+def front_payload(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint]) -> Plain:
+    """A study's front: `points` (from `study_front`) and what surrounds them.
+
+    `hypervolume` is that of the whole front, thinned or not; `yardsticks` are its units (see `study_hypervolume`).
+    """
+    machine = common_machine(study, records)
+    return {
+        "study": study.name,
+        "points": [point_payload(point) for point in points],
+        "objectives": [objective.name for objective in study.objectives],
+        "hypervolume": study_hypervolume(study, records),
+        "yardsticks": yardsticks(study, records),
+        "machine": None if machine is None else to_plain(machine),
+        "trials": state_counts(records),
+    }
+
+
+def point_payload(front_point: FrontPoint) -> Plain:
+    """One point of a front. `accuracy` is the validation split's, `test_accuracy` null where that was not read."""
+    test = front_point.test
+    return {
+        "point": front_point.number,
+        "trial": front_point.record.number,
+        "candidate": front_point.record.candidate.id,
+        "directory": front_point.record.directory,
+        **operating_point_payload(front_point.record, front_point.point),
+        "test_accuracy": None if test is None else asdict(test.accuracy_estimate),
+    }
+
+
+def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain:
+    """An operating point. `exits` are positions in the exit table, `cuts` where they hang, "final" for the final head.
+
+    A threshold that no score reaches is null. `exit_accuracy` follows `exits`; null where nobody left.
+    """
+    rule = point.rule
+    return {
+        "accuracy": asdict(point.accuracy_estimate),
+        "latency_ms": _plain(latency_estimate(record, point)),
+        "macs": point.macs,
+        "params": point.params,
+        "times_reference": _plain(times_reference(record, point)),
+        "score": rule.score,
+        "exits": list(rule.exits),
+        "cuts": exit_names(record.candidate, rule),
+        "thresholds": [t if math.isfinite(t) else None for t in rule.thresholds],
+        "shares": list(point.shares),
+        "exit_accuracy": [_plain(estimate) for estimate in exit_accuracies(point)],
+    }
+
+
+def exit_accuracies(point: OperatingPoint) -> list[Estimate | None]:
+    """For every exit in use, the accuracy over the samples that left there; None where none did."""
+    counts = [round(share * point.samples) for share in point.shares]
+    return [
+        share_estimate(correct, left) if left else None
+        for correct, left in zip(point.correct_per_exit, counts, strict=True)
+    ]
+
+
+def best_point(record: TrialRecord) -> OperatingPoint | None:
+    """The most accurate point of a trial's frontier, the cheapest in MACs of equals."""
+    points = record.frontier.points if record.frontier else ()
+    return max(points, key=lambda point: (point.accuracy, -point.macs), default=None)
+
+
+def trial_row(record: TrialRecord) -> Plain:
+    """One line on a trial: its best accuracy, and latency, MACs and parameters of the whole network."""
+    best, latency, cost = best_point(record), record.latency, record.cost
+    return {
+        "trial": record.number,
+        "state": record.state,
+        "accuracy": None if best is None else asdict(best.accuracy_estimate),
+        "latency_ms": None if latency is None else _interval(latency.whole.p50, latency.whole.low, latency.whole.high),
+        "macs": None if cost is None else cost.macs,
+        "params": None if cost is None else cost.params,
+        "epochs": record.epochs,
+        "seconds": record.seconds.total,
+        "reason": record.reason,
+        "candidate": record.candidate.id,
+        "directory": record.directory,
+    }
+
+
+def trials_payload(study: Study, records: Sequence[TrialRecord]) -> Plain:
+    """All trials of a study, by number."""
+    rows = [trial_row(record) for record in sorted(records, key=lambda record: record.number)]
+    return {"study": study.name, "trials": rows, "states": state_counts(records)}
+
+
+def trial_payload(study: Study, record: TrialRecord) -> Plain:
+    """Everything known of one trial, its frontier as operating points (all of them)."""
+    plain: Plain = to_plain(record)
+    points = record.frontier.points if record.frontier else ()
+    plain["frontier"] = [operating_point_payload(record, point) for point in points]
+    return {"study": study.name, **trial_row(record), "record": _finite(plain)}
+
+
+def show_point_payload(study: Study, front_point: FrontPoint) -> Plain:
+    """A front point with its candidate, its costs per stage and head, its latencies and its machine."""
+    record = front_point.record
+    return {
+        "study": study.name,
+        **point_payload(front_point),
+        "architecture": to_plain(record.candidate),
+        "cost": None if record.cost is None else to_plain(record.cost),
+        "latency": None if record.latency is None else to_plain(record.latency),
+        "versions": record.versions,
+    }
+
+
+def studies_payload(studies: Mapping[str, Study]) -> Plain:
+    """Every study by name, as it is defined."""
+    return {"studies": [{**to_plain(study), "name": name} for name, study in sorted(studies.items())]}
+
+
+def spaces_payload(spaces: Mapping[str, str]) -> Plain:
+    """Every space by name, with the first line of what it says of itself."""
+    return {"spaces": [{"name": name, "description": text} for name, text in sorted(spaces.items())]}
+
+
+def _finite(plain: Any) -> Any:
+    # The curve of a diverged trial holds NaN, which is no JSON.
+    if isinstance(plain, dict):
+        return {name: _finite(value) for name, value in plain.items()}
+    if isinstance(plain, list):
+        return [_finite(value) for value in plain]
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
+def _plain(estimate: Estimate | None) -> Plain | None:
+    return None if estimate is None else asdict(estimate)
+
+
+def _interval(value: float, low: float, high: float) -> Plain:
+    return asdict(Estimate(value, low, high))

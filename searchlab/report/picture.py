@@ -1,0 +1,97 @@
+"""What there is to draw of a study, before any library draws it: lines, intervals, ranges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from searchlab.errors import UserError
+from searchlab.front import FrontPoint, TestPoints, study_front
+from searchlab.objective import Objective
+from searchlab.pareto import non_dominated, values_of
+from searchlab.record import TrialRecord
+from searchlab.report.axes import (
+    Axes,
+    axes_of,
+    coordinate,
+    description,
+    is_logarithmic,
+    linear_ticks,
+    log_ticks,
+    padded,
+    reference_latency,
+)
+from searchlab.study import Study
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is drawn: the whole front, its numbered points, every complete trial's frontier, and the axes."""
+
+    study: Study
+    records: Sequence[TrialRecord]
+    front: Sequence[FrontPoint]
+    numbered: Sequence[FrontPoint]
+    axes: Axes
+    logarithmic: bool
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    reference: tuple[str, float] | None
+
+    @property
+    def x_ticks(self) -> list[float]:
+        """Where the ticks of the cost axis stand."""
+        ticks = log_ticks(*self.x_range) if self.logarithmic else []
+        return ticks if len(ticks) > 1 else linear_ticks(*self.x_range)
+
+
+def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints | None = None) -> Picture:
+    """What there is to draw of a study.
+
+    Raises:
+        UserError: no trial is complete, or their machines differ.
+    """
+    front = study_front(study, records, most=None)
+    if not front:
+        raise UserError("nothing to plot", where=f"study {study.name}", allowed="needs at least one complete trial")
+    axes = axes_of(study)
+    reference = reference_latency(front) if axes.x.name == "latency_ms" else None
+    x = [coordinate(entry.point, axes.x) for entry in front]
+    x += [reference[1]] if reference else []
+    # The front and its neighbourhood fill the picture; what lies far below it says nothing about it.
+    numbered = study_front(study, records, tests=tests)
+    y = [coordinate(entry.point, axes.y) for entry in front]
+    y += [end for entry in numbered for end in interval(entry, axes.y)]
+    logarithmic = is_logarithmic(x)
+    return Picture(
+        study=study,
+        records=sorted((r for r in records if r.state == "complete"), key=lambda record: record.number),
+        front=sorted(front, key=lambda entry: coordinate(entry.point, axes.x)),
+        numbered=numbered,
+        axes=axes,
+        logarithmic=logarithmic,
+        x_range=padded(min(x), max(x), logarithmic=logarithmic),
+        y_range=padded(min(y), max(y), logarithmic=False),
+        reference=reference,
+    )
+
+
+def trial_line(drawn: Picture, record: TrialRecord) -> tuple[list[float], list[float], list[str]]:
+    """x, y and descriptions of a trial's frontier in the plane of the axes, cheapest first."""
+    points = record.frontier.points if record.frontier else ()
+    plane = [points[i] for i in non_dominated(values_of(points, (drawn.axes.x, drawn.axes.y)))]
+    x = [coordinate(point, drawn.axes.x) for point in plane]
+    return x, [coordinate(point, drawn.axes.y) for point in plane], [description(record, point) for point in plane]
+
+
+def interval(entry: FrontPoint, y: Objective) -> tuple[float, float]:
+    """The interval of an entry on the y axis; the value alone where y has none."""
+    if y.name != "accuracy":
+        return (coordinate(entry.point, y),) * 2
+    estimate = entry.point.accuracy_estimate
+    return 100 * estimate.low, 100 * estimate.high
+
+
+def bars(drawn: Picture) -> tuple[list[float], list[float]]:
+    """How far the interval of every numbered point reaches below and above it."""
+    y = drawn.axes.y
+    spans = [(coordinate(entry.point, y), *interval(entry, y)) for entry in drawn.numbered]
+    return [value - low for value, low, _ in spans], [high - value for value, _, high in spans]

@@ -1,0 +1,150 @@
+"""Fronts, trials, studies and spaces as tables for a terminal. Plain text where there is none."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from searchlab.front import FrontPoint, common_machine, exit_names, state_counts, study_hypervolume
+from searchlab.operating_point import Estimate
+from searchlab.record import TrialRecord
+from searchlab.report import units
+from searchlab.report.layout import FirstThatFits, Footer, facts, figures, plain_table, titled, words
+from searchlab.report.payloads import best_point
+from searchlab.study import Study
+
+
+def front_view(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint]) -> RenderableType:
+    """A study's front (`points` from `study_front`), the one line about its trials below it.
+
+    One line a point where the console is wide enough, else two, with the intervals below their values.
+    """
+    if not points:
+        verb = "resume" if records else "run"
+        nothing = f"No front yet: no trial of study {study.name} is complete"
+        return Footer((nothing, trial_counts(records), f"next: searchlab {verb} {study.name}"))
+    wide = [_front_table(points, tall=False, gap=gap) for gap in (3, 2)]
+    tall = [_front_table(points, tall=True, gap=gap) for gap in (3, 2, 1)]
+    return Group(FirstThatFits((*wide, *tall)), Text(""), Footer(footer_parts(study, records)))
+
+
+def footer_parts(study: Study, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """How many trials ended how, the front's hypervolume, the machine, and what to do next."""
+    machine = common_machine(study, records)
+    return (
+        trial_counts(records),
+        f"hypervolume {study_hypervolume(study, records):.3f}",
+        *([machine.label] if machine else []),
+        f"next: searchlab plot {study.name}",
+    )
+
+
+def trial_counts(records: Sequence[TrialRecord]) -> str:
+    """ "12 trials: 9 complete, 2 stopped, 1 infeasible"."""
+    states = ", ".join(f"{number} {state}" for state, number in state_counts(records).items())
+    trials = "1 trial" if len(records) == 1 else f"{len(records)} trials"
+    return f"{trials}: {states}" if states else "no trials"
+
+
+def trials_view(study: Study, records: Sequence[TrialRecord]) -> RenderableType:
+    """One line a trial: its best accuracy on the validation split, its whole network's costs, and why it ended."""
+    if not records:
+        return Text(f"No trials yet in study {study.name}: searchlab run {study.name}")
+    ordered = sorted(records, key=lambda record: record.number)
+    columns = [figures("trial"), words("state"), figures("accuracy"), figures("latency p50"), figures("MACs")]
+    columns += [figures("params"), figures("epochs"), figures("time"), words("reason", wrap_from=16)]
+    rows = [_trial_cells(record) for record in ordered]
+    tables = tuple(_without_empty(columns, rows, gap=gap) for gap in (3, 2, 1))
+    footer = Footer((trial_counts(records), f"next: searchlab front {study.name}"))
+    return Group(FirstThatFits(tables), Text(""), footer)
+
+
+def studies_view(studies: Mapping[str, Study], trials: Mapping[str, int] | None = None) -> RenderableType:
+    """Every study by name: what it searches, to which ends, under which limits. `trials`: how many there are."""
+    if not studies:
+        return Text("No studies: a study is one file in studies/ with a function study() -> Study")
+    blocks: list[RenderableType] = []
+    for name, study in sorted(studies.items()):
+        done = (trials or {}).get(name, 0)
+        rows = [
+            ("searches", f"{study.space} on {study.data}, {' / '.join(o.label for o in study.objectives)}"),
+            ("limits", _limits(study)),
+            ("runs", f"{study.trials} trials of {study.epochs} epochs, sampler {study.sampler}"),
+            *([("so far", f"{done} trials")] if done else []),
+        ]
+        title = f"{name}: {study.description}" if study.description else name
+        blocks += [titled(" ".join(title.split()), facts(rows)), Text("")]
+    return Group(*blocks[:-1])
+
+
+def spaces_view(spaces: Mapping[str, str]) -> RenderableType:
+    """Every space by name, with what it says of itself."""
+    if not spaces:
+        return Text("No spaces: a space is one file in spaces/ with a function space(choose) -> Candidate")
+    return plain_table([words("space"), words("what may vary", wrap_from=24)], sorted(spaces.items()))
+
+
+def _front_table(points: Sequence[FrontPoint], *, tall: bool, gap: int) -> Table:
+    columns = [figures("point"), figures("trial"), figures("accuracy\n(validation)"), figures("accuracy\n(test)")]
+    columns += [figures("latency\np50"), figures("×\nref.")]
+    if tall:
+        columns += [figures("MACs\nparams"), words("exits used\nscore", wrap_from=11 if gap == 1 else None)]
+    else:
+        columns += [figures("MACs"), figures("params"), words("exits used"), words("score")]
+    return _without_empty(columns, [_front_cells(point, tall=tall) for point in points], gap=gap)
+
+
+def _front_cells(entry: FrontPoint, *, tall: bool) -> list[str]:
+    point, latency, times, between = entry.point, entry.latency, entry.times_reference, "\n" if tall else " "
+    sizes = [units.count(point.macs), units.count(point.params)]
+    names = [", ".join(exit_names(entry.record.candidate, point.rule)), point.rule.score]
+    return [
+        str(entry.number),
+        str(entry.record.number),
+        accuracy_cell(point.accuracy_estimate, between),
+        accuracy_cell(entry.test.accuracy_estimate, between) if entry.test else units.NOTHING,
+        latency_cell(latency, between) if latency else units.NOTHING,
+        units.ratio(times.value if times else None),
+        *(["\n".join(sizes), "\n".join(names)] if tall else [*sizes, *names]),
+    ]
+
+
+def _without_empty(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, gap: int) -> Table:
+    """A table of those columns that hold something in some row."""
+    kept = [i for i in range(len(columns)) if any(row[i] != units.NOTHING for row in rows)]
+    return plain_table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows], gap=gap)
+
+
+def _trial_cells(record: TrialRecord) -> list[str]:
+    best = best_point(record)
+    return [
+        str(record.number),
+        record.state,
+        units.percent(best.accuracy if best else None),
+        units.milliseconds(record.latency.whole.p50 if record.latency else None),
+        units.count(record.cost.macs if record.cost else None),
+        units.count(record.cost.params if record.cost else None),
+        str(record.epochs),
+        units.seconds(record.seconds.total),
+        record.reason or units.NOTHING,
+    ]
+
+
+def accuracy_cell(estimate: Estimate, between: str = " ") -> str:
+    """ "98.6 % [97.4, 99.3]"."""
+    return f"{units.percent(estimate.value)}{between}{units.percent_interval(estimate)}"
+
+
+def latency_cell(estimate: Estimate, between: str = " ") -> str:
+    """ "0.412 ms [.405, .419]"."""
+    return f"{units.milliseconds(estimate.value)}{between}{units.latency_interval(estimate)}"
+
+
+def _limits(study: Study) -> str:
+    limits = [
+        f"{units.count(study.max_params)} parameters" if study.max_params else "",
+        f"{units.count(study.max_macs)} MACs" if study.max_macs else "",
+        units.milliseconds(study.max_latency_ms) if study.max_latency_ms else "",
+    ]
+    return ", ".join(filter(None, limits)) or "none"

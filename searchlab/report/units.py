@@ -1,0 +1,80 @@
+"""Numbers as people read them: 4.1 M, 98.6 %, 0.412 ms, [97.4, 99.3]."""
+
+import math
+
+from searchlab.operating_point import Estimate
+
+NOTHING = "–"
+"""What stands where there is no figure."""
+
+
+def count(value: float | None) -> str:
+    """Parameters or MACs with a decimal prefix: "912", "4.1 M", "151 k"."""
+    if value is None:
+        return NOTHING
+    for scale, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        # 999,600 would otherwise be written as "1000 k".
+        if value >= 0.9995 * scale:
+            scaled = value / scale
+            return f"{scaled:.1f} {prefix}" if scaled < 99.95 else f"{scaled:.0f} {prefix}"
+    return f"{value:.0f}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 0 to 1 as "98.6 %"."""
+    return NOTHING if share is None else f"{100 * share:.1f} %"
+
+
+def number(value: float) -> str:
+    """Three significant digits, at most four decimals, never in scientific notation: "0.412", "14.4", "1440"."""
+    return f"{value:.{_decimals(value)}f}"
+
+
+def milliseconds(value_ms: float | None) -> str:
+    """A latency as "0.412 ms"."""
+    return NOTHING if value_ms is None else f"{number(value_ms)} ms"
+
+
+def ratio(value: float | None) -> str:
+    """A multiple of something, with two decimals."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def percent_interval(estimate: Estimate) -> str:
+    """The interval of a share as "[97.4, 99.3]"."""
+    return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def latency_interval(estimate: Estimate) -> str:
+    """The interval of a latency, with the decimals of its value: "[.405, .419]"."""
+    decimals = _decimals(estimate.value)
+    low, high = (f"{end:.{decimals}f}" for end in (estimate.low, estimate.high))
+    return f"[{_bare(low)}, {_bare(high)}]"
+
+
+def ratio_interval(estimate: Estimate) -> str:
+    """The interval of a multiple as "[0.61, 0.64]"."""
+    return f"[{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def seconds(value_s: float) -> str:
+    """A duration as "4.2 s", "85 s", "3.4 min" or "2.1 h"."""
+    if value_s < 120:
+        return f"{value_s:.1f} s" if value_s < 10 else f"{value_s:.0f} s"
+    return f"{value_s / 60:.1f} min" if value_s < 7200 else f"{value_s / 3600:.1f} h"
+
+
+def threshold(value: float) -> str:
+    """A threshold, with four significant digits; "never" where no score reaches it."""
+    return ("never" if value > 0 else "always") if math.isinf(value) else f"{value:.4g}"
+
+
+def _bare(text: str) -> str:
+    return text[1:] if text.startswith("0.") else text
+
+
+def _decimals(value: float) -> int:
+    if value <= 0 or not math.isfinite(value):
+        return 0
+    # No clock of ours resolves less than a microsecond, but the parts of a network are as short as that.
+    return 4 if value < 0.01 else min(3, max(0, 2 - math.floor(math.log10(value))))

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from fake_records import GPU, fake_point, fake_record, fake_records, fake_study
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.image import imread
+
+from searchlab.errors import UserError
+from searchlab.report.axes import axes_of, is_logarithmic, linear_ticks, log_ticks, padded
+from searchlab.front import study_front
+from searchlab.report.page import page_html
+from searchlab.report.picture import picture
+from searchlab.report.plots import write_html, write_png
+
+
+@pytest.mark.parametrize(
+    ("objectives", "expected"),
+    [
+        (("accuracy", "latency_ms"), ("latency_ms", "accuracy", None)),
+        (("macs", "accuracy", "params"), ("macs", "accuracy", "params")),
+        (("macs", "params"), ("macs", "params", None)),
+    ],
+)
+def test_which_objective_lies_on_which_axis(objectives, expected):
+    axes = axes_of(fake_study(*objectives))
+    assert (axes.x.name, axes.y.name, axes.colour.name if axes.colour else None) == expected
+
+
+@pytest.mark.parametrize("objectives", [("accuracy", "latency_ms"), ("accuracy", "latency_ms", "params")])
+def test_page_and_picture_are_written(tmp_path, objectives):
+    study, records = fake_study(*objectives), fake_records(5)
+    html, png = tmp_path / "plots" / "front.html", tmp_path / "plots" / "front.png"
+    write_html(html, study, records)
+    write_png(png, study, records)
+    page = html.read_text(encoding="utf-8")
+    # plotly.js itself is in the file: no network is needed.
+    assert len(page) > 1_000_000 and "cdn.plot.ly/plotly" not in page
+    assert "Front of digits" in page and "resnet8 (reference)" in page and "AMD EPYC 7763" in page
+    pixels = imread(png)
+    assert pixels.shape[:2] == (1000, 1600)
+    front = np.array([0x12, 0x59, 0xA8]) / 255
+    assert (np.abs(pixels[..., :3] - front).max(axis=-1) < 0.02).sum() > 500
+
+
+def test_one_point_alone_can_be_drawn(tmp_path):
+    records = [fake_record(0, [fake_point(300, 1e6, 1000)], machine=None)]
+    write_png(tmp_path / "one.png", fake_study("accuracy", "macs", "params"), records)
+    write_html(tmp_path / "one.html", fake_study("accuracy", "macs"), records)
+    assert (tmp_path / "one.png").stat().st_size > 10_000
+
+
+def test_the_reference_is_drawn_where_latency_is_the_axis_alone():
+    records = fake_records(3)
+    name, latency_ms = picture(fake_study(), records).reference
+    assert name == "resnet8" and latency_ms in {record.latency.reference.p50 for record in records[:3]}
+    assert picture(fake_study("accuracy", "macs"), records).reference is None
+
+
+def test_the_picture_holds_the_whole_front_and_its_intervals():
+    study, records = fake_study(), fake_records(5)
+    drawn = picture(study, records)
+    assert {e.point for e in drawn.front} == {e.point for e in study_front(study, records, most=None)}
+    assert [entry.point.latency_ms for entry in drawn.front] == sorted(e.point.latency_ms for e in drawn.front)
+    lowest = min(entry.point.accuracy_estimate.low for entry in drawn.numbered)
+    assert drawn.y_range[0] < 100 * lowest
+
+
+def test_what_cannot_be_drawn_is_said(tmp_path):
+    with pytest.raises(UserError, match="study digits: nothing to plot"):
+        write_png(tmp_path / "x.png", fake_study(), fake_records(0))
+    with pytest.raises(UserError, match="different machines"):
+        write_html(tmp_path / "x.html", fake_study(), [fake_record(0), fake_record(1, machine=GPU)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_escapes_what_it_is_given():
+    study = fake_study(description="<script>alert(1)</script> & more", name="<b>")
+    page = page_html(study, fake_records(1), study_front(study, fake_records(1)), "PLOT")
+    assert "<script>alert" not in page and "&lt;script&gt;" in page and "&lt;b&gt;" in page and "PLOT" in page
+    assert "No trial is complete yet" in page_html(study, [], [], "")
+
+
+@given(st.floats(1e-4, 1e9), st.floats(1.001, 1e6))
+def test_ticks_lie_within_the_axis(low, factor):
+    high = low * factor
+    linear = linear_ticks(*padded(low, high, logarithmic=False))
+    assert 3 <= len(linear) <= 13
+    assert linear == sorted(set(linear))
+    for tick in log_ticks(low, high):
+        assert low <= tick <= high
+
+
+def test_an_axis_is_logarithmic_beyond_a_factor_of_ten():
+    assert not is_logarithmic([1.0, 10.0]) and is_logarithmic([1.0, 10.1]) and not is_logarithmic([0.0, 10.0])

@@ -1,0 +1,140 @@
+import dataclasses
+import io
+
+import pytest
+from fake_records import CPU, fake_point, fake_record, fake_records, fake_study
+from rich.console import Console
+
+from searchlab.operating_point import Estimate
+from searchlab.record import LatencyCheck
+from searchlab.report import units
+from searchlab.front import study_front
+from searchlab.report.show import point_view, trial_view
+from searchlab.report.tables import front_view, spaces_view, studies_view, trials_view
+
+
+def text_of(view, width=100):
+    """The view as plain text, as in a pipe."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(view)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(912, "912"), (999, "999"), (151_234, "151 k"), (999_960, "1.0 M"), (4_100_000, "4.1 M"), (41.26e6, "41.3 M")],
+)
+def test_counts(value, text):
+    assert units.count(value) == text
+
+
+def test_other_units():
+    assert units.percent(0.9861) == "98.6 %"
+    assert units.percent_interval(Estimate(0.986, 0.9741, 0.9932)) == "[97.4, 99.3]"
+    assert units.milliseconds(0.41234) == "0.412 ms"
+    assert units.milliseconds(14.41) == "14.4 ms"
+    assert units.milliseconds(0.00212) == "0.0021 ms"
+    assert units.latency_interval(Estimate(0.412, 0.4049, 0.4196)) == "[.405, .420]"
+    assert units.latency_interval(Estimate(1.02, 0.99, 1.05)) == "[.99, 1.05]"
+    assert [units.seconds(s) for s in (4.21, 85, 200, 7600)] == ["4.2 s", "85 s", "3.3 min", "2.1 h"]
+    assert [units.threshold(t) for t in (float("inf"), 0.83214)] == ["never", "0.8321"]
+    assert units.count(None) == units.percent(None) == units.milliseconds(None) == units.NOTHING
+
+
+def one_point_study():
+    point = fake_point(355, 4.1e6, 151_000, 0.412, exits=(0, 2), thresholds=(0.83,))
+    record = fake_record(11, [point])
+    return record, study_front(
+        fake_study(), [record], tests={(11, point.rule): dataclasses.replace(point, correct=350)}
+    )
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_front_holds_the_figures_unbroken_at_any_width(width):
+    record, points = one_point_study()
+    text = text_of(front_view(fake_study(), [record], points), width)
+    for figure in ("98.6 %", "[96.8, 99.4]", "97.2 %", "0.412 ms", "[.406, .420]", "4.1 M", "151 k", "1, final"):
+        assert figure in text
+    assert "margin" in text and "…" not in text
+    assert "1 trial: 1 complete" in text and "searchlab plot digits" in text and CPU.label in text
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_all_views_of_a_whole_study_fit(width):
+    study, records = fake_study(), fake_records()
+    points = study_front(study, records)
+    views = [front_view(study, records, points), trials_view(study, records), point_view(study, points[3])]
+    for view in [*views, *(trial_view(study, record) for record in records)]:
+        text = text_of(view, width)
+        assert "…" not in text
+        assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_front_is_one_line_a_point_where_there_is_room():
+    study, records = fake_study(), fake_records()
+    points = study_front(study, records)
+    # Two lines of header, an empty one, and the footer: one line or two.
+    assert len(text_of(front_view(study, records, points), 140).splitlines()) == 2 + len(points) + 1 + 1
+    assert len(text_of(front_view(study, records, points), 80).splitlines()) == 2 + 2 * len(points) + 1 + 2
+
+
+def test_a_front_without_latency_has_no_columns_for_it():
+    study, records = fake_study("accuracy", "macs"), fake_records(machine=None)
+    text = text_of(front_view(study, records, study_front(study, records)))
+    assert "latency" not in text and "ref." not in text and "MACs" in text
+
+
+@pytest.mark.parametrize(
+    ("records", "line"),
+    [([], "searchlab run digits"), (fake_records(0), "4 trials: 2 stopped, 1 infeasible, 1 failed")],
+)
+def test_an_empty_front_says_what_to_do(records, line):
+    study = fake_study()
+    text = text_of(front_view(study, records, study_front(study, records)))
+    assert "no trial of study digits is complete" in text and line in text
+
+
+def test_trials_say_how_they_ended():
+    text = text_of(trials_view(fake_study(), fake_records()), 160)
+    assert "worse than 67 % of the trials that reached it" in text
+    assert "[Errno 28] loss is NaN" in text
+    assert "318 k parameters exceed the cap of 300 k" in text
+    assert "13 trials: 9 complete, 2 stopped, 1 infeasible, 1 failed" in text
+    assert "searchlab run digits" in text_of(trials_view(fake_study(), []))
+
+
+def test_a_front_point_is_shown_with_its_parts_exits_and_machine():
+    record, (point,) = one_point_study()
+    text = text_of(point_view(fake_study(), point))
+    assert "355 of 360" in text and "350 of 360" in text
+    assert "0.83" in text and "takes the rest" in text and "50.0 %" in text
+    assert "blocks=1,2,2 width=12" in text and "hidden=32" in text
+    assert f"candidate {record.candidate.id}" in text
+    assert "block 5" in text and "head 2" in text and "decision by margin" in text
+    used = {line.split()[1]: line.split()[-1] for line in text.splitlines() if line.startswith("head ")}
+    assert used == {"0": "yes", "1": "no", "2": "yes"}
+    assert "× resnet8" in text and "AMD EPYC 7763" in text and "torch 2.15.0" in text
+    assert "runs/digits/trial-00011" in text
+
+
+def test_a_trial_is_shown_in_every_state():
+    records = fake_records(1)
+    texts = [text_of(trial_view(fake_study(), record)) for record in records]
+    assert "12 of 30 points" in texts[0] and "(within 10%)" in texts[0]
+    assert "318 k parameters exceed" in texts[3] and "frontier" not in texts[3]
+    bare = dataclasses.replace(records[-1], cost=None, latency=None)
+    assert "candidate" in text_of(trial_view(fake_study(), bare))
+
+
+def test_a_latency_that_does_not_add_up_is_pointed_out():
+    record = fake_record(0)
+    wrong = dataclasses.replace(record.latency, check=LatencyCheck(0.5, 0.6))
+    assert "-16.7 % (more than 10%" in text_of(trial_view(fake_study(), dataclasses.replace(record, latency=wrong)))
+
+
+def test_studies_and_spaces():
+    text = text_of(studies_view({"digits": fake_study()}, {"digits": 3}))
+    assert "digits: Handwritten digits" in text and "300 k parameters" in text and "3 trials" in text
+    assert "ResNets under [a] cap" in text_of(spaces_view({"limited_resnet": "ResNets under [a] cap"}))
+    assert "No studies" in text_of(studies_view({})) and "No spaces" in text_of(spaces_view({}))
