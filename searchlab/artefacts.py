@@ -1,0 +1,79 @@
+"""What a trial leaves in its folder: weights, exit table, candidate, frontier, latencies, curve, versions, record.
+
+Weights are safetensors, tables npz, the rest JSON; nothing here is ever unpickled.
+"""
+
+import errno
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from searchlab.candidate import Candidate, ImageSpec
+from searchlab.errors import UserError
+from searchlab.exits.table import ExitTable, save_table
+from searchlab.model.early_exit import EarlyExitNetwork, build
+from searchlab.plain import to_plain
+from searchlab.record import TrialRecord
+
+WEIGHTS, TABLE = "weights.safetensors", "exit_table.npz"
+RECORD_PARTS = ("candidate", "frontier", "latency", "curve", "versions")
+
+
+def versions() -> dict[str, str]:
+    """What this ran with."""
+    return {name: version(name) for name in ("searchlab", "torch", "torchvision", "numpy", "optuna")}
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns what the operating system says about a folder into one line for the user; the study can be resumed."""
+    try:
+        yield
+    except OSError as error:
+        mend = "make room, then resume" if error.errno == errno.ENOSPC else "see --output"
+        raise UserError(f"cannot write: {error.strerror}", where=str(folder), allowed=mend) from error
+    except SafetensorError as error:
+        raise UserError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error
+
+
+def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, record: TrialRecord) -> None:
+    """Writes everything; the record last, so that a folder with a record is whole.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written.
+    """
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+        save_file(tensors, folder / WEIGHTS)
+        save_table(table, folder / TABLE)
+        plain = to_plain(record)
+        for name in RECORD_PARTS:
+            _write_json(folder / f"{name}.json", plain[name])
+        _write_json(folder / "record.json", plain)
+
+
+def _write_json(path: Path, plain: object) -> None:
+    path.write_text(json.dumps(plain, indent=1))
+
+
+def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> EarlyExitNetwork:
+    """The trained network of a trial, in eval mode on the CPU.
+
+    Raises:
+        UserError: the weights are missing, damaged, or of another network.
+    """
+    path = folder / WEIGHTS
+    network = build(candidate, images)
+    try:
+        network.load_state_dict(load_file(path))
+    except (FileNotFoundError, SafetensorError) as error:
+        raise UserError("no readable weights", where=str(path), allowed="the file that the trial wrote") from error
+    except RuntimeError as error:
+        raise UserError(f"weights of another network: {error}", where=str(path)) from error
+    return network.eval()

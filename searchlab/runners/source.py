@@ -1,0 +1,26 @@
+"""What a runner is given: where trials come from, and who is told about them."""
+
+from typing import Protocol
+
+from searchlab.operating_point import Frontier
+from searchlab.record import Epoch, TrialRecord
+from searchlab.study import TrialSpec
+
+
+class Source(Protocol):
+    """Asks and tells, as the driver does them. A runner calls `ask` until it is None, and tells every trial it took."""
+
+    def ask(self) -> TrialSpec | None:
+        """The next trial, or None where there is no more to do."""
+
+    def tell(self, record: TrialRecord) -> None:
+        """How a trial ended."""
+
+    def on_epoch(self, number: int, epoch: Epoch) -> None:
+        """A trial finished an epoch."""
+
+    def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
+        """A trial showed its frontier at a rung; False stops it there."""
+
+    def interrupted(self) -> bool:
+        """Whether the user wants everything to end after the running step."""

@@ -1,0 +1,1 @@
+"""Samplers, the store, and the driver between them."""

@@ -1,0 +1,132 @@
+"""Spaces and studies by name or path: files of the user's, then those that searchlab brings."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+import searchlab
+from searchlab.candidate import Space
+from searchlab.errors import UserError, from_validation, unknown
+from searchlab.study import Study
+
+Kind = Literal["space", "study"]
+FOLDERS: dict[Kind, str] = {"space": "spaces", "study": "studies"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that defines a space or a study."""
+
+    name: str
+    path: Path
+
+    @property
+    def text(self) -> str:
+        """The file as it stands."""
+        return self.path.read_text()
+
+    @property
+    def summary(self) -> str:
+        """The first line of the file's docstring, or ""."""
+        lines = self.text.lstrip().removeprefix('"""').splitlines()
+        return lines[0].rstrip('".') if self.text.lstrip().startswith('"""') and lines else ""
+
+
+def folders(kind: Kind, beside: Path | None = None) -> list[Path]:
+    """Where files of that kind are looked for, nearest first; `beside` is the file that names them."""
+    package = Path(searchlab.__file__).parent
+    builtin = package / "builtin" if (package / "builtin").exists() else package.parent
+    places = [Path.cwd(), builtin]
+    if beside is not None:
+        places = [beside.parent, beside.parent.parent, *places]
+        return [beside.parent, *(place / FOLDERS[kind] for place in places)]
+    return [place / FOLDERS[kind] for place in places]
+
+
+def available(kind: Kind) -> list[Source]:
+    """Every file of that kind that can be named, by name; a nearer file hides a farther one of the same name."""
+    found: dict[str, Source] = {}
+    for folder in reversed(folders(kind)):
+        for path in sorted(folder.glob("*.py")):
+            found[path.stem] = Source(path.stem, path)
+    return [found[name] for name in sorted(found)]
+
+
+def find(kind: Kind, name: str, beside: Path | None = None) -> Source:
+    """The file of that name, or at that path where it ends in ".py".
+
+    Raises:
+        UserError: there is none; the known names are listed.
+    """
+    if name.endswith(".py"):
+        path = Path(name) if beside is None or Path(name).is_absolute() else beside.parent / name
+        if not path.is_file():
+            raise UserError(f"no such {kind} file", value=str(path), allowed="give a name or a path to a .py file")
+        return Source(path.stem, path)
+    for folder in folders(kind, beside):
+        if (folder / f"{name}.py").is_file():
+            return Source(name, folder / f"{name}.py")
+    raise unknown(kind, name, [source.name for source in available(kind)])
+
+
+def load_study(source: Source) -> Study:
+    """What the file's `study()` returns, named after the file where it has no name.
+
+    Raises:
+        UserError: the file does not parse or run, has no such function, or it returns something else.
+    """
+    function = _function(source, "study")
+    study = _called(function, source)
+    if not isinstance(study, Study):
+        raise UserError(
+            "study() must return a Study", where=str(source.path), value=type(study).__name__, allowed="a Study"
+        )
+    return replace(study, name=study.name or source.name, description=study.description or source.summary)
+
+
+def load_space(source: Source) -> Space:
+    """The file's `space` function; it is not called here.
+
+    Raises:
+        UserError: the file does not parse or run, or has no such function.
+    """
+    return _function(source, "space")
+
+
+def _called(function: Callable[[], Any], source: Source) -> Any:
+    try:
+        return function()
+    except ValidationError as error:
+        raise from_validation(error, str(source.path)) from error
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"study() raised {type(error).__name__}: {error}", where=str(source.path)) from error
+
+
+def _function(source: Source, name: str) -> Callable[..., Any]:
+    """Runs a user's file as a module and takes one function out of it."""
+    spec = importlib.util.spec_from_file_location(f"searchlab_user_{source.name}", source.path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise UserError(
+            f"does not parse: {error.msg}", where=f"{source.path}:{error.lineno}", value=(error.text or "").strip()
+        ) from error
+    except ValidationError as error:
+        raise from_validation(error, str(source.path)) from error
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"raised {type(error).__name__}: {error}", where=str(source.path)) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise UserError(f"defines no function {name}()", where=str(source.path))
+    return function  # type: ignore[no-any-return]

@@ -1,0 +1,83 @@
+"""Spaces at work: a trial's suggestions in, a candidate out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import Trial
+from pydantic import ValidationError
+
+from searchlab.candidate import Candidate, ImageSpec, Space
+from searchlab.errors import UserError, from_validation
+from searchlab.model.cost import excess_over, network_cost
+from searchlab.study import Study
+
+SAMPLED = 30
+"""Candidates that are looked at before a study starts, to see that its limits can be met at all."""
+
+
+@dataclass(frozen=True)
+class TrialChoose:
+    """Optuna's suggestions and what the study fixes: the `Choose` that spaces are called with."""
+
+    trial: Trial
+    images: ImageSpec
+    max_params: int | None
+    max_macs: int | None
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """A whole number from low to high, both included."""
+        return self.trial.suggest_int(name, low, high, step=step, log=log)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """A number from low to high."""
+        return self.trial.suggest_float(name, low, high, step=step, log=log)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        return self.trial.suggest_categorical(name, choices)
+
+
+def propose(space: Space, trial: Trial, images: ImageSpec, study: Study) -> Candidate:
+    """The candidate that a space makes of a trial's suggestions.
+
+    Raises:
+        UserError: the space raised, or returned something else than a Candidate.
+    """
+    where = f"space {study.space}"
+    try:
+        candidate = space(TrialChoose(trial, images, study.max_params, study.max_macs))
+    except ValidationError as error:
+        raise from_validation(error, where) from error
+    except (UserError, optuna.exceptions.StorageInternalError):
+        raise
+    except Exception as error:
+        raise UserError(f"raised {type(error).__name__}: {error}", where=where, value=trial.params) from error
+    if not isinstance(candidate, Candidate):
+        raise UserError("must return a Candidate", where=where, value=type(candidate).__name__)
+    return candidate
+
+
+def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
+    """Samples the space, builds what comes (on the meta device) and compares it with the study's limits.
+
+    Raises:
+        UserError: a sample cannot be built, or none holds the limits.
+    """
+    sampler = optuna.samplers.RandomSampler(seed=study.seed)
+    scratch = optuna.create_study(sampler=sampler)
+    costs = [network_cost(propose(space, scratch.ask(), images, study), images) for _ in range(SAMPLED)]
+    over = [excess_over(cost, study.max_params, study.max_macs) for cost in costs]
+    if not all(over):
+        return
+    what, where = f"no candidate of space {study.space} holds max_", f"study {study.name}"
+    for name in ("params", "macs"):
+        if all(name in excess for excess in over):
+            least = f"the least of {SAMPLED} sampled has {min(getattr(cost, name) for cost in costs):,}"
+            raise UserError(what + name, where=where, value=getattr(study, f"max_{name}"), allowed=least)
+    limits = (study.max_params, study.max_macs)
+    neither = f"each of {SAMPLED} sampled breaks one or the other"
+    raise UserError(what + "params and max_macs together", where=where, value=limits, allowed=neither)

@@ -1,0 +1,219 @@
+"""One candidate to one record: build, check, measure, train, tabulate. The place to read first."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from searchlab.artefacts import save_artefacts, versions
+from searchlab.candidate import Candidate
+from searchlab.data.batches import Normaliser, TrainBatches
+from searchlab.data.splits import Dataset, Split
+from searchlab.deploy.scores import SCORE_FUNCTIONS
+from searchlab.errors import Interrupted, TrialFailure
+from searchlab.exits.frontier import FrontierSettings, exact_frontier
+from searchlab.exits.table import ExitTable
+from searchlab.exits.tabulate import tabulate
+from searchlab.measure.calibration import calibrated
+from searchlab.measure.device import has_bf16, resolve_device
+from searchlab.measure.isolation import TrainingLock, measuring, training_lock
+from searchlab.measure.latency import measure_latency
+from searchlab.model.cost import excess_over, network_cost
+from searchlab.model.early_exit import EarlyExitNetwork, build
+from searchlab.operating_point import Frontier
+from searchlab.record import Epoch, LatencyReport, Seconds, State, TrialRecord
+from searchlab.routed import check_point
+from searchlab.study import Study, TrialSpec
+from searchlab.train.loop import Feed, Hooks, Trained, train
+from searchlab.train.regimes import phases
+
+
+def _never() -> bool:
+    return False
+
+
+def _ignore(epoch: Epoch) -> None:
+    pass
+
+
+def _go_on(epoch: int, frontier: Frontier) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class TrialHooks:
+    """What a trial asks and tells while it runs.
+
+    `on_rung` gets the frontier at each of the study's rungs and says whether to go on; `interrupted` is looked at after
+    every training step.
+    """
+
+    interrupted: Callable[[], bool] = _never
+    on_epoch: Callable[[Epoch], None] = _ignore
+    on_rung: Callable[[int, Frontier], bool] = _go_on
+
+
+@dataclass
+class _Stopwatch:
+    """Where the seconds of a trial go."""
+
+    started: float = field(default_factory=time.perf_counter)
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, part: str, since: float) -> None:
+        self.parts[part] = self.parts.get(part, 0.0) + time.perf_counter() - since
+
+    def seconds(self) -> Seconds:
+        return Seconds(**self.parts, total=time.perf_counter() - self.started)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What every step of one trial works with."""
+
+    spec: TrialSpec
+    dataset: Dataset
+    device: torch.device
+    normaliser: Normaliser
+    validation: Split
+    watch: _Stopwatch
+    hooks: TrialHooks
+
+    @property
+    def study(self) -> Study:
+        return self.spec.study
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.spec.candidate
+
+
+def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None) -> TrialRecord:
+    """Trains and measures one candidate on the training and validation splits; the test split is not looked at.
+
+    A candidate over a limit comes back as infeasible, untrained; one that diverges or does not fit in memory as failed.
+    With `spec.directory`, the artefacts of a trial that was trained are written there.
+
+    Raises:
+        Interrupted: `hooks.interrupted` said so.
+        UserError: the candidate cannot be built for this data, or the artefacts cannot be written.
+    """
+    device = resolve_device(spec.device)
+    normaliser = Normaliser.of(dataset, device)
+    validation = dataset.validation.to(device)
+    bench = _Bench(spec, dataset, device, normaliser, validation, _Stopwatch(), hooks or TrialHooks())
+    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data_hash=dataset.hash, versions=versions())
+    try:
+        record = _run(bench, record)
+    except TrialFailure as failure:
+        record = replace(record, reason=str(failure))
+    except RuntimeError as error:
+        # The CPU's allocator has no exception of its own.
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        record = replace(record, reason=f"out of memory: {str(error).splitlines()[0]}")
+    return replace(record, seconds=bench.watch.seconds())
+
+
+def _run(bench: _Bench, record: TrialRecord) -> TrialRecord:
+    """Build, check, measure, train, tabulate."""
+    torch.manual_seed(bench.spec.seed)
+    network = build(bench.candidate, bench.dataset.spec).to(bench.device)
+    network = network.to(memory_format=torch.channels_last)
+    cost = network_cost(bench.candidate, bench.dataset.spec)
+    record = replace(record, cost=cost)
+    excess = excess_over(cost, bench.study.max_params, bench.study.max_macs)
+    if excess:
+        return replace(record, state="infeasible", excess=excess, reason="over the limit of " + ", ".join(excess))
+    if bench.study.measures_latency:
+        record = replace(record, latency=_measure(bench, network))
+        if over := _latency_excess(bench.study, record.latency):
+            return replace(record, state="infeasible", excess=over, reason="over the limit of latency")
+    trained, record = _train(bench, network, record)
+    return _tabulate(bench, trained, record)
+
+
+def _measure(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
+    begun = time.perf_counter()
+    scores = {name: SCORE_FUNCTIONS[name] for name in bench.study.scores}
+    with measuring(bench.device):
+        report = measure_latency(network, bench.study.reference, bench.dataset.spec, scores, bench.device)
+        report = calibrated(report, bench.spec.reference_ms)
+    bench.watch.lap("measure", begun)
+    return report
+
+
+def _latency_excess(study: Study, report: LatencyReport | None) -> dict[str, float]:
+    if study.max_latency_ms is None or report is None or report.whole.p50 <= study.max_latency_ms:
+        return {}
+    return {"latency_ms": report.whole.p50 / study.max_latency_ms - 1}
+
+
+def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tuple[Trained, TrialRecord]:
+    begun = time.perf_counter()
+    training = bench.candidate.training
+    batches = TrainBatches(
+        bench.dataset.train.to(bench.device),
+        bench.normaliser,
+        training.augmentation,
+        training.batch_size,
+        bench.spec.seed,
+    )
+    plan = phases(bench.candidate, bench.study.epochs)
+    with training_lock(bench.device) as lock:
+        trained = train(
+            network,
+            plan,
+            training,
+            Feed(batches.epoch, batches.steps),
+            Hooks(lambda: _after_step(bench, lock), lambda epoch, judged: _after_epoch(bench, record, epoch, judged)),
+            bf16=has_bf16(bench.device),
+        )
+    bench.watch.lap("train", begun)
+    state: State = "stopped" if trained.stopped else "complete"
+    reason = f"stopped at epoch {len(trained.curve)} by {bench.study.early_stopping}" if trained.stopped else ""
+    done = replace(record, state=state, reason=reason, curve=trained.curve, epochs=len(trained.curve))
+    return trained, done
+
+
+def _after_step(bench: _Bench, lock: TrainingLock) -> None:
+    if bench.hooks.interrupted():
+        raise Interrupted
+    lock.breathe()
+
+
+def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: EarlyExitNetwork) -> bool:
+    bench.hooks.on_epoch(epoch)
+    if epoch.epoch not in bench.study.rungs:
+        return True
+    frontier = _frontier(bench, record, tabulate(judged, bench.validation, bench.normaliser))
+    return bench.hooks.on_rung(epoch.epoch, frontier)
+
+
+def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable) -> Frontier:
+    assert record.cost is not None
+    study = bench.study
+    settings = FrontierSettings(study.objectives, study.scores, study.levels, min_accuracy=study.min_accuracy)
+    segments = record.latency.segments if record.latency else None
+    return exact_frontier(table, record.cost, segments, settings)
+
+
+def _tabulate(bench: _Bench, trained: Trained, record: TrialRecord) -> TrialRecord:
+    """The validation split's exit table, its frontier, the check of the additive latency, the artefacts."""
+    begun = time.perf_counter()
+    table = tabulate(trained.network, bench.validation, bench.normaliser)
+    record = replace(record, frontier=_frontier(bench, record, table))
+    last = replace(record.curve[-1], accuracy=tuple(table.correct_NK.mean(axis=0).tolist()))
+    record = replace(record, curve=(*record.curve[:-1], last))
+    bench.watch.lap("evaluate", begun)
+    if record.latency is not None and record.state == "complete":
+        begun = time.perf_counter()
+        with measuring(bench.device):
+            check = check_point(record, trained.network, table, bench.validation, bench.normaliser)
+        record = replace(record, latency=replace(record.latency, check=check))
+        bench.watch.lap("measure", begun)
+    if bench.spec.directory is not None:
+        record = replace(record, directory=str(bench.spec.directory.absolute()), seconds=bench.watch.seconds())
+        save_artefacts(bench.spec.directory, trained.network, table, record)
+    return record
