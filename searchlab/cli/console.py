@@ -1,0 +1,28 @@
+"""Printing: tables for people, JSON for programs."""
+
+import json
+import os
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+PIPED_WIDTH = 120
+"""Columns where there is no terminal to ask."""
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal, or wide enough for every table where it is none."""
+    made = Console(highlight=False)
+    if made.is_terminal or "COLUMNS" in os.environ:
+        return made
+    return Console(highlight=False, width=PIPED_WIDTH)
+
+
+def show(view: RenderableType) -> None:
+    """Prints a table or text."""
+    console().print(view)
+
+
+def show_json(payload: Any) -> None:
+    """Prints one JSON document."""
+    print(json.dumps(payload, indent=2, allow_nan=False))

@@ -1,0 +1,151 @@
+"""Looking at what was found: `front`, `trials` and `show`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from searchlab.cli import options as opt
+from searchlab.cli.console import console, show, show_json
+from searchlab.data.datasets import load
+from searchlab.errors import UserError
+from searchlab.front import FrontPoint, TestPoints, study_front
+from searchlab.record import TrialRecord
+from searchlab.report.payloads import front_payload, show_point_payload, trial_payload, trials_payload
+from searchlab.report.show import point_view, trial_view
+from searchlab.report.tables import front_view, trials_view
+from searchlab.search.final import look, looked_at
+from searchlab.search.store import StudyStore, stored_study
+from searchlab.study import RunOptions, Study
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    for command in (front, trials, show_one):
+        app.command("show" if command is show_one else None, rich_help_panel="Look at what was found")(command)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A study in the store, and what is known of its trials."""
+
+    store: StudyStore
+    study: Study
+    records: list[TrialRecord]
+    tests: TestPoints
+
+    @classmethod
+    def of(cls, name: str | None, where: RunOptions) -> "Found":
+        """Reads it; nothing is known of the test split unless it was looked at."""
+        store = stored_study(name, where)
+        return cls(store, store.definition.study, store.records(), {})
+
+
+def front(
+    study: opt.StoredStudy = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Measure the front's points again and read them on the test split, once.")
+    ] = False,
+    points: opt.Points = 12,
+    as_json: opt.AsJson = False,
+    data: opt.DataRoot = Path("data"),
+    device: opt.Device = "auto",
+    output: opt.Output = Path("runs"),
+    storage: opt.Storage = "",
+) -> None:
+    """The Pareto front: which network, under which exit rule, gives which accuracy at which cost.
+
+    Accuracies are those of the validation split, which also decided what is shown. --test gives the figures to quote:
+    it records that the test split was read, and a point that was read before is not read again.
+    """
+    where = RunOptions(data_root=data, output=output, storage=storage, device=device)
+    found = Found.of(study, where)
+    if test:
+        found = _with_test(found, where, points, quiet=as_json)
+    chosen = study_front(found.study, found.records, most=points, tests=found.tests)
+    if as_json:
+        show_json(front_payload(found.study, found.records, chosen))
+    else:
+        show(front_view(found.study, found.records, chosen))
+
+
+def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Found:
+    """The final front: what `front` chose, measured again, with its test figures; dominated points fall out."""
+    chosen = study_front(found.study, found.records, most=most)
+    before = found.store.looks()
+    known = {(seen.trial, point.rule) for seen in before for point in seen.validation}
+    new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
+    if new:
+        if not quiet:
+            points = "1 point" if len(new) == 1 else f"{len(new)} points"
+            console().print(f"Measuring {points} again and reading the test split ...")
+        dataset = load(found.study.data, where.data_root)
+        found.store.add_looks(look(found.study, new, dataset, where.device, before))
+    records, tests = looked_at(found.records, found.store.looks())
+    return Found(found.store, found.study, records, tests)
+
+
+def trials(
+    study: opt.StoredStudy = None,
+    as_json: opt.AsJson = False,
+    output: opt.Output = Path("runs"),
+    storage: opt.Storage = "",
+) -> None:
+    """Every trial: how it ended, its best accuracy, its costs, and why it stopped or failed."""
+    found = Found.of(study, opt.kept_at(output, storage))
+    if as_json:
+        show_json(trials_payload(found.study, found.records))
+    else:
+        show(trials_view(found.study, found.records))
+
+
+def show_one(
+    targets: Annotated[
+        list[str],
+        typer.Argument(help="Number of a front point, and the study (the one begun last).", metavar="N [STUDY]"),
+    ],
+    trial: Annotated[bool, typer.Option("--trial", help="N is the number of a trial, on the front or not.")] = False,
+    points: opt.Points = 12,
+    as_json: opt.AsJson = False,
+    output: opt.Output = Path("runs"),
+    storage: opt.Storage = "",
+) -> None:
+    """One point of the front in full: candidate, costs per stage and head, exits, thresholds, latency, machine."""
+    number, name = _number_and_study(targets)
+    found = Found.of(name, opt.kept_at(output, storage))
+    if trial:
+        record = _trial(found, number)
+        payload, view = trial_payload(found.study, record), trial_view(found.study, record)
+    else:
+        point = _point(found, number, points)
+        payload, view = show_point_payload(found.study, point), point_view(found.study, point)
+    if as_json:
+        show_json(payload)
+    else:
+        show(view)
+
+
+def _number_and_study(targets: list[str]) -> tuple[int, str | None]:
+    numbers = [target for target in targets if target.isdigit()]
+    names = [target for target in targets if not target.isdigit()]
+    if len(numbers) != 1 or len(names) > 1:
+        raise UserError("give one number", where="show", value=" ".join(targets), allowed="searchlab show N [STUDY]")
+    return int(numbers[0]), names[0] if names else None
+
+
+def _trial(found: Found, number: int) -> TrialRecord:
+    for record in found.records:
+        if record.number == number:
+            return record
+    known = [record.number for record in found.records]
+    allowed = f"{min(known)} to {max(known)}" if known else "there is none yet"
+    raise UserError("no such trial", where=f"study {found.study.name}", value=number, allowed=allowed)
+
+
+def _point(found: Found, number: int, most: int) -> FrontPoint:
+    chosen = study_front(found.study, found.records, most=most)
+    if not 1 <= number <= len(chosen):
+        allowed = f"1 to {len(chosen)}; --trial takes a trial's number" if chosen else "there is no front yet"
+        raise UserError("no such point", where=f"front of {found.study.name}", value=number, allowed=allowed)
+    return chosen[number - 1]

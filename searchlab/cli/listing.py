@@ -1,0 +1,33 @@
+"""What there is to run: `studies` and `spaces`."""
+
+import typer
+
+from searchlab.cli.console import show, show_json
+from searchlab.cli.options import AsJson
+from searchlab.report.payloads import spaces_payload, studies_payload
+from searchlab.report.tables import spaces_view, studies_view
+from searchlab.search.catalog import available, load_study
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.command(rich_help_panel="What there is")(studies)
+    app.command(rich_help_panel="What there is")(spaces)
+
+
+def studies(as_json: AsJson = False) -> None:
+    """List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings."""
+    found = {source.name: load_study(source) for source in available("study")}
+    if as_json:
+        show_json(studies_payload(found))
+    else:
+        show(studies_view(found))
+
+
+def spaces(as_json: AsJson = False) -> None:
+    """List the spaces that studies may name: those in ./spaces, then those that searchlab brings."""
+    found = {source.name: source.summary for source in available("space")}
+    if as_json:
+        show_json(spaces_payload(found))
+    else:
+        show(spaces_view(found))

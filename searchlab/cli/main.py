@@ -1,0 +1,72 @@
+"""The entry point: commands are gathered here, mistakes become one line and exit code 2."""
+
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from typer import TyperException
+
+from searchlab.cli import inspecting, listing, plotting, running
+from searchlab.errors import Interrupted, UserError, from_validation
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    name="searchlab",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Which early-exit network gives which accuracy at which latency, on your data and your device? "
+    "[bold]searchlab run digits[/bold] is a first answer, in minutes and without a download.",
+    epilog="--debug, anywhere, shows the traceback behind an error.",
+)
+for module in (running, inspecting, plotting, listing):
+    module.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    # Optuna tells of every trial; our own view does that better.
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    try:
+        code = app(args=given, prog_name="searchlab", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        return _complain(error, debug=debug)
+    except (ValidationError, TyperException) as error:
+        return _complain(_as_user_error(error), debug=debug)
+    except (Interrupted, KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+
+
+def _as_user_error(error: ValidationError | TyperException) -> UserError:
+    """A wrong value in a noun made from options, or a wrong use of the command line."""
+    if isinstance(error, ValidationError):
+        return from_validation(error, "command line")
+    command = getattr(getattr(error, "ctx", None), "command_path", "searchlab")
+    message = getattr(error, "format_message", lambda: str(error))()
+    return UserError(message.rstrip("."), allowed=f"see {command} --help")
+
+
+def _complain(error: UserError, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {escape(str(error))}")
+    return USER_ERROR
+
+
+def script() -> None:
+    """What the `searchlab` command runs."""
+    # A reader that closes the pipe early (`searchlab front | head`) is no error.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(main())

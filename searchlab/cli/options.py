@@ -1,0 +1,77 @@
+"""Arguments and options that several commands share, and what they are turned into."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from searchlab.errors import UserError, unknown
+from searchlab.objective import OBJECTIVES, Objective
+from searchlab.study import RunOptions
+
+STORE, LIMITS = "Where it is kept", "What may change"
+
+StudyName = Annotated[str, typer.Argument(help="A study: its name, or a path to its .py file.", metavar="STUDY")]
+StoredStudy = Annotated[
+    str | None, typer.Argument(help="A study in the store; the one begun last where left out.", metavar="[STUDY]")
+]
+Output = Annotated[Path, typer.Option(help="Folder for the store and the artefacts of trials.", rich_help_panel=STORE)]
+Storage = Annotated[
+    str,
+    typer.Option(
+        help="Any Optuna storage URL, such as sqlite:///FILE.db; default: studies.db in the output folder.",
+        metavar="URL",
+        rich_help_panel=STORE,
+    ),
+]
+DataRoot = Annotated[Path, typer.Option("--data", help="Folder that holds the files of data sets.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch data set files that are missing.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads for training and measuring; default: torch's.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Points = Annotated[int, typer.Option(min=1, help="Points to show at most; those that keep most of the front.")]
+
+Trials = Annotated[int | None, typer.Option(min=1, help="How many trials in all.", rich_help_panel=LIMITS)]
+Hours = Annotated[float | None, typer.Option(help="Begin no trial after so many hours.", rich_help_panel=LIMITS)]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of every trial.", rich_help_panel=LIMITS)]
+MaxParams = Annotated[
+    int | None, typer.Option(min=1, help="Cap on parameters, all heads counted.", rich_help_panel=LIMITS)
+]
+MaxMacs = Annotated[int | None, typer.Option(min=1, help="Cap on MACs per image.", rich_help_panel=LIMITS)]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option("--max-latency", help="Cap on the whole network's latency, ms.", rich_help_panel=LIMITS),
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Seed of the sampler and of the trainings.", rich_help_panel=LIMITS)
+]
+Sampler = Annotated[str | None, typer.Option(help="tpe, nsga2, gp, random or qmc.", rich_help_panel=LIMITS)]
+EarlyStopping = Annotated[str | None, typer.Option(help="Rule that ends weak trials.", rich_help_panel=LIMITS)]
+Objectives = Annotated[
+    str | None,
+    typer.Option(help="Two or three of accuracy,latency_ms,macs,params.", metavar="A,B", rich_help_panel=LIMITS),
+]
+Name = Annotated[str | None, typer.Option(help="Name in the store; default: the study's own.", rich_help_panel=STORE)]
+
+
+def kept_at(output: Path, storage: str) -> RunOptions:
+    """Where a study that is only looked at is kept."""
+    return RunOptions(output=output, storage=storage)
+
+
+def objectives_of(names: str | None) -> tuple[Objective, ...] | None:
+    """The objectives of a comma-separated list.
+
+    Raises:
+        UserError: one of them is unknown, or there are not two or three.
+    """
+    if names is None:
+        return None
+    found = [name.strip() for name in names.split(",")]
+    for name in found:
+        if name not in OBJECTIVES:
+            raise unknown("objective", name, OBJECTIVES, where="--objectives")
+    if not 2 <= len(set(found)) == len(found) <= 3:
+        allowed = f"two or three different ones of {', '.join(sorted(OBJECTIVES))}"
+        raise UserError("not a set of objectives", where="--objectives", value=names, allowed=allowed)
+    return tuple(OBJECTIVES[name] for name in found)

@@ -1,0 +1,37 @@
+"""Residual networks below 5 million parameters (paper 004), with none to three exits; the cap decides the width."""
+
+from searchlab.candidate import Augmentation, Candidate, Choose, Exit, ResNet, Training
+from searchlab.model.cost import fit
+
+CAP = 5_000_000
+"""The paper's own cap, where the study sets none."""
+
+
+def space(choose: Choose) -> Candidate:
+    """Layers, blocks per layer, the three kernels, a share of the budget, and where exits hang.
+
+    The paper's six approaches (section 3) are points of it: with the whole budget and no exits, the largest width below
+    5 M for their blocks and kernels is the width that the paper chose.
+    """
+    layers = choose.suggest_int("layers", 2, 4)
+    blocks = tuple(choose.suggest_int(f"blocks{i + 1}", 1, 5) for i in range(4))[:layers]
+    share = choose.suggest_float("budget_share", 0.02, 1.0, log=True)
+    architecture = ResNet(
+        blocks,
+        width=32,
+        first_kernel=choose.suggest_categorical("first_kernel", [1, 3, 5, 7]),
+        second_kernel=choose.suggest_categorical("second_kernel", [1, 3, 5, 7]),
+        skip_kernel=choose.suggest_categorical("skip_kernel", [1, 3, 5]),
+    )
+    exits = choose.suggest_int("exits", 0, 3)
+    first = choose.suggest_float("first_exit", 0.0, 0.6)
+    last = architecture.stages - 2
+    # Evenly from the first exit to the last cut before the final head; on a short backbone some fall together.
+    cuts = sorted({round(first * last + (1 - first) * last * i / exits) for i in range(exits)})
+    training = Training(
+        learning_rate=choose.suggest_float("learning_rate", 0.03, 0.3, log=True),
+        augmentation=Augmentation(flip="random", crop_pixels=4 if choose.images.height >= 16 else 1),
+    )
+    candidate = Candidate(architecture, tuple(Exit(cut) for cut in cuts), training=training)
+    max_params = int(share * (choose.max_params or CAP))
+    return fit(candidate, choose.images, max_params, choose.max_macs)
