@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import pytest
+
+from searchlab.candidate import Candidate
+from searchlab.errors import UserError
+from searchlab.search.catalog import available, find, load_space, load_study
+
+STUDY = '''"""{about}."""
+from searchlab.study import Study
+
+def study():
+    return Study(space="small_resnet", data="digits"{more})
+'''
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: str, text: str) -> Path:
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    return target
+
+
+def test_a_built_in_study_and_its_space_are_found_by_name_from_anywhere():
+    source = find("study", "digits")
+    study = load_study(source)
+    assert (study.name, study.data) == ("digits", "digits")
+    assert callable(load_space(find("space", study.space, beside=source.path)))
+
+
+@pytest.mark.parametrize("kind", ["study", "space"])
+def test_everything_that_searchlab_brings_loads(kind):
+    for source in available(kind):
+        assert load_study(source) if kind == "study" else load_space(source)
+        assert source.summary
+
+
+def test_a_file_of_the_users_hides_a_built_in_one():
+    write("studies/digits.py", STUDY.format(about="Mine", more=", epochs=3"))
+    study = load_study(find("study", "digits"))
+    assert (study.epochs, study.name, study.description) == (3, "digits", "Mine")
+    assert [source.path.resolve() for source in available("study") if source.name == "digits"] == [
+        Path("studies/digits.py").resolve()
+    ]
+
+
+def test_by_path_named_after_the_file_unless_it_names_itself():
+    write("elsewhere/first.py", STUDY.format(about="One", more=""))
+    write("elsewhere/second.py", STUDY.format(about="Two", more=", name='other', description='Said'"))
+    assert load_study(find("study", "elsewhere/first.py")).name == "first"
+    second = load_study(find("study", str(Path("elsewhere/second.py").absolute())))
+    assert (second.name, second.description) == ("other", "Said")
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (("work/mine.py", "work/spaces/mine.py", "spaces/mine.py"), "work/mine.py"),
+        (("work/spaces/mine.py", "spaces/mine.py"), "work/spaces/mine.py"),
+        (("spaces/mine.py", "here/spaces/mine.py"), "spaces/mine.py"),
+        (("here/spaces/mine.py",), "here/spaces/mine.py"),
+    ],
+)
+def test_the_space_nearest_to_the_study_wins(here, monkeypatch, at, expected):
+    for path in at:
+        write(path, "")
+    write("here/keep", "")
+    monkeypatch.chdir(here / "here")
+    assert find("space", "mine", beside=here / "work/study.py").path == here / expected
+
+
+def test_a_space_by_path_is_beside_its_study(here):
+    write("work/spaces/odd.py", "")
+    assert find("space", "spaces/odd.py", beside=here / "work/study.py").path == here / "work/spaces/odd.py"
+
+
+def complaint(path: str, text: str, load=load_study) -> str:
+    source = find("study", str(write(path, text)))
+    with pytest.raises(UserError) as raised:
+        load(source)
+    assert "\n" not in str(raised.value) and path in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_syntax_error_names_file_line_and_text():
+    line = complaint("bad.py", "x = 1\n\ndef study(:\n    pass\n")
+    assert "bad.py:3: does not parse" in line and "def study(:" in line
+
+
+def test_a_file_without_the_function():
+    assert "defines no function study()" in complaint("bad.py", "x = 1")
+    assert "defines no function space()" in complaint("bad.py", "space = 3", load_space)
+
+
+def test_a_study_that_returns_something_else():
+    line = complaint("bad.py", "def study(): return {'space': 'x'}")
+    assert "must return a Study" in line and "'dict'" in line
+
+
+@pytest.mark.parametrize("text", ["1 / 0\ndef study(): pass", "def study(): 1 / 0"])
+def test_a_file_that_raises(text):
+    assert "raised ZeroDivisionError: division by zero" in complaint("bad.py", text)
+
+
+def test_a_missing_import_is_named():
+    assert "No module named 'nowhere'" in complaint("bad.py", "import nowhere")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (", epochs=0", "Study.epochs is not valid: 0"),
+        (", epoch=3", "Study.epoch "),
+        (", objectives=()", "Study.objectives"),
+        (", rungs=(5,), epochs=5", "rungs must lie before the last epoch (5)"),
+        (", min_accuracy=2", "Study.min_accuracy is not valid: 2"),
+    ],
+)
+def test_a_wrong_field_is_named(more, says):
+    assert says in complaint("bad.py", STUDY.format(about="Bad", more=more))
+
+
+@pytest.mark.parametrize("where", ["module", "function"])
+def test_a_file_that_ends_the_process_does_not(where):
+    text = "import sys\nsys.exit(3)\n" if where == "module" else "import sys\ndef study(): sys.exit(3)\n"
+    assert "SystemExit" in complaint("bad.py", text)
+
+
+def test_a_file_that_is_no_text():
+    Path("bad.py").write_bytes(b"\xff\xfe\x00study")
+    with pytest.raises(UserError, match="bad.py"):
+        load_study(find("study", "bad.py"))
+
+
+def test_unknown_names_list_the_known():
+    write("studies/mine.py", "")
+    with pytest.raises(UserError, match=r"unknown study: 'nope' \(known: cifar10_small, digits, mine"):
+        find("study", "nope")
+    with pytest.raises(UserError, match=r"unknown space: 'nope' \(known: .*small_resnet"):
+        find("space", "nope")
+    with pytest.raises(UserError, match=r"no such study file: 'nope.py'"):
+        find("study", "nope.py")
+
+
+def test_a_candidate_comes_out_of_a_space_file():
+    write("spaces/plain.py", "from tiny import tiny_candidate\ndef space(choose): return tiny_candidate()\n")
+    assert isinstance(load_space(find("space", "plain"))(None), Candidate)

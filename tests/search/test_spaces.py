@@ -1,0 +1,78 @@
+import optuna
+import pytest
+from tiny import IMAGES, tiny_candidate, tiny_space, tiny_study
+
+from searchlab.candidate import Candidate, Exit, Head, ResNet
+from searchlab.errors import UserError
+from searchlab.model.cost import network_cost
+from searchlab.search.spaces import SAMPLED, check_limits, propose
+
+
+def first_trial():
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+
+
+def test_a_space_is_told_images_and_limits_and_suggests_through_optuna():
+    seen = []
+
+    def space(choose):
+        seen.append((choose.images, choose.max_params, choose.max_macs))
+        width = choose.suggest_int("width", 2, 8, step=2)
+        return tiny_candidate(width, learning_rate=choose.suggest_categorical("rate", [0.1, 0.2]))
+
+    trial, study = first_trial(), tiny_study(max_params=5000, max_macs=70_000)
+    candidate = propose(space, trial, IMAGES, study)
+    assert seen == [(IMAGES, 5000, 70_000)]
+    assert trial.params == {"width": candidate.architecture.width, "rate": candidate.training.learning_rate}
+
+
+@pytest.mark.parametrize(
+    ("space", "says"),
+    [
+        (lambda choose: 1 / 0, "space tiny: raised ZeroDivisionError: division by zero"),
+        (lambda choose: choose.suggest_int("width", 8, 2), "space tiny: raised ValueError"),
+        (lambda choose: choose.suggest_words("width"), "space tiny: raised AttributeError"),
+        (lambda choose: {"width": 3}, "space tiny: must return a Candidate: 'dict'"),
+        (lambda choose: Candidate(ResNet((1,), width=0)), "ResNet.width is not valid: 0"),
+        (lambda choose: Candidate(ResNet((1,), 4), (Exit(7),)), "exit at cut 7"),
+    ],
+)
+def test_a_space_that_goes_wrong_is_named_in_one_line(space, says):
+    with pytest.raises(UserError) as raised:
+        propose(space, first_trial(), IMAGES, tiny_study())
+    assert says in str(raised.value) and "space tiny" in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("limit", ["params", "macs"])
+def test_limits_that_no_candidate_holds_are_refused_with_the_least_there_was(limit):
+    smallest = getattr(network_cost(tiny_candidate(2), IMAGES), limit)
+    check_limits(tiny_space, IMAGES, tiny_study(**{f"max_{limit}": smallest}))
+    with pytest.raises(UserError) as raised:
+        check_limits(tiny_space, IMAGES, tiny_study(**{f"max_{limit}": smallest - 1}))
+    assert str(raised.value) == (
+        f"study tiny: no candidate of space tiny holds max_{limit}: {smallest - 1}"
+        f" (the least of {SAMPLED} sampled has {smallest:,})"
+    )
+
+
+def test_two_limits_that_exclude_each_other_are_both_named():
+    """Few parameters only with many MACs, few MACs only with many parameters."""
+
+    def space(choose):
+        if choose.suggest_categorical("wide", [False, True]):
+            return Candidate(ResNet((1,), 8, stem_stride=2))
+        return Candidate(ResNet((1,), 6))
+
+    small, wide = (network_cost(Candidate(r), IMAGES) for r in (ResNet((1,), 6), ResNet((1,), 8, stem_stride=2)))
+    assert small.params < wide.params and small.macs > wide.macs
+    study = tiny_study(max_params=small.params, max_macs=wide.macs)
+    with pytest.raises(UserError, match="holds max_params and max_macs together"):
+        check_limits(space, IMAGES, study)
+
+
+def test_a_sample_that_does_not_fit_the_images_is_refused():
+    def space(choose):
+        return Candidate(ResNet((1, 1), 4), final=Head(pool=choose.suggest_int("pool", 5, 9)))
+
+    with pytest.raises(UserError, match="pooling is larger than the map"):
+        check_limits(space, IMAGES, tiny_study())

@@ -1,0 +1,294 @@
+"""The rules of design section 4, on syntax trees: imports go down, each library has its place, code is short.
+
+Every breach is one line of the failure. The rules are functions of a module's text, so that planted breaches try them.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "searchlab"
+
+TOP_TO_BOTTOM = (
+    ("cli",),
+    ("search", "report"),
+    ("runners",),
+    ("trial",),
+    ("routed",),  # one step of a trial: a routed network (deploy) timed end to end (measure)
+    ("artefacts", "train", "measure", "deploy"),
+    ("exits",),
+    ("model", "data", "front"),  # front needs nouns only; of those above, search and report use it
+    ("study", "record", "pareto"),
+    ("candidate", "objective", "operating_point"),
+    ("plain",),
+    ("errors",),
+)
+LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}
+"""Part of the package (a folder, or a module beside them) to its level: it may import parts of lower levels only."""
+
+TORCH = ("model", "data", "train", "exits", "measure", "deploy", "artefacts", "routed", "trial")
+PLACES: dict[str, tuple[str, ...]] = {
+    "optuna": ("search",),
+    "sqlalchemy": ("search",),  # what Optuna's store raises
+    "ray": ("runners/tune.py",),
+    "pandas": ("report",),
+    "typer": ("cli",),
+    "rich": ("cli", "report"),
+    "plotly": ("report",),
+    "matplotlib": ("report",),
+    # launch sets the process's threads before it starts a runner, and both name the type of the device they hand
+    # down. Neither computes: tensors are made, and networks run, below.
+    "torch": (*TORCH, "search/launch.py", "search/final.py"),
+    "torchvision": ("data",),
+    "sklearn": ("data",),
+    "safetensors": ("artefacts",),
+    "PIL": ("data",),
+    "spaces": (),
+    "studies": (),
+}
+"""Who may import what; a folder, a module beside them, or one file. Libraries that are not listed are free."""
+
+LAZY = {"report": ("plotly", "matplotlib")}
+"""What may be imported inside functions: heavy plotting, which few commands need."""
+
+MODULE_LINES, FUNCTION_LINES, PARAMETERS = 400, 40, 6
+
+
+@dataclass(frozen=True)
+class Module:
+    """A file of the package; `path` is relative to it ("search/launch.py")."""
+
+    path: str
+    text: str
+
+    @property
+    def part(self) -> str:
+        return self.path.split("/")[0].removesuffix(".py")
+
+    @property
+    def name(self) -> str:
+        return ".".join(["searchlab", *self.path.removesuffix(".py").split("/")]).removesuffix(".__init__")
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, fully dotted ("searchlab.plain.NOUN"), with its line and whether it is inside a function."""
+
+    target: str
+    line: int
+    lazy: bool
+
+    @property
+    def top(self) -> str:
+        return self.target.split(".")[0]
+
+
+Functions = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def modules() -> list[Module]:
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return [Module(path.relative_to(PACKAGE).as_posix(), path.read_text()) for path in paths]
+
+
+def imports(module: Module) -> list[Import]:
+    """Every import, those under TYPE_CHECKING and inside functions included."""
+    tree = module.tree
+    inside = {id(node) for function in functions(tree) for node in ast.walk(function)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            folder = module.path.removesuffix(".py").split("/")[: -node.level] if node.level else []
+            source = ".".join(filter(None, [*(["searchlab"] if node.level else []), *folder, node.module]))
+            targets = [f"{source}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found += [Import(target, node.lineno, id(node) in inside) for target in targets]
+    return found
+
+
+def functions(tree: ast.AST) -> list[Functions]:
+    return [node for node in ast.walk(tree) if isinstance(node, Functions)]
+
+
+def upward(module: Module) -> Iterator[str]:
+    """Imports of the package's own parts that do not go down."""
+    if module.part not in LEVEL and module.path != "__init__.py":
+        yield f"{module.path}:1: {module.part} has no level in the table of layers"
+        return
+    for found in imports(module):
+        names = found.target.split(".")
+        if names[0] != "searchlab" or len(names) == 1 or names[1] == module.part:
+            continue
+        if names[1] not in LEVEL:
+            yield f"{module.path}:{found.line}: imports {found.target}, which has no level"
+        elif LEVEL[names[1]] >= LEVEL.get(module.part, -1):
+            side = "sideways" if LEVEL[names[1]] == LEVEL.get(module.part, -1) else "upward"
+            yield f"{module.path}:{found.line}: {module.part} imports {side} from {names[1]}"
+
+
+def misplaced(module: Module) -> Iterator[str]:
+    """Imports of libraries outside their place."""
+    for found in imports(module):
+        places = PLACES.get(found.top)
+        if places is not None and module.part not in places and module.path not in places:
+            yield f"{module.path}:{found.line}: imports {found.top}, allowed in: {', '.join(places) or 'nowhere'}"
+
+
+def lazy(module: Module) -> Iterator[str]:
+    """Imports inside functions."""
+    for found in imports(module):
+        if found.lazy and found.top not in LAZY.get(module.part, ()):
+            yield f"{module.path}:{found.line}: imports {found.target} inside a function"
+
+
+def too_long(module: Module) -> Iterator[str]:
+    """Modules and functions of too many lines, functions of too many parameters.
+
+    What typer makes a command of has one parameter per option: its signature and its help text are not counted.
+    """
+    lines = len(module.text.splitlines())
+    if lines > MODULE_LINES:
+        yield f"{module.path}:1: {lines} lines, at most {MODULE_LINES}"
+    for function in functions(module.tree):
+        first = body(function)[0] if is_command(module, function) else function
+        length = (function.end_lineno or 0) - first.lineno + 1
+        if length > FUNCTION_LINES:
+            yield f"{module.path}:{function.lineno}: {function.name} has {length} lines, at most {FUNCTION_LINES}"
+        count = len([each for each in parameters(function) if each.arg not in ("self", "cls")])
+        if count > PARAMETERS and not is_command(module, function):
+            yield f"{module.path}:{function.lineno}: {function.name} has {count} parameters, at most {PARAMETERS}"
+
+
+def parameters(function: Functions) -> list[ast.arg]:
+    given = function.args
+    starred = [each for each in (given.vararg, given.kwarg) if each]
+    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *starred]
+
+
+def body(function: Functions) -> list[ast.stmt]:
+    return function.body[1:] if ast.get_docstring(function) and len(function.body) > 1 else function.body
+
+
+def is_command(module: Module, function: Functions) -> bool:
+    """Commands of the cli are the functions whose parameters are annotated with its options (`opt.Trials`)."""
+    kinds = [each.annotation for each in parameters(function)]
+    return module.part == "cli" and any(
+        isinstance(kind, ast.Attribute) and isinstance(kind.value, ast.Name) and kind.value.id == "opt"
+        for kind in kinds
+    )
+
+
+def printing(module: Module) -> Iterator[str]:
+    """Calls of print outside the command line."""
+    for node in ast.walk(module.tree):
+        called = node.func if isinstance(node, ast.Call) else None
+        if isinstance(called, ast.Name) and called.id == "print" and module.part != "cli":
+            yield f"{module.path}:{called.lineno}: prints"
+
+
+def cycles(every: list[Module]) -> Iterator[str]:
+    """Modules that import each other, directly or by way of others; within one part as well."""
+    names = {module.name for module in every}
+    below = {module.name: {hit for found in imports(module) if (hit := known(found, names))} for module in every}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> Iterator[str]:
+        if name in path:
+            yield "a cycle: " + " -> ".join((*path[path.index(name) :], name))
+        elif name not in done:
+            for other in sorted(below[name]):
+                yield from visit(other, (*path, name))
+            done.add(name)
+
+    for name in sorted(names):
+        yield from visit(name, ())
+
+
+def known(found: Import, names: set[str]) -> str | None:
+    """The module that an import reads: the target itself, or what it is a name of."""
+    return next((name for name in (found.target, found.target.rpartition(".")[0]) if name in names), None)
+
+
+RULES = (upward, misplaced, lazy, too_long, printing)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_every_module_keeps(rule):
+    breaches = [breach for module in modules() for breach in rule(module)]
+    if breaches:
+        pytest.fail("\n".join(breaches), pytrace=False)
+
+
+def test_no_cycles():
+    breaches = list(cycles(modules()))
+    if breaches:
+        pytest.fail("\n".join(breaches), pytrace=False)
+
+
+def test_every_part_of_the_table_exists():
+    assert set(LEVEL) == {module.part for module in modules() if module.path != "__init__.py"}
+
+
+LONG = "def f():\n" + "    x = 1\n" * 41
+COMMAND = "def f(a: opt.A, b, c, d, e, f, g):\n" + '    """Help.\n' + "    more\n" * 40 + '    """\n    return a\n'
+PLANTED = [
+    (upward, "study.py", "from searchlab.trial import run_trial", "study imports upward from trial"),
+    (upward, "model/cost.py", "from searchlab.data import splits", "model imports sideways from data"),
+    (upward, "record.py", "from searchlab import pareto", "record imports sideways from pareto"),
+    (upward, "train/loop.py", "from ..measure import latency", "train imports sideways from measure"),
+    (
+        upward,
+        "exits/table.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import searchlab.train.loop",
+        "exits imports upward from train",
+    ),
+    (upward, "stray.py", "", "stray has no level"),
+    (misplaced, "front.py", "import pandas as pd", "imports pandas, allowed in: report"),
+    (misplaced, "runners/local.py", "from ray import tune", "imports ray, allowed in: runners/tune.py"),
+    (misplaced, "search/driver.py", "import torch.nn", "imports torch"),
+    (misplaced, "search/catalog.py", "from spaces import small_resnet", "imports spaces, allowed in: nowhere"),
+    (lazy, "runners/local.py", "def f():\n    import json", "imports json inside a function"),
+    (too_long, "trial.py", LONG, "f has 42 lines"),
+    (too_long, "trial.py", "def f(a, b, c, *, d, e, f, g): ...", "f has 7 parameters"),
+    (too_long, "trial.py", "\n" * 401, "401 lines"),
+    (printing, "report/page.py", "print('x')", "prints"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "text", "expected"), PLANTED)
+def test_planted_breaches_are_found(rule, path, text, expected):
+    (breach,) = rule(Module(path, text))
+    assert breach.startswith(f"{path}:")
+    assert expected in breach
+
+
+def test_what_is_allowed_is_not_a_breach():
+    fine = [
+        Module("runners/tune.py", "import ray\nfrom searchlab.trial import run_trial"),
+        Module("report/plots.py", "def f():\n    import matplotlib.pyplot"),
+        Module("cli/console.py", "import searchlab\nprint('x')"),
+        Module("cli/running.py", COMMAND),
+        Module("trial.py", "class A:\n    def f(self, a, b, c, d, e, f): ..."),
+    ]
+    assert [breach for module in fine for rule in RULES for breach in rule(module)] == []
+
+
+def test_a_planted_cycle_is_found_once():
+    planted = [
+        Module("exits/a.py", "from searchlab.exits import b"),
+        Module("exits/b.py", "from searchlab.exits.c import x"),
+        Module("exits/c.py", "import searchlab.exits.a"),
+    ]
+    assert list(cycles(planted)) == [
+        "a cycle: searchlab.exits.a -> searchlab.exits.b -> searchlab.exits.c -> searchlab.exits.a"
+    ]
