@@ -55,7 +55,7 @@ def check(name: str, device: torch.device, options: LatencyOptions, samples: int
     network = build(candidate, images).to(device)
     samples_NCHW = torch.randn(samples, images.channels, images.height, images.width, device=device)
     rule = mixed_rule(network, samples_NCHW, score)
-    with measuring(device):
+    with measuring():
         segments = prepared(network, samples_NCHW[:1], options)
         runtime = EarlyExitRuntime(segments, rule)
         exits = [runtime.classify(image_CHW[None])[1] for image_CHW in samples_NCHW]
@@ -73,7 +73,7 @@ def check(name: str, device: torch.device, options: LatencyOptions, samples: int
 
 def self_ratio(reference: str, device: torch.device, options: LatencyOptions) -> LatencyReport:
     """The reference measured as a candidate, beside itself."""
-    with measuring(device):
+    with measuring():
         return measure_latency(build(REFERENCES[reference], CIFAR), reference, CIFAR, SCORE_FUNCTIONS, device, options)
 
 

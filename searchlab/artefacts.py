@@ -75,5 +75,8 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
     except (FileNotFoundError, SafetensorError) as error:
         raise UserError("no readable weights", where=str(path), allowed="the file that the trial wrote") from error
     except RuntimeError as error:
-        raise UserError(f"weights of another network: {error}", where=str(path)) from error
+        # torch names every tensor on a line of its own, after a heading.
+        first, *more = str(error).splitlines()[1:]
+        allowed = f"{first.strip()}{f'; and {len(more)} more' if more else ''}"
+        raise UserError("weights of another network", where=str(path), allowed=allowed) from error
     return network.eval()

@@ -22,7 +22,7 @@ from searchlab.measure.latency import measure_latency
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.operating_point import Frontier
-from searchlab.record import Epoch, LatencyReport, Seconds, State, TrialRecord
+from searchlab.record import Epoch, LatencyReport, NetworkCost, Seconds, State, TrialRecord
 from searchlab.routed import check_point
 from searchlab.study import Study, TrialSpec
 from searchlab.train.loop import Feed, Hooks, Trained, train
@@ -103,9 +103,12 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     normaliser = Normaliser.of(dataset, device)
     validation = dataset.validation.to(device)
     bench = _Bench(spec, dataset, device, normaliser, validation, _Stopwatch(), hooks or TrialHooks())
-    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data_hash=dataset.hash, versions=versions())
+    cost = network_cost(spec.candidate, dataset.spec)
+    record = TrialRecord(
+        spec.number, "failed", spec.candidate, spec.seed, data_hash=dataset.hash, cost=cost, versions=versions()
+    )
     try:
-        record = _run(bench, record)
+        record = _run(bench, record, cost)
     except TrialFailure as failure:
         record = replace(record, reason=str(failure))
     except RuntimeError as error:
@@ -116,13 +119,11 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     return replace(record, seconds=bench.watch.seconds())
 
 
-def _run(bench: _Bench, record: TrialRecord) -> TrialRecord:
+def _run(bench: _Bench, record: TrialRecord, cost: NetworkCost) -> TrialRecord:
     """Build, check, measure, train, tabulate."""
     torch.manual_seed(bench.spec.seed)
     network = build(bench.candidate, bench.dataset.spec).to(bench.device)
     network = network.to(memory_format=torch.channels_last)
-    cost = network_cost(bench.candidate, bench.dataset.spec)
-    record = replace(record, cost=cost)
     excess = excess_over(cost, bench.study.max_params, bench.study.max_macs)
     if excess:
         return replace(record, state="infeasible", excess=excess, reason="over the limit of " + ", ".join(excess))
@@ -137,7 +138,7 @@ def _run(bench: _Bench, record: TrialRecord) -> TrialRecord:
 def _measure(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
     begun = time.perf_counter()
     scores = {name: SCORE_FUNCTIONS[name] for name in bench.study.scores}
-    with measuring(bench.device):
+    with measuring():
         report = measure_latency(network, bench.study.reference, bench.dataset.spec, scores, bench.device)
         report = calibrated(report, bench.spec.reference_ms)
     bench.watch.lap("measure", begun)
@@ -209,7 +210,7 @@ def _tabulate(bench: _Bench, trained: Trained, record: TrialRecord) -> TrialReco
     bench.watch.lap("evaluate", begun)
     if record.latency is not None and record.state == "complete":
         begun = time.perf_counter()
-        with measuring(bench.device):
+        with measuring():
             check = check_point(record, trained.network, table, bench.validation, bench.normaliser)
         record = replace(record, latency=replace(record.latency, check=check))
         bench.watch.lap("measure", begun)

@@ -1,6 +1,6 @@
 """The smallest of everything: a space, a study, a candidate for `digits`; and a trial that was made up, not run."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from searchlab.artefacts import versions
 from searchlab.candidate import Candidate, Choose, Exit, ImageSpec, ResNet, Training
@@ -8,6 +8,7 @@ from searchlab.model.cost import network_cost
 from searchlab.objective import OBJECTIVES
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
 from searchlab.record import Epoch, Seconds, TrialRecord
+from searchlab.runners.source import Source
 from searchlab.study import Study, TrialSpec
 
 IMAGES = ImageSpec(channels=1, height=8, width=8, classes=10)
@@ -52,3 +53,31 @@ def made_record(spec: TrialSpec, state: str = "complete", correct: tuple[int, ..
     return replace(
         record, state=state, reason=reason, frontier=Frontier("validation", points), curve=curve, epochs=len(curve)
     )
+
+
+@dataclass
+class Seen:
+    """A watch that takes notes."""
+
+    notes: list = field(default_factory=list)
+
+    def on_begin(self, records):
+        self.notes.append(("begin", len(records)))
+
+    def on_start(self, spec):
+        self.notes.append(("start", spec.number))
+
+    def on_epoch(self, number, epoch):
+        self.notes.append(("epoch", number, epoch.epoch))
+
+    def on_end(self, record):
+        self.notes.append(("end", record.number, record.state))
+
+
+def run(source: Source, outcome=made_record, at_most: int = 10_000) -> list[int]:
+    """What a runner does, with trials that are made up; the numbers of those it was given."""
+    numbers = []
+    while len(numbers) < at_most and (spec := source.ask()) is not None:
+        numbers.append(spec.number)
+        source.tell(outcome(spec))
+    return numbers

@@ -23,10 +23,10 @@ BREATHE_EVERY_S = 0.05
 
 
 class _Files:
-    """The gate and the lock of this user and kind of device on this node, opened."""
+    """The gate and the lock of this user on this node, opened. One for all devices: training on one loads the rest."""
 
-    def __init__(self, device: torch.device) -> None:
-        stem = Path(tempfile.gettempdir()) / f"searchlab-{os.getuid()}-{device.type}"
+    def __init__(self) -> None:
+        stem = Path(tempfile.gettempdir()) / f"searchlab-{os.getuid()}"
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._gate = os.open(f"{stem}.gate", flags, 0o600)
         self._lock = os.open(f"{stem}.lock", flags, 0o600)
@@ -67,7 +67,7 @@ class TrainingLock(AbstractContextManager["TrainingLock"]):
 
     def __enter__(self) -> Self:
         assert self._files is None, "a training lock is not entered twice"
-        self._files = _Files(self._device)
+        self._files = _Files()
         self._files.take_lock(fcntl.LOCK_SH)
         self._next = time.monotonic() + self._every_s
         return self
@@ -101,9 +101,9 @@ def training_lock(device: torch.device, every_s: float = BREATHE_EVERY_S) -> Tra
 
 
 @contextmanager
-def measuring(device: torch.device) -> Iterator[None]:
+def measuring() -> Iterator[None]:
     """Alone on this node: waits until every training of ours has let go, and holds them until the block ends."""
-    files = _Files(device)
+    files = _Files()
     try:
         files.take_lock(fcntl.LOCK_EX)
         yield

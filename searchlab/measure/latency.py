@@ -28,7 +28,7 @@ from searchlab.measure.quantiles import paired_ratio, quantiles, undisturbed_mea
 from searchlab.measure.references import reference_network
 from searchlab.measure.segments import Segments, segments_of
 from searchlab.model.early_exit import EarlyExitNetwork
-from searchlab.record import LatencyReport, SegmentLatency
+from searchlab.record import LatencyReport, Machine, SegmentLatency
 
 LAYOUT_SHARE = 0.1
 
@@ -84,12 +84,18 @@ def measure_latency(
             fewest_rounds=options.fewest_rounds,
             between="reference",
         )
+    return _report(own, ms, this_machine(device, threads), reference, options)
+
+
+def _report(
+    own: Segments, ms: dict[str, MsRPI], machine: Machine, reference: str, options: LatencyOptions
+) -> LatencyReport:
     whole_RP, reference_RP = ms.pop("whole")[..., 0], ms.pop("reference")[..., 0]
     reference_ms = quantiles(reference_RP, options.seed)
     # Pieces are averaged where nothing disturbs them, all else is medians: the reference says what lies between.
     to_median = reference_ms.p50 / float(undisturbed_means(reference_RP[..., None])[0])
     return LatencyReport(
-        machine=this_machine(device, threads),
+        machine=machine,
         batch_size=options.batch_size,
         segments=segment_latency(own, ms, to_median),
         whole=quantiles(whole_RP, options.seed),

@@ -123,9 +123,9 @@ def interleaved(
 
     `fewest_rounds` are run over the budget, too, but for no more than a few times as long (a slow or busy machine).
 
-    A network finds another's data in the caches and takes some passes to be back at its pace: the first are not counted.
-    For what is left of it (2.5 % of a resnet20 against itself), a block of the kind `between` runs after every other one:
-    then both networks always come after the other.
+    A network finds another's data in the caches and needs some passes to be back at its pace: the first are not
+    counted. For what is left of it (2.5 % of a resnet20 against itself), a block of the kind `between` runs after every
+    other one: then each network always comes after the other.
     """
     stop_s = time.perf_counter() + budget_s
     patience_s = stop_s + OVERTIME * budget_s + 2.0

@@ -40,11 +40,13 @@ def folders(kind: Kind, beside: Path | None = None) -> list[Path]:
     """Where files of that kind are looked for, nearest first; `beside` is the file that names them."""
     package = Path(searchlab.__file__).parent
     builtin = package / "builtin" if (package / "builtin").exists() else package.parent
-    places = [Path.cwd(), builtin]
-    if beside is not None:
-        places = [beside.parent, beside.parent.parent, *places]
-        return [beside.parent, *(place / FOLDERS[kind] for place in places)]
-    return [place / FOLDERS[kind] for place in places]
+    found = [place / FOLDERS[kind] for place in (Path.cwd(), builtin)]
+    if beside is None:
+        return found
+    near = [place / FOLDERS[kind] for place in (beside.parent, beside.parent.parent)]
+    # What lies in studies/ are studies, of which one may have the space's name.
+    alike = [] if beside.parent.name in FOLDERS.values() else [beside.parent]
+    return [*near, *alike, *found]
 
 
 def available(kind: Kind) -> list[Source]:

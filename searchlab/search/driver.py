@@ -66,8 +66,8 @@ class Driver:
 
     def __post_init__(self) -> None:
         self.study = self.problem.study
-        self.records = [r for r in self.store.records() if r.state != "running"]
         self.left_over = self.store.unfinished()
+        self.records = [r for r in self.store.records() if r.number not in self.left_over]
         self.running: dict[int, Trial] = {}
         self.front: list[Entry] = []
         self.rungs: dict[int, list[RungReport]] = {}

@@ -54,7 +54,7 @@ def _measured(study: Study, record: TrialRecord, dataset: Dataset, device: torch
         return None
     network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
     scores = {name: SCORE_FUNCTIONS[name] for name in study.scores}
-    with measuring(device):
+    with measuring():
         options = LatencyOptions(threads=record.latency.machine.threads)
         report = measure_latency(network, study.reference, dataset.spec, scores, device, options)
     return replace(report, check=record.latency.check)

@@ -121,7 +121,7 @@ def _same_data(records: Sequence[TrialRecord], dataset: Dataset) -> None:
             "the data are not those of the study so far",
             where=dataset.name,
             value=dataset.hash,
-            allowed=f"hash {', '.join(sorted(hashes))}",
+            allowed=f"so far {', '.join(sorted(hashes))}",
         )
 
 

@@ -37,6 +37,29 @@ def test_where_the_search_starts_does_not_matter(start):
     assert fit(candidate, ImageSpec(3, 32, 32, 10), 300_000).architecture.width == 20
 
 
+@settings(deadline=None, max_examples=30)
+@given(candidates(), IMAGES)
+def test_a_limit_that_is_met_exactly_is_held(candidate, images):
+    cost = network_cost(candidate, images)
+    assert fit(widened(candidate, 1), images, cost.params, cost.macs) == candidate
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        ResNet((1, 2, 3, 1), 64, first_kernel=1),
+        ResNet((3, 5, 3), 64),
+        ResNet((2, 2, 2), 64, first_kernel=5),
+        ResNet((3, 3, 5, 3), 32),
+        ResNet((2, 2, 2, 2), 32, first_kernel=5),
+        ResNet((2, 3, 4, 2), 16, first_kernel=7, second_kernel=7, skip_kernel=5),
+    ],
+)
+def test_below_5_million_the_widths_are_those_of_paper_004(architecture):
+    start = Candidate(replace(architecture, width=10))
+    assert fit(start, ImageSpec(3, 32, 32, 10), 5_000_000) == Candidate(architecture)
+
+
 def test_where_nothing_fits_the_narrowest_comes_back():
     candidate = Candidate(ResNet((1, 1), 16), final=Head(hidden=(64,)))
     fitted = fit(candidate, ImageSpec(1, 8, 8, 10), max_params=700)

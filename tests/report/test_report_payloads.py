@@ -4,9 +4,9 @@ import json
 import pytest
 from fake_records import SAMPLES, fake_point, fake_record, fake_records, fake_study
 
+from searchlab.front import study_front
 from searchlab.record import Epoch
 from searchlab.report.frames import front_frame, trials_frame
-from searchlab.front import study_front
 from searchlab.report.payloads import (
     exit_accuracies,
     front_payload,

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from searchlab.errors import UserError
-from searchlab.report.axes import axes_of, is_logarithmic, linear_ticks, log_ticks, padded
 from searchlab.front import study_front
+from searchlab.report.axes import axes_of, is_logarithmic, linear_ticks, log_ticks, padded
 from searchlab.report.page import page_html
 from searchlab.report.picture import picture
 from searchlab.report.plots import write_html, write_png

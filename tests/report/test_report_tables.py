@@ -5,10 +5,10 @@ import pytest
 from fake_records import CPU, fake_point, fake_record, fake_records, fake_study
 from rich.console import Console
 
+from searchlab.front import study_front
 from searchlab.operating_point import Estimate
 from searchlab.record import LatencyCheck
 from searchlab.report import units
-from searchlab.front import study_front
 from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, spaces_view, studies_view, trials_view
 

@@ -61,9 +61,9 @@ def test_by_path_named_after_the_file_unless_it_names_itself():
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        (("work/mine.py", "work/spaces/mine.py", "spaces/mine.py"), "work/mine.py"),
-        (("work/spaces/mine.py", "spaces/mine.py"), "work/spaces/mine.py"),
-        (("spaces/mine.py", "here/spaces/mine.py"), "spaces/mine.py"),
+        (("work/spaces/mine.py", "spaces/mine.py", "work/mine.py"), "work/spaces/mine.py"),
+        (("spaces/mine.py", "work/mine.py", "here/spaces/mine.py"), "spaces/mine.py"),
+        (("work/mine.py", "here/spaces/mine.py"), "work/mine.py"),
         (("here/spaces/mine.py",), "here/spaces/mine.py"),
     ],
 )
@@ -73,6 +73,13 @@ def test_the_space_nearest_to_the_study_wins(here, monkeypatch, at, expected):
     write("here/keep", "")
     monkeypatch.chdir(here / "here")
     assert find("space", "mine", beside=here / "work/study.py").path == here / expected
+
+
+def test_a_study_and_its_space_may_have_one_name(here):
+    write("studies/mine.py", STUDY.format(about="Mine", more=""))
+    write("spaces/mine.py", "")
+    beside = find("study", "mine").path
+    assert find("space", "mine", beside=beside).path.resolve() == here / "spaces/mine.py"
 
 
 def test_a_space_by_path_is_beside_its_study(here):
@@ -134,7 +141,7 @@ def test_a_file_that_ends_the_process_does_not(where):
 
 def test_a_file_that_is_no_text():
     Path("bad.py").write_bytes(b"\xff\xfe\x00study")
-    with pytest.raises(UserError, match="bad.py"):
+    with pytest.raises(UserError, match=r"bad\.py"):
         load_study(find("study", "bad.py"))
 
 

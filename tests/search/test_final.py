@@ -1,0 +1,140 @@
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import torch
+from fake_records import fake_record, fake_study
+from tiny import tiny_candidate, tiny_study
+
+from searchlab import record as nouns
+from searchlab import trial as trial_module
+from searchlab.artefacts import load_network
+from searchlab.data.batches import Normaliser
+from searchlab.errors import UserError
+from searchlab.exits.evaluate import evaluate
+from searchlab.exits.table import load_table
+from searchlab.exits.tabulate import tabulate
+from searchlab.front import study_front
+from searchlab.measure.latency import LatencyOptions, measure_latency
+from searchlab.search import final
+from searchlab.search.final import look, looked_at
+from searchlab.study import TrialSpec
+from searchlab.trial import run_trial
+
+QUICK = LatencyOptions(budget_s=0.05, fewest_rounds=2)
+
+
+def trials(digits, folder: Path, study) -> list:
+    """Two networks, trained for a moment."""
+    specs = [
+        TrialSpec(n, tiny_candidate(width, learning_rate=0.1, batch_size=64), study, n, folder / f"trial-{n:05d}")
+        for n, width in enumerate((4, 8))
+    ]
+    return [run_trial(spec, digits) for spec in specs]
+
+
+@pytest.fixture(scope="module")
+def counted(digits, tmp_path_factory):
+    """A study of accuracy and MACs, and its records."""
+    torch.set_num_threads(1)
+    study = tiny_study(epochs=2)
+    return study, trials(digits, tmp_path_factory.mktemp("counted"), study)
+
+
+def test_the_points_are_read_on_the_test_split_under_their_rules(counted, digits):
+    study, records = counted
+    points = study_front(study, records)
+    looks = look(study, points, digits, "cpu")
+    assert sum(len(seen.test) for seen in looks) == len(points)
+    for seen in looks:
+        record = records[seen.trial]
+        network = load_network(Path(record.directory), record.candidate, digits.spec)
+        table = tabulate(network, digits.test, Normaliser.of(digits, "cpu"))
+        mine = [point.point for point in points if point.record.number == seen.trial]
+        assert [point.rule for point in seen.validation] == [point.rule for point in mine]
+        assert list(seen.validation) == mine, "nothing was measured, so nothing moved"
+        assert list(seen.test) == [evaluate(table, point.rule, record.cost) for point in mine]
+        assert seen.test[0].samples == len(digits.test) and seen.latency is None
+        assert datetime.fromisoformat(seen.when).tzinfo is not None
+
+
+def test_each_trial_is_tabulated_once_however_many_points_it_has(counted, digits, monkeypatch):
+    study, records = counted
+    points = study_front(study, records)
+    calls = []
+    monkeypatch.setattr(final, "tabulate", lambda *given: calls.append(given) or tabulate(*given))
+    look(study, points, digits, "cpu")
+    assert len(calls) == len({point.record.number for point in points}) < len(points)
+
+
+def test_no_points_no_look(counted, digits):
+    assert look(counted[0], [], digits, "cpu") == []
+
+
+def test_missing_weights_are_named(counted, digits, tmp_path):
+    study, records = counted
+    moved = [replace(record, directory=str(tmp_path)) for record in records]
+    with pytest.raises(UserError, match="no readable weights"):
+        look(study, study_front(study, moved), digits, "cpu")
+
+
+@pytest.mark.slow
+def test_latencies_are_measured_again_with_the_threads_of_the_trial(digits, tmp_path, monkeypatch):
+    threads = []
+
+    def quick(network, reference, images, scores, device, options):
+        threads.append(options.threads)
+        return measure_latency(network, reference, images, scores, device, QUICK)
+
+    monkeypatch.setattr(trial_module, "measure_latency", lambda *given: measure_latency(*given, QUICK))
+    monkeypatch.setattr("searchlab.routed.CHECK_OPTIONS", QUICK)
+    monkeypatch.setattr(final, "measure_latency", quick)
+    study = tiny_study("accuracy", "latency_ms", epochs=2)
+    records = trials(digits, tmp_path, study)
+    points = study_front(study, records)
+    looks = look(study, points, digits, "cpu")
+    assert set(threads) == {1}
+    for seen in looks:
+        record = records[seen.trial]
+        assert seen.latency != record.latency and seen.latency.check == record.latency.check
+        table = load_table(Path(record.directory) / "exit_table.npz")
+        rules = [point.rule for point in seen.validation]
+        again = [evaluate(table, rule, record.cost, seen.latency.segments) for rule in rules]
+        assert list(seen.validation) == again
+        assert [p.latency_ms > 0 for p in seen.test] == [True] * len(rules)
+    later = look(study, points, digits, "cpu", before=looks)
+    units = {seen.latency.reference.p50 for seen in (*looks, *later)}
+    assert max(units) == pytest.approx(min(units)), "all in the milliseconds of the first look"
+
+
+# -- what a look makes of the records
+
+
+def made_look(record, points, when: str = "2026-01-01T00:00:00+00:00"):
+    tests = tuple(replace(point, correct=point.correct - 1) for point in points)
+    return nouns.TestLook(record.number, when, record.latency, tuple(points), tests)
+
+
+def test_only_what_was_looked_at_is_on_the_final_front():
+    records = [fake_record(number) for number in range(3)]
+    points = records[1].frontier.points[6:9]
+    final_records, tests = looked_at(records, [made_look(records[1], points)])
+    assert [record.frontier is not None for record in final_records] == [False, True, False]
+    assert final_records[1].frontier.points == points
+    front = study_front(fake_study(), final_records, tests=tests)
+    assert front and all(point.test.correct == point.point.correct - 1 for point in front)
+
+
+def test_what_was_looked_at_on_another_day_stays():
+    record = fake_record(0)
+    first, second = record.frontier.points[6:8], record.frontier.points[8:11]
+    looks = [made_look(record, first), made_look(record, second, "2026-02-02T00:00:00+00:00")]
+    (seen,), tests = looked_at([record], looks)
+    assert seen.frontier.points == (*first, *second)
+    assert len(tests) == 5
+
+
+def test_nothing_was_looked_at():
+    (record,), tests = looked_at([fake_record(0)], [])
+    assert record.frontier is None and tests == {}

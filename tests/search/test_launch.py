@@ -1,0 +1,239 @@
+import fcntl
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from fake_records import CPU, fake_record
+from tiny import Seen, made_record, run, tiny_space, tiny_study
+
+from searchlab.errors import Interrupted, UserError
+from searchlab.measure.device import this_machine
+from searchlab.objective import Objective
+from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start
+from searchlab.search.store import Definition, StudyStore, open_storage, stored_study
+from searchlab.study import RunOptions, Study
+
+
+@pytest.fixture
+def options(tmp_path):
+    return RunOptions(data_root=tmp_path / "data", output=tmp_path / "runs", device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_trained(monkeypatch):
+    def runner(source, dataset):
+        run(source, lambda spec: replace(made_record(spec), data_hash=dataset.hash))
+
+    monkeypatch.setitem(RUNNERS, "made up", runner)
+
+
+def launch_of(study: Study, options: RunOptions, **more) -> Launch:
+    definition = Definition(study, study, "the space's text")
+    return Launch(definition, more.pop("space", tiny_space), options, Seen(), runner="made up", **more)
+
+
+def refused(study: Study, options: RunOptions, **more) -> str:
+    """What a user is told; there must be no study in the store, and nothing must have been tried."""
+    launch = launch_of(study, options, **more)
+    with pytest.raises(UserError) as raised:
+        start(launch)
+    assert launch.watch.notes == []
+    assert not (options.output / "studies.db").exists()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_study_runs_and_is_kept(options):
+    driver = start(launch_of(tiny_study(trials=3), options))
+    store = stored_study("tiny", options)
+    assert [record.number for record in store.records()] == [0, 1, 2]
+    assert store.records() == driver.records
+    assert store.definition.space_text == "the space's text"
+
+
+def test_known_good_parameters_are_tried_first(options):
+    study = tiny_study(trials=3, enqueue=({"width": 7, "rate": 0.1}, {"width": 2}))
+    records = start(launch_of(study, options)).records
+    first, second, _ = (record.candidate for record in records)
+    assert (first.architecture.width, first.training.learning_rate) == (7, 0.1)
+    assert second.architecture.width == 2
+
+
+def test_a_resumed_study_goes_on_to_its_budget(options):
+    start(launch_of(tiny_study(trials=2), options))
+    driver = resume(launch_of(tiny_study(trials=5), options), stored_study("tiny", options))
+    assert [record.number for record in driver.records] == [0, 1, 2, 3, 4]
+    assert stored_study("tiny", options).definition.study.trials == 5
+
+
+def test_as_many_threads_as_asked_for(options):
+    start(launch_of(tiny_study(trials=1), replace(options, threads=2)))
+    assert torch.get_num_threads() == 2
+
+
+# -- what is refused before anything is trained
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"data": "cifar1"}, r"unknown data set: 'cifar1' (known: cifar10, cifar100"),
+        ({"data": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"data": "cifar10"}, "--download"),
+        ({"sampler": "bayes"}, "Study.sampler: unknown sampler: 'bayes' (known: gp, nsga2, qmc, random, tpe)"),
+        ({"early_stopping": "asha"}, "Study.early_stopping: unknown early stopping rule: 'asha' (known: none"),
+        (
+            {"reference": "resnet9"},
+            "Study.reference: unknown reference: 'resnet9' (known: resnet18, resnet20, resnet8)",
+        ),
+        ({"scores": ("margin", "luck")}, "Study.scores: unknown score: 'luck' (known: entropy, margin, max_logit"),
+        ({"max_params": 10}, "study tiny: no candidate of space tiny holds max_params: 10 (the least of"),
+        ({"max_macs": 10}, "no candidate of space tiny holds max_macs: 10"),
+        ({"name": ""}, "no name for a study: ''"),
+        ({"name": "../up"}, "no name for a study: '../up'"),
+        ({"name": "a/b"}, "no name for a study: 'a/b'"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_study_that_names_what_there_is_not(options, fields, says):
+    assert says in refused(tiny_study(**fields), options)
+
+
+def test_an_objective_that_is_none(options):
+    beauty = Objective("beauty", "maximize", "", "beauty")
+    says = "Study.objectives: unknown objective: 'beauty' (known: accuracy, latency_ms, macs, params)"
+    assert says in refused(replace(tiny_study(), objectives=(tiny_study().objectives[0], beauty)), options)
+
+
+@pytest.mark.parametrize("name", ["digits", "my-study", "v1.2", "a_b+c", "Größe"])
+def test_names_that_are_fit_for_a_folder(name):
+    check_names(tiny_study(name=name))
+
+
+@pytest.mark.parametrize(("device", "says"), [("tpu", "unknown device: 'tpu'"), ("cuda:99", "'cuda:99'")])
+def test_a_device_that_is_not_there(options, device, says):
+    assert says in refused(tiny_study(), replace(options, device=device))
+
+
+def test_a_space_that_raises(options):
+    assert "space tiny: raised ZeroDivisionError" in refused(tiny_study(), options, space=lambda choose: 1 / 0)
+
+
+def test_an_output_that_cannot_be_written(options):
+    assert "cannot write" in refused(tiny_study(), replace(options, output=options.data_root.parent / "file" / "runs"))
+
+
+@pytest.fixture(autouse=True)
+def a_file_in_the_way(tmp_path):
+    (tmp_path / "file").touch()
+
+
+def test_a_name_that_is_taken_leaves_the_first_study_alone(options):
+    start(launch_of(tiny_study(trials=2), options))
+    before = stored_study("tiny", options)
+    with pytest.raises(UserError, match="holds a study 'tiny' already"):
+        start(launch_of(tiny_study(trials=9, seed=4), options))
+    after = stored_study("tiny", options)
+    assert (after.definition, after.records()) == (before.definition, before.records())
+
+
+# -- what is refused when a study is resumed
+
+
+def begun(options: RunOptions, study: Study) -> StudyStore:
+    start(launch_of(study, options))
+    return stored_study(study.name, options)
+
+
+def test_other_data_than_before(options, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setitem(RUNNERS, "made up", lambda source, dataset: run(source))
+        store = begun(options, tiny_study(trials=1))
+    with pytest.raises(UserError, match=r"digits: the data are not those of the study so far.*made up"):
+        resume(launch_of(tiny_study(trials=3), options), store)
+    assert stored_study("tiny", options).definition.study.trials == 1
+
+
+def test_limits_are_checked_again(options):
+    store = begun(options, tiny_study(trials=1))
+    with pytest.raises(UserError, match="max_params"):
+        resume(launch_of(tiny_study(trials=3, max_params=10), options), store)
+
+
+def measured_on(machine, options: RunOptions) -> StudyStore:
+    """A study with one trial whose latency was measured on that machine."""
+    study = tiny_study("accuracy", "latency_ms")
+    storage = open_storage(options.storage_url, create=True)
+    store = StudyStore.create(Definition(study, study, ""), storage, options.storage_url)
+    record = replace(fake_record(0, machine=machine), data_hash="")
+    store.finish(store.optuna.ask(), record, [0.9, 1.0])
+    return store
+
+
+def test_another_machine_than_before_is_refused_and_named(options):
+    with pytest.raises(
+        UserError, match=r"study tiny: its latencies so far are of another machine.*EPYC 7763"
+    ) as raised:
+        resume(launch_of(tiny_study("accuracy", "latency_ms"), options), measured_on(CPU, options))
+    assert "--threads" in str(raised.value)
+
+
+def test_the_threads_are_those_of_the_study_so_far(options):
+    store = measured_on(this_machine(torch.device("cpu"), 3), options)
+    resume(launch_of(tiny_study("accuracy", "latency_ms", trials=1), options), store)
+    assert torch.get_num_threads() == 3
+
+
+# -- one driver at a time
+
+
+def test_a_study_that_another_process_runs_is_refused_by_its_id(options):
+    store = begun(options, tiny_study(trials=1))
+    held = os.open(options.output / "tiny" / "driver.lock", os.O_RDWR)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for again in (lambda launch: start(launch), lambda launch: resume(launch, store)):
+            with pytest.raises(UserError, match=rf"study tiny: process {os.getpid()} is running this study"):
+                again(launch_of(tiny_study(trials=2), options))
+    finally:
+        os.close(held)
+    assert [record.number for record in store.records()] == [0]
+
+
+HOLDER = """
+import fcntl, os, sys
+handle = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(handle, fcntl.LOCK_EX)
+os.truncate(handle, 0)
+os.write(handle, f"{os.getpid()}\\n".encode())
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_process_that_was_killed_lets_go(options):
+    folder = options.output / "tiny"
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-c", HOLDER, str(folder / "driver.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"process {other.pid} is running this study"):
+            start(launch_of(tiny_study(trials=1), options))
+        other.kill()
+    assert len(start(launch_of(tiny_study(trials=1), options)).records) == 1
+
+
+def test_the_lock_is_let_go_however_a_study_ends(options, monkeypatch):
+    def interrupted(source, dataset):
+        source.ask()
+        raise Interrupted
+
+    with monkeypatch.context() as earlier:
+        earlier.setitem(RUNNERS, "made up", interrupted)
+        with pytest.raises(Interrupted):
+            start(launch_of(tiny_study(trials=2), options))
+    driver = resume(launch_of(tiny_study(trials=2), options), stored_study("tiny", options))
+    assert [record.number for record in driver.records] == [0, 1]

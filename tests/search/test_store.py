@@ -1,0 +1,270 @@
+import os
+import sqlite3
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
+from tiny import made_record, tiny_candidate, tiny_study
+
+from searchlab import record as nouns
+from searchlab.errors import UserError
+from searchlab.objective import OBJECTIVES
+from searchlab.search import store as store_module
+from searchlab.search.store import Definition, StudyStore, open_storage, public, stored_study
+from searchlab.study import RunOptions, TrialSpec
+
+STUDY = tiny_study()
+DEFINITION = Definition(STUDY, STUDY, "def space(choose):\n    return 1\n", "/somewhere/tiny.py")
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture
+def store(url):
+    return StudyStore.create(DEFINITION, open_storage(url, create=True), url)
+
+
+def reopened(store: StudyStore, name: str = "tiny") -> StudyStore:
+    return StudyStore.load(name, open_storage(store.url, create=False), store.url)
+
+
+def ask(store: StudyStore):
+    store.optuna.sampler = RandomSampler(seed=0)
+    return store.optuna.ask()
+
+
+def spec(number: int) -> TrialSpec:
+    return TrialSpec(number, tiny_candidate(3 + number), STUDY, seed=7)
+
+
+def complaint(function, *args, **kwargs) -> str:
+    with pytest.raises(UserError) as raised:
+        function(*args, **kwargs)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+# -- studies
+
+
+def test_what_was_created_is_loaded(store):
+    loaded = reopened(store)
+    assert loaded.definition == DEFINITION
+    assert loaded.records() == [] and loaded.looks() == []
+    assert [d.name for d in loaded.optuna.directions] == ["MAXIMIZE", "MINIMIZE"]
+
+
+def test_a_second_study_of_a_name_is_refused(store):
+    line = complaint(StudyStore.create, DEFINITION, open_storage(store.url, create=True), store.url)
+    assert "holds a study 'tiny' already" in line and "`searchlab resume tiny`" in line and store.url in line
+
+
+def test_an_unknown_study_lists_the_known(store):
+    assert "unknown study: 'nope' (known: tiny)" in complaint(reopened, store, "nope")
+
+
+def test_a_study_that_searchlab_did_not_make(store):
+    optuna.create_study(storage=store.optuna._storage, study_name="foreign", directions=["minimize"])
+    assert "study 'foreign' was not made by searchlab" in complaint(reopened, store, "foreign")
+    study = replace(STUDY, name="foreign")
+    definition = replace(DEFINITION, study=study, written=study)
+    assert "holds a study 'foreign' already" in complaint(
+        StudyStore.create, definition, open_storage(store.url, create=True), store.url
+    )
+
+
+def test_where_none_is_named_the_one_begun_last_is_meant(tmp_path):
+    options = RunOptions(output=tmp_path)
+    storage = open_storage(options.storage_url, create=True)
+    assert "no study" in complaint(stored_study, None, options)
+    for name in ("b", "a", "c"):
+        study = replace(STUDY, name=name)
+        made = StudyStore.create(replace(DEFINITION, study=study, written=study), storage, options.storage_url)
+        if name != "c":
+            ask(made)
+    assert stored_study(None, options).definition.study.name == "a"
+    assert stored_study("b", options).definition.study.name == "b"
+
+
+# -- definitions
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 3},
+        {"objectives": (OBJECTIVES["accuracy"], OBJECTIVES["params"])},
+        {"max_params": 100},
+        {"enqueue": ({"width": 3},)},
+    ],
+)
+def test_a_changed_study_is_a_diff_of_its_fields(change):
+    (field,) = change
+    changed = replace(DEFINITION, written=replace(STUDY, **change))
+    lines = DEFINITION.changes(changed)
+    assert [line[0] for line in lines if field in line] == ["-", "+"]
+    assert sum(line.startswith(("-", "+")) for line in lines) == 4, "two for the headings"
+
+
+def test_a_changed_space_is_a_diff_of_its_lines():
+    changed = replace(DEFINITION, space_text="def space(choose):\n    return 2\n")
+    assert {"-    return 1", "+    return 2"} <= set(DEFINITION.changes(changed))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        replace(DEFINITION, written=replace(STUDY, trials=900, hours=2.0, description="more of the same")),
+        replace(DEFINITION, study=replace(STUDY, epochs=1)),
+        replace(DEFINITION, path="/moved/tiny.py"),
+    ],
+)
+def test_budgets_overrides_and_moved_files_are_no_change(same):
+    assert DEFINITION.changes(same) == []
+
+
+def test_a_definition_is_replaced(store):
+    other = replace(DEFINITION, study=replace(STUDY, trials=99), space_text="other")
+    store.redefine(other)
+    assert reopened(store).definition == other
+
+
+# -- trials
+
+
+def test_records_survive_with_their_states_and_constraints(store):
+    made = []
+    for number, state in enumerate(("complete", "stopped", "failed", "infeasible")):
+        record = replace(made_record(spec(number), state), directory=f"runs/tiny/trial-{number:05d}")
+        if state == "infeasible":
+            record = replace(record, excess={"params": 0.5, "macs": 0.25}, frontier=None)
+        store.finish(ask(store), record, [0.5, 1e5] if state == "complete" else None)
+        made.append(record)
+    loaded = reopened(store)
+    assert loaded.records() == made
+    trials = loaded.trials()
+    assert [t.state for t in trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PRUNED]
+    assert [t.values for t in trials] == [[0.5, 1e5], None, None, None]
+    assert [t.constraints for t in trials] == [{}, {}, {}, {"params": 0.5, "macs": 0.25}]
+    assert [t.user_attrs["artefacts"] for t in trials] == [record.directory for record in made]
+
+
+def test_a_trial_that_was_begun_is_unfinished_and_known_as_running(store):
+    trial = ask(store)
+    assert store.records() == []
+    store.begin(trial, tiny_candidate(5), seed=11)
+    loaded = reopened(store)
+    (record,) = loaded.records()
+    assert (record.state, record.candidate, record.seed) == ("running", tiny_candidate(5), 11)
+    assert loaded.unfinished() == [0]
+    loaded.finish(loaded.again(0, RandomSampler(seed=0)), made_record(spec(0)), [0.5, 1e5])
+    assert loaded.unfinished() == []
+
+
+def test_a_record_written_before_its_state_is_told_once_more_without_a_warning(store):
+    """The driver died between the record and the state; constraints cannot be set twice."""
+    record = replace(made_record(spec(0), "infeasible"), excess={"params": 0.5}, frontier=None)
+    trial = ask(store)
+    trial.set_constraint("params", 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store.finish(reopened(store).again(0, RandomSampler()), record, None)
+    assert reopened(store).trials()[0].constraints == {"params": 0.5}
+
+
+def test_looks_add_up(store):
+    looks = [nouns.TestLook(number, "2026-01-01T00:00:00+00:00", None, (), ()) for number in range(3)]
+    store.add_looks(looks[:1])
+    reopened(store).add_looks(looks[1:])
+    assert reopened(store).looks() == looks
+
+
+def test_a_damaged_record_names_its_trial(store):
+    trial = ask(store)
+    trial.set_user_attr("record", {"number": 0, "state": "finished"})
+    assert "trial 0" in complaint(reopened(store).records)
+
+
+# -- what a storage may be
+
+
+def test_no_store(tmp_path):
+    line = complaint(open_storage, f"sqlite:///{tmp_path}/none.db", create=False)
+    assert f"{tmp_path}/none.db: no store" in line and "--output" in line
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("text", ["nonsense", "ftp://host/file", "", "sqlite:/x.db"])
+def test_no_storage_url(text):
+    assert "--storage: no storage URL" in complaint(open_storage, text, create=True)
+
+
+def test_a_database_whose_driver_is_not_installed():
+    line = complaint(open_storage, "mysql+pymysql://me:secret@nowhere/db", create=True)
+    assert "driver is not installed" in line and "secret" not in line
+
+
+def test_passwords_are_not_shown():
+    assert public("postgresql://me:secret@host:5432/db") == "postgresql://me:***@host:5432/db"
+    assert public("sqlite:////home/me@work/a:b.db") == "sqlite:////home/me@work/a:b.db"
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "studies.db").write_text("not a database, however long it is " * 100)
+    line = complaint(stored_study, None, RunOptions(output=tmp_path))
+    assert f"{tmp_path}/studies.db" in line and "damaged or no SQLite file" in line
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+def test_a_truncated_database(store, tmp_path, kept):
+    for number in range(8):
+        store.finish(ask(store), made_record(spec(number)), [0.5, 1e5])
+    store.optuna._storage.remove_session()
+    file = tmp_path / "studies.db"
+    os.truncate(file, int(file.stat().st_size * kept) // 4096 * 4096)
+    line = complaint(lambda: stored_study("tiny", RunOptions(output=tmp_path)).records())
+    assert "the file is damaged" in line
+
+
+def test_a_locked_database(store, monkeypatch):
+    monkeypatch.setattr(store_module, "WAITS_FOR_LOCK_S", 0.05)
+    waiting = reopened(store)
+    file = store.url.removeprefix("sqlite:///")
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for function in (waiting.records, lambda: waiting.redefine(DEFINITION), lambda: reopened(store)):
+            line = complaint(function)
+            assert "locked" in line and "another process is writing to it" in line
+        other.execute("ROLLBACK")
+    assert waiting.records() == []
+
+
+def test_a_store_of_another_version_of_optuna(store):
+    with sqlite3.connect(store.url.removeprefix("sqlite:///")) as file:
+        file.execute("UPDATE alembic_version SET version_num = 'v9.9.9.a'")
+    line = complaint(reopened, store)
+    assert store.url in line and "optuna" in line
+
+
+@pytest.mark.parametrize("folder", ["/proc/nowhere", "file/below"])
+def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    assert "cannot make the folder" in complaint(open_storage, f"sqlite:///{folder}/studies.db", create=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_read_only_store(store, tmp_path):
+    tmp_path.chmod(0o555)
+    (tmp_path / "studies.db").chmod(0o444)
+    try:
+        assert "may not write there" in complaint(store.redefine, DEFINITION)
+    finally:
+        tmp_path.chmod(0o755)

@@ -1,0 +1,131 @@
+import errno
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+from tiny import IMAGES, made_record, tiny_candidate, tiny_study
+
+from searchlab import artefacts
+from searchlab.artefacts import RECORD_PARTS, TABLE, WEIGHTS, load_network, save_artefacts, versions
+from searchlab.candidate import Candidate
+from searchlab.errors import UserError
+from searchlab.exits.table import ExitTable, load_table
+from searchlab.model.early_exit import build
+from searchlab.operating_point import Frontier
+from searchlab.plain import from_plain
+from searchlab.record import TrialRecord
+from searchlab.study import TrialSpec
+
+RECORD = made_record(TrialSpec(0, tiny_candidate(3), tiny_study(), seed=5))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    made = build(RECORD.candidate, IMAGES)
+    made(torch.randn(32, 1, 8, 8))  # Running statistics are no longer what they begin with.
+    return made.eval()
+
+
+@pytest.fixture
+def table():
+    generator = np.random.default_rng(0)
+    return ExitTable(generator.normal(size=(20, 3, 10)).astype(np.float32), generator.integers(0, 10, 20))
+
+
+@pytest.fixture
+def folder(tmp_path, network, table):
+    save_artefacts(tmp_path / "runs" / "trial-00000", network, table, RECORD)
+    return tmp_path / "runs" / "trial-00000"
+
+
+def test_everything_is_there_and_comes_back(folder, network, table):
+    parts = {f"{name}.json" for name in (*RECORD_PARTS, "record")}
+    assert {path.name for path in folder.iterdir()} == parts | {WEIGHTS, TABLE}
+    record = from_plain(TrialRecord, json.loads((folder / "record.json").read_text()))
+    assert record == RECORD
+    assert from_plain(Candidate, json.loads((folder / "candidate.json").read_text())) == RECORD.candidate
+    assert from_plain(Frontier, json.loads((folder / "frontier.json").read_text())) == RECORD.frontier
+    loaded = load_table(folder / TABLE)
+    assert np.array_equal(loaded.logits_NKC, table.logits_NKC) and np.array_equal(loaded.labels_N, table.labels_N)
+    images_NCHW = torch.randn(4, 1, 8, 8)
+    again = load_network(folder, RECORD.candidate, IMAGES)
+    assert not again.training
+    with torch.inference_mode():
+        assert torch.equal(again(images_NCHW), network(images_NCHW))
+
+
+def test_nothing_is_pickled(folder):
+    for path in folder.iterdir():
+        assert b"__reduce__" not in path.read_bytes() and path.read_bytes()[:1] != b"\x80"
+    with zipfile.ZipFile(folder / TABLE) as archive:
+        assert sorted(archive.namelist()) == ["labels_N.npy", "logits_NKC.npy"]
+    with np.load(folder / TABLE, allow_pickle=False) as arrays:
+        assert not any(arrays[name].dtype.hasobject for name in arrays)
+
+
+def test_a_second_run_of_a_trial_replaces_what_the_first_left(folder, network, table):
+    (folder / "record.json").write_text("half a rec")
+    save_artefacts(folder, network, table, RECORD)
+    assert from_plain(TrialRecord, json.loads((folder / "record.json").read_text())) == RECORD
+
+
+def test_the_record_is_written_last(tmp_path, network, table, monkeypatch):
+    monkeypatch.setattr(artefacts, "_write_json", lambda path, plain: (_ for _ in ()).throw(OSError(errno.EIO, "I/O")))
+    with pytest.raises(UserError):
+        save_artefacts(tmp_path / "t", network, table, RECORD)
+    assert not (tmp_path / "t" / "record.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "cannot write: No space left on device (make room, then resume)",
+        ),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "is the disk full?"),
+    ],
+)
+def test_a_full_disk(tmp_path, network, table, monkeypatch, error, says):
+    def full(*given):
+        raise error
+
+    monkeypatch.setattr(artefacts, "save_file", full)
+    with pytest.raises(UserError) as raised:
+        save_artefacts(tmp_path / "trial", network, table, RECORD)
+    assert says in str(raised.value) and str(tmp_path / "trial") in str(raised.value)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, network, table):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write"):
+        save_artefacts(tmp_path / "file" / "trial", network, table, RECORD)
+
+
+def test_missing_damaged_and_foreign_weights_are_named(folder):
+    weights = folder / WEIGHTS
+    with pytest.raises(UserError, match=r"weights of another network"):
+        load_network(folder, tiny_candidate(5), IMAGES)
+    whole = weights.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"nonsense" * 50):
+        weights.write_bytes(damaged)
+        with pytest.raises(UserError, match="no readable weights") as raised:
+            load_network(folder, RECORD.candidate, IMAGES)
+        assert str(weights) in str(raised.value)
+    weights.unlink()
+    with pytest.raises(UserError, match="no readable weights"):
+        load_network(folder, RECORD.candidate, IMAGES)
+
+
+def test_foreign_weights_are_told_in_a_line_that_can_be_read(folder):
+    with pytest.raises(UserError) as raised:
+        load_network(folder, tiny_candidate(5), IMAGES)
+    assert len(str(raised.value)) < 400
+
+
+def test_versions_name_what_it_ran_with():
+    assert versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]

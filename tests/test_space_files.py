@@ -1,0 +1,68 @@
+"""What every space file owes: candidates that can be built, hold the study's limits, differ, and survive JSON."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from searchlab.candidate import Candidate, ImageSpec
+from searchlab.model.cost import excess_over, network_cost
+from searchlab.plain import from_plain, to_plain
+from searchlab.search.catalog import Source, load_space
+from searchlab.search.spaces import propose
+from searchlab.study import Study
+
+SAMPLES = 200
+FILES = sorted((Path(__file__).parent.parent / "spaces").glob("*.py"))
+LIMITS = [
+    pytest.param(ImageSpec(1, 8, 8, 10), {"max_params": 60_000}, id="8x8x1"),
+    pytest.param(ImageSpec(1, 28, 28, 10), {"max_params": 100_000, "max_macs": 10_000_000}, id="28x28x1"),
+    pytest.param(ImageSpec(3, 32, 32, 100), {"max_params": 300_000, "max_macs": 30_000_000}, id="32x32x3"),
+]
+
+
+def sampled(path: Path, images: ImageSpec, count: int, **limits: int) -> list[Candidate]:
+    """What a space makes of random suggestions."""
+    space, study = load_space(Source(path.stem, path)), Study(path.stem, "none", **limits)
+    trials = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [propose(space, trials.ask(), images, study) for _ in range(count)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(("images", "limits"), LIMITS)
+def test_every_sample_can_be_built_and_holds_the_limits(path, images, limits):
+    candidates = sampled(path, images, SAMPLES, **limits)
+    over = {c.id: excess for c in candidates if (excess := excess_over(network_cost(c, images), **cap(limits)))}
+    assert over == {}
+    assert all(from_plain(Candidate, to_plain(candidate)) == candidate for candidate in candidates)
+    assert len({candidate.id for candidate in candidates}) > 0.9 * SAMPLES
+
+
+def cap(limits):
+    return {"max_params": None, "max_macs": None, **limits}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(("images", "limits"), LIMITS)
+def test_a_space_needs_no_limits(path, images, limits):
+    assert all(network_cost(candidate, images).params > 0 for candidate in sampled(path, images, 20))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_limits_are_used_and_not_only_held(path):
+    """Half of what is allowed is within reach; else the cap would be an empty promise."""
+    images, allowed = ImageSpec(3, 32, 32, 10), 300_000
+    costs = [network_cost(c, images).params for c in sampled(path, images, 50, max_params=allowed)]
+    assert max(costs) > allowed / 2
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_same_suggestions_make_the_same_candidate(path):
+    images = ImageSpec(1, 8, 8, 10)
+    one, again = (sampled(path, images, 10, max_params=60_000) for _ in range(2))
+    assert one == again
+
+
+def test_there_is_a_space():
+    assert FILES

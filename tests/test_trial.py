@@ -1,0 +1,246 @@
+import errno
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_candidate, tiny_study
+
+from searchlab import trial as trial_module
+from searchlab.artefacts import load_network
+from searchlab.candidate import Augmentation, Candidate, Head, ResNet, Training
+from searchlab.data.batches import Normaliser
+from searchlab.data.splits import Split
+from searchlab.errors import Interrupted, UserError
+from searchlab.exits.evaluate import evaluate
+from searchlab.exits.frontier import FrontierSettings, exact_frontier
+from searchlab.exits.table import load_table
+from searchlab.exits.tabulate import tabulate
+from searchlab.measure.latency import LatencyOptions, measure_latency
+from searchlab.model.cost import network_cost
+from searchlab.record import Seconds, TrialRecord
+from searchlab.study import TrialSpec
+from searchlab.trial import TrialHooks, run_trial
+
+LEARNS = {"learning_rate": 0.1, "batch_size": 64}
+
+
+def spec_of(candidate: Candidate | None = None, number: int = 0, directory=None, seed: int = 1, **study) -> TrialSpec:
+    candidate = candidate or tiny_candidate(8, **LEARNS)
+    return TrialSpec(number, candidate, tiny_study(**study), seed=seed, directory=directory)
+
+
+def trained_file(record: TrialRecord, name: str) -> Path:
+    return Path(record.directory) / name
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    """A trial that ran to its end, and what it left."""
+    torch.set_num_threads(1)
+    return run_trial(spec_of(directory=tmp_path_factory.mktemp("trial") / "trial-00000", epochs=4), digits)
+
+
+def test_a_trial_comes_back_complete(trained, digits):
+    assert (trained.state, trained.reason, trained.epochs) == ("complete", "", 4)
+    assert trained.data_hash == digits.hash
+    assert trained.cost == network_cost(trained.candidate, digits.spec)
+    assert [epoch.epoch for epoch in trained.curve] == [1, 2, 3, 4]
+    assert trained.curve[-1].loss < trained.curve[0].loss
+    assert trained.latency is None and trained.excess == {}
+    assert trained.seconds.total >= trained.seconds.train + trained.seconds.evaluate > 0
+    assert {"torch", "searchlab", "optuna"} <= trained.versions.keys()
+
+
+def test_it_learns(trained):
+    best = max(point.accuracy for point in trained.frontier.points)
+    assert best > 0.5
+    assert trained.curve[-1].accuracy[-1] > 0.5 and len(trained.curve[-1].accuracy) == 3
+
+
+def test_its_frontier_is_that_of_the_validation_split(trained, digits):
+    table = load_table(trained_file(trained, "exit_table.npz"))
+    assert np.array_equal(table.labels_N, digits.validation.labels_N.numpy())
+    assert trained.frontier.split == "validation"
+    study = tiny_study()
+    settings = FrontierSettings(study.objectives, study.scores, study.levels)
+    assert trained.frontier == exact_frontier(table, trained.cost, None, settings)
+    for point in trained.frontier.points:
+        assert evaluate(table, point.rule, trained.cost) == point
+
+
+def test_its_weights_say_what_its_table_says(trained, digits):
+    network = load_network(trained_file(trained, ""), trained.candidate, digits.spec)
+    table = tabulate(network, digits.validation, Normaliser.of(digits, "cpu"))
+    assert np.allclose(table.logits_NKC, load_table(trained_file(trained, "exit_table.npz")).logits_NKC, atol=1e-5)
+
+
+def test_the_same_spec_gives_the_same_record_but_for_its_seconds(digits, tmp_path):
+    first, second = (run_trial(spec_of(directory=tmp_path / "a"), digits) for _ in range(2))
+    assert replace(first, seconds=Seconds()) == replace(second, seconds=Seconds())
+    assert run_trial(spec_of(seed=2), digits).frontier != first.frontier
+
+
+def test_the_test_split_is_never_looked_at(digits):
+    nonsense = Split(digits.test.images_NCHW[:0], digits.test.labels_N[:0])
+    record = run_trial(spec_of(), replace(digits, test=nonsense))
+    assert record.frontier == run_trial(spec_of(), digits).frontier
+
+
+# -- limits
+
+
+@pytest.mark.parametrize("limit", ["params", "macs"])
+def test_what_is_over_a_static_limit_is_not_trained(digits, tmp_path, limit):
+    had = getattr(network_cost(spec_of().candidate, digits.spec), limit)
+    allowed = had * 4 // 5
+    epochs = []
+    hooks = TrialHooks(on_epoch=epochs.append)
+    record = run_trial(spec_of(directory=tmp_path / "t", **{f"max_{limit}": allowed}), digits, hooks)
+    assert record.state == "infeasible" and epochs == []
+    assert record.excess == {limit: pytest.approx(had / allowed - 1)}
+    assert limit in record.reason and getattr(record.cost, limit) == had
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.fixture
+def quick_latency(monkeypatch):
+    """A latency whose median is right to a few percent is enough here."""
+    options = LatencyOptions(budget_s=0.05, fewest_rounds=2)
+    monkeypatch.setattr(trial_module, "measure_latency", lambda *given: measure_latency(*given[:5], options))
+    monkeypatch.setattr("searchlab.routed.CHECK_OPTIONS", options)
+
+
+def test_what_is_over_the_latency_limit_is_measured_and_not_trained(digits, quick_latency):
+    record = run_trial(spec_of(max_latency_ms=1e-4), digits)
+    assert record.state == "infeasible" and record.curve == ()
+    assert record.latency is not None and record.seconds.measure > 0 and record.seconds.train == 0
+    assert record.excess == {"latency_ms": pytest.approx(record.latency.whole.p50 / 1e-4 - 1)}
+    assert "latency" in record.reason
+
+
+@pytest.mark.slow
+def test_latency_is_an_objective(digits, quick_latency):
+    spec = spec_of(objectives=tiny_study("accuracy", "latency_ms").objectives, epochs=1)
+    record = run_trial(spec, digits)
+    assert record.state == "complete"
+    report = record.latency
+    assert len(report.segments.stages_ms) == len(record.cost.stages)
+    assert len(report.segments.heads_ms) == len(record.cost.heads)
+    assert report.machine.threads == 1 and report.drift == 1.0
+    assert report.check.additive_ms > 0 and report.check.end_to_end_ms > 0
+    latencies = [point.latency_ms for point in record.frontier.points]
+    assert latencies == sorted(latencies) and latencies[0] > 0
+    scaled = run_trial(replace(spec, reference_ms=1000.0), digits)
+    assert scaled.latency.reference.p50 == pytest.approx(1000.0)
+    assert scaled.latency.whole.p50 == pytest.approx(1000.0 * scaled.latency.ratio.value, rel=0.5)
+
+
+# -- what may go wrong
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason"),
+    [(1e30, "in epoch 1: the training diverged"), (1e9, "logits of the exit table are not finite")],
+)
+def test_a_training_that_diverges_is_a_failed_record_with_its_reason(digits, tmp_path, rate, reason):
+    wild = tiny_candidate(8, learning_rate=rate, batch_size=64)
+    record = run_trial(spec_of(wild, directory=tmp_path / "t"), digits)
+    assert record.state == "failed" and record.frontier is None
+    assert reason in record.reason and record.cost.params > 0
+    assert record.seconds.total > 0 and not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore lines"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"
+        ),
+    ],
+)
+def test_too_little_memory_is_a_failed_record(digits, monkeypatch, error):
+    def full(*given, **named):
+        raise error
+
+    monkeypatch.setattr(trial_module, "train", full)
+    record = run_trial(spec_of(), digits)
+    assert record.state == "failed"
+    assert record.reason == f"out of memory: {str(error).splitlines()[0]}"
+
+
+def test_our_own_mistakes_are_not_hidden(digits, monkeypatch):
+    def broken(*given, **named):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(trial_module, "train", broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        run_trial(spec_of(), digits)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "says"),
+    [
+        (Candidate(ResNet((1, 1), 4), final=Head(pool=9)), "pooling is larger than the map"),
+        (tiny_candidate(4, regime="osmosis"), "unknown regime: 'osmosis'"),
+        (tiny_candidate(4, schedule="moonlight"), "unknown schedule: 'moonlight'"),
+        (Candidate(ResNet((1,), 4), training=Training(augmentation=Augmentation(cutout_pixels=99))), "cutout"),
+    ],
+)
+def test_a_candidate_that_cannot_be_trained_on_these_images(digits, candidate, says):
+    with pytest.raises(UserError, match=says):
+        run_trial(spec_of(candidate), digits)
+
+
+def test_an_interruption_ends_it_after_the_running_step(digits, tmp_path):
+    steps = itertools.count()
+    hooks = TrialHooks(interrupted=lambda: next(steps) == 3)
+    with pytest.raises(Interrupted):
+        run_trial(spec_of(directory=tmp_path / "t"), digits, hooks)
+    assert next(steps) == 4 and not (tmp_path / "t").exists()
+
+
+# -- rungs
+
+
+def test_every_rung_shows_its_frontier_and_every_epoch_is_told(digits):
+    rungs, epochs = [], []
+    hooks = TrialHooks(
+        on_epoch=lambda epoch: epochs.append(epoch.epoch),
+        on_rung=lambda epoch, frontier: rungs.append((epoch, frontier)) or True,
+    )
+    record = run_trial(spec_of(epochs=4, rungs=(1, 3)), digits, hooks)
+    assert epochs == [1, 2, 3, 4] and [epoch for epoch, _ in rungs] == [1, 3]
+    assert record.state == "complete"
+    assert all(frontier.split == "validation" and frontier.points for _, frontier in rungs)
+    assert rungs[0][1] != rungs[1][1]
+
+
+def test_a_trial_that_is_stopped_keeps_what_it_showed_at_the_rung(digits, tmp_path):
+    shown = []
+    hooks = TrialHooks(on_rung=lambda epoch, frontier: shown.append(frontier))
+    record = run_trial(spec_of(directory=tmp_path / "t", epochs=4, rungs=(2,)), digits, hooks)
+    assert (record.state, record.epochs) == ("stopped", 2)
+    assert "epoch 2" in record.reason
+    assert record.frontier == shown[0]
+    assert (tmp_path / "t" / "record.json").exists()
+
+
+def test_rungs_do_not_change_a_training(digits):
+    with_rungs = run_trial(spec_of(epochs=3, rungs=(1, 2)), digits)
+    assert with_rungs.frontier == run_trial(spec_of(epochs=3), digits).frontier
+
+
+# -- the disk
+
+
+def test_a_full_disk_is_one_line_that_says_how_to_go_on(digits, tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("searchlab.artefacts.save_file", full)
+    with pytest.raises(UserError, match=r"cannot write: No space left on device \(make room, then resume\)"):
+        run_trial(spec_of(directory=tmp_path / "t", epochs=1), digits)
