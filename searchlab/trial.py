@@ -126,13 +126,19 @@ def _run(bench: _Bench, record: TrialRecord, cost: NetworkCost) -> TrialRecord:
     network = network.to(memory_format=torch.channels_last)
     excess = excess_over(cost, bench.study.max_params, bench.study.max_macs)
     if excess:
-        return replace(record, state="infeasible", excess=excess, reason="over the limit of " + ", ".join(excess))
+        return infeasible(record, excess)
     if bench.study.measures_latency:
         record = replace(record, latency=_measure(bench, network))
         if over := _latency_excess(bench.study, record.latency):
-            return replace(record, state="infeasible", excess=over, reason="over the limit of latency")
+            return infeasible(record, over)
     trained, record = _train(bench, network, record)
     return _tabulate(bench, trained, record)
+
+
+def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
+    """The record of a candidate that is over limits, and by how much."""
+    reason = "over the limit: " + ", ".join(f"{name} by {over:.1%}" for name, over in excess.items())
+    return replace(record, state="infeasible", excess=excess, reason=reason)
 
 
 def _measure(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
@@ -173,7 +179,7 @@ def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tup
         )
     bench.watch.lap("train", begun)
     state: State = "stopped" if trained.stopped else "complete"
-    reason = f"stopped at epoch {len(trained.curve)} by {bench.study.early_stopping}" if trained.stopped else ""
+    reason = f"at epoch {len(trained.curve)}, by {bench.study.early_stopping}" if trained.stopped else ""
     done = replace(record, state=state, reason=reason, curve=trained.curve, epochs=len(trained.curve))
     return trained, done
 

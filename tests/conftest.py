@@ -1,6 +1,5 @@
 """For every test. Helpers that several folders share (`fake_records`, `tiny`) lie beside this file, so on the path."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -11,24 +10,21 @@ from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
     """Small networks are fastest on one thread, and sums come out the same wherever the tests run."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_locks(tmp_path_factory):
-    """Trials of these tests, in processes they start too, wait for no measurement of anyone else's."""
-    before, folder = tempfile.tempdir, str(tmp_path_factory.mktemp("locks"))
-    inherited = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = tempfile.tempdir = folder
-    yield
-    tempfile.tempdir = before
-    if inherited is None:
-        del os.environ["TMPDIR"]
-    else:
-        os.environ["TMPDIR"] = inherited
+def own_surroundings(tmp_path_factory):
+    """Trials, those in processes of their own too, wait for no measurement of anyone else's, and take one thread."""
+    folder = str(tmp_path_factory.mktemp("locks"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

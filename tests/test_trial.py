@@ -1,6 +1,8 @@
 import errno
 import itertools
+from contextlib import contextmanager
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +121,33 @@ def test_what_is_over_the_latency_limit_is_measured_and_not_trained(digits, quic
     assert record.latency is not None and record.seconds.measure > 0 and record.seconds.train == 0
     assert record.excess == {"latency_ms": pytest.approx(record.latency.whole.p50 / 1e-4 - 1)}
     assert "latency" in record.reason
+
+
+def test_it_measures_alone_and_trains_beside_others_letting_go_after_every_step(digits, quick_latency, monkeypatch):
+    events = []
+
+    @contextmanager
+    def alone():
+        events.append("alone")
+        yield
+        events.append("done")
+
+    class Lock:
+        def __enter__(self):
+            events.append("training")
+            return self
+
+        def breathe(self):
+            events.append("step")
+
+        def __exit__(self, *error):
+            events.append("trained")
+
+    monkeypatch.setattr(trial_module, "measuring", alone)
+    monkeypatch.setattr(trial_module, "training_lock", lambda device: Lock())
+    run_trial(spec_of(objectives=tiny_study("accuracy", "latency_ms").objectives, epochs=1), digits)
+    steps = ["step"] * ceil(len(digits.train) / LEARNS["batch_size"])
+    assert events == ["alone", "done", "training", *steps, "trained", "alone", "done"]
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def made_record(spec: TrialSpec, state: str = "complete", correct: tuple[int, ..
     if state == "failed":
         return replace(record, reason="the loss is nan in epoch 1: the training diverged")
     points = tuple(made_point(spec, c, (i + 1) / len(correct)) for i, c in enumerate(correct))
-    reason = "stopped at epoch 1 by none" if state == "stopped" else ""
+    reason = "at epoch 1, by none" if state == "stopped" else ""
     curve = (Epoch(1, 0.5, 0.1),)
     return replace(
         record, state=state, reason=reason, frontier=Frontier("validation", points), curve=curve, epochs=len(curve)

@@ -23,6 +23,11 @@ def show(view: RenderableType) -> None:
     console().print(view)
 
 
+def warn(line: str) -> None:
+    """Prints a line to standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
+
+
 def show_json(payload: Any) -> None:
     """Prints one JSON document."""
     print(json.dumps(payload, indent=2, allow_nan=False))

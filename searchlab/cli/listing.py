@@ -2,11 +2,13 @@
 
 import typer
 
-from searchlab.cli.console import show, show_json
+from searchlab.cli.console import show, show_json, warn
 from searchlab.cli.options import AsJson
+from searchlab.errors import UserError
 from searchlab.report.payloads import spaces_payload, studies_payload
 from searchlab.report.tables import spaces_view, studies_view
 from searchlab.search.catalog import available, load_study
+from searchlab.study import Study
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +19,13 @@ def register(app: typer.Typer) -> None:
 
 def studies(as_json: AsJson = False) -> None:
     """List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings."""
-    found = {source.name: load_study(source) for source in available("study")}
+    found: dict[str, Study] = {}
+    for source in available("study"):
+        try:
+            found[source.name] = load_study(source)
+        except UserError as error:
+            # One broken file must not hide the others.
+            warn(f"left out: {error}")
     if as_json:
         show_json(studies_payload(found))
     else:

@@ -61,11 +61,14 @@ class PlainWatch:
 class LiveWatch(PlainWatch):
     """The front so far, and the running trial below it, redrawn in place."""
 
+    DRAWN_EVERY_S = 0.2
+
     def __init__(self, study: Study, printer: Console, live: Live) -> None:
         super().__init__(study, printer)
         self.live = live
         self.front: RenderableType = Text("")
-        self.running = "preparing"
+        self.running, self.title = "preparing", ""
+        self.drawn = 0.0
 
     def on_begin(self, records: Sequence[TrialRecord]) -> None:
         """What there is already."""
@@ -92,7 +95,10 @@ class LiveWatch(PlainWatch):
         if new_front and any(record.state == "complete" for record in self.records):
             self.front = front_view(self.study, self.records, study_front(self.study, self.records, most=LIVE_POINTS))
         count = f"{len(self.records)} of {self.study.trials} trials"
-        self.live.update(Group(Text(""), self.front, Text(f"{count} · {self.running}", style="dim")))
+        # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
+        due = new_front or monotonic() - self.drawn > self.DRAWN_EVERY_S
+        self.live.update(Group(Text(""), self.front, Text(f"{count} · {self.running}", style="dim")), refresh=due)
+        self.drawn = monotonic() if due else self.drawn
 
 
 @contextmanager

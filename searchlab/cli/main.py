@@ -44,18 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _complain(error, debug=debug)
     except (ValidationError, TyperException) as error:
-        return _complain(_as_user_error(error), debug=debug)
+        return _complain(_as_user_error(error, given), debug=debug)
     except (Interrupted, KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
 
 
-def _as_user_error(error: ValidationError | TyperException) -> UserError:
+def _as_user_error(error: ValidationError | TyperException, given: Sequence[str]) -> UserError:
     """A wrong value in a noun made from options, or a wrong use of the command line."""
     if isinstance(error, ValidationError):
         return from_validation(error, "command line")
     command = getattr(getattr(error, "ctx", None), "command_path", "searchlab")
-    message = getattr(error, "format_message", lambda: str(error))()
-    return UserError(message.rstrip("."), allowed=f"see {command} --help")
+    for option in getattr(getattr(error, "param", None), "opts", ()):
+        if (value := _value_of(option, given)) is not None:
+            message = error.message.removeprefix("Input ")
+            return UserError("not valid", where=option, value=value, allowed=f"{message}; see {command} --help")
+    return UserError(error.format_message().rstrip("."), allowed=f"see {command} --help")
+
+
+def _value_of(option: str, given: Sequence[str]) -> str | None:
+    """What was given for an option, as `--option value` or `--option=value`."""
+    for argument, following in zip(given, [*given[1:], None], strict=True):
+        name, equals, value = argument.partition("=")
+        if name == option:
+            return value if equals else following
+    return None
 
 
 def _complain(error: UserError, *, debug: bool) -> int:

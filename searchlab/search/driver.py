@@ -22,6 +22,7 @@ from searchlab.search.samplers import sampler_for
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore, record_of, storage_errors
 from searchlab.study import RunOptions, Study, TrialSpec
+from searchlab.trial import infeasible
 
 FAILURES_AT_FIRST = 3
 """So many trials that fail, where none that was trained did not, end the study: the fault is not theirs."""
@@ -94,8 +95,7 @@ class Driver:
                 spec = self._spec(trial.number, candidate, seed)
                 self.watch.on_start(spec)
                 return spec
-            reason = "over the limit: " + ", ".join(f"{name} by {over:.1%}" for name, over in excess.items())
-            self.tell(TrialRecord(trial.number, "infeasible", candidate, seed, cost=cost, excess=excess, reason=reason))
+            self.tell(infeasible(TrialRecord(trial.number, "infeasible", candidate, seed, cost=cost), excess))
         return None
 
     def tell(self, record: TrialRecord) -> None:

@@ -5,37 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from little_files import write_files
 
 from searchlab.cli.main import main
-
-SPACE = '''"""Two blocks and an early exit."""
-
-from searchlab.candidate import Candidate, Exit, ResNet, Training
-
-
-def space(choose):
-    width = choose.suggest_int("width", 2, 8)
-    training = Training(learning_rate=choose.suggest_float("rate", 0.05, 0.2), batch_size=64)
-    return Candidate(ResNet((1, 1), width), (Exit(0), Exit(1)), training=training)
-'''
-
-STUDY = '''"""Digits, as small as it gets."""
-
-from searchlab.objective import accuracy, macs
-from searchlab.study import Study
-
-
-def study():
-    return Study(
-        space="little",
-        data="digits",
-        objectives=(accuracy, macs),
-        epochs=2,
-        trials=3,
-        scores=("margin",),
-        levels=11,
-    )
-'''
 
 
 @dataclass(frozen=True)
@@ -56,9 +28,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     """An empty folder but for `studies/little.py` and `spaces/little.py`, to run commands in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
-    for path, text in {"spaces/little.py": SPACE, "studies/little.py": STUDY}.items():
-        Path(path).parent.mkdir()
-        Path(path).write_text(text)
+    write_files(tmp_path)
     return tmp_path
 
 

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from searchlab.errors import UserError
 from searchlab.search.samplers import SAMPLERS, check_sampler, sampler_for
 
-PAST_STARTUP = {"tpe": 16, "gp": 17, "nsga2": 23, "random": 4, "qmc": 6}
+PAST_STARTUP = {"tpe": 16, "gp": 14, "nsga2": 23, "random": 4, "qmc": 6}
 """Enough trials for a sampler to have left its random start."""
 
 

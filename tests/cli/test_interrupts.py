@@ -1,0 +1,59 @@
+"""Real processes, killed or interrupted in the middle of a trial. What is waited for is what they print, not time."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from searchlab.search.store import stored_study
+from searchlab.study import RunOptions
+
+SCRIPT = "from searchlab.cli.main import script; script()"
+RUN = ["run", "little", "--trials", "3", "--epochs", "15", "--threads", "1"]
+
+
+@pytest.fixture
+def running(folder):
+    """A search in a process of its own, in the middle of its second trial."""
+    command = [sys.executable, "-c", SCRIPT, *RUN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        for line in child.stdout:
+            if line.startswith("trial 1: resnet"):
+                break
+        yield child
+        child.kill()
+
+
+def records():
+    return stored_study("little", RunOptions()).records()
+
+
+def assert_whole(searchlab):
+    """The study is resumed and has the trials it was asked for, none lost, none twice."""
+    before = records()
+    assert Counter(record.state for record in before) == {"complete": 1, "running": 1}
+    answer = searchlab("resume", "little")
+    assert (answer.code, answer.err) == (0, "")
+    after = records()
+    assert [(record.number, record.state) for record in after] == [(n, "complete") for n in range(3)]
+    assert after[0] == before[0]
+    assert (after[1].candidate, after[1].seed) == (before[1].candidate, before[1].seed)
+
+
+@pytest.mark.slow
+def test_after_kill_9_a_study_is_resumed_without_loss(running, searchlab):
+    running.send_signal(signal.SIGKILL)
+    assert running.wait(timeout=30) == -signal.SIGKILL
+    assert_whole(searchlab)
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(running, searchlab):
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (130, "")
+    assert "Ending after the running step; Ctrl-C again ends at once." in out
+    assert out.splitlines()[-1] == "Stopped. Everything is kept: searchlab resume little goes on."
+    assert_whole(searchlab)

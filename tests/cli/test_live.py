@@ -1,0 +1,97 @@
+import io
+
+import pytest
+from rich.console import Console
+from rich.live import Live
+from tiny import made_record, tiny_candidate, tiny_study
+
+from searchlab.cli import live as live_module
+from searchlab.cli.live import LiveWatch, PlainWatch, described, ending, progress, watch_for
+from searchlab.record import Epoch
+from searchlab.study import RunOptions, TrialSpec
+
+STUDY = tiny_study(trials=3, epochs=5)
+
+
+def spec(number: int) -> TrialSpec:
+    return TrialSpec(number, tiny_candidate(4), STUDY)
+
+
+def console(terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=100, highlight=False)
+
+
+def whole_run(watch) -> None:
+    watch.on_begin([])
+    for number, state in enumerate(("complete", "stopped", "failed")):
+        watch.on_start(spec(number))
+        watch.on_epoch(number, Epoch(1, 0.25, 0.1))
+        watch.on_end(made_record(spec(number), state))
+
+
+def test_a_line_when_a_trial_begins_and_one_when_it_ends():
+    printer = console(terminal=False)
+    whole_run(PlainWatch(STUDY, printer))
+    assert printer.file.getvalue().splitlines() == [
+        "trial 0: resnet 1-1 of width 4, exits after 0, 1",
+        "trial 0: complete in 1.0 s: best 80.0 %, 35.2 k MACs, exits 0, final  [1 of 3]",
+        "trial 1: resnet 1-1 of width 4, exits after 0, 1",
+        "trial 1: stopped: at epoch 1, by none  [2 of 3]",
+        "trial 2: resnet 1-1 of width 4, exits after 0, 1",
+        "trial 2: failed: the loss is nan in epoch 1: the training diverged  [3 of 3]",
+    ]
+
+
+def test_a_long_silence_is_broken(monkeypatch):
+    printer = console(terminal=False)
+    watch = PlainWatch(STUDY, printer)
+    monkeypatch.setattr(live_module, "monotonic", lambda: watch.spoke + PlainWatch.EVERY_S + 1)
+    watch.on_epoch(7, Epoch(2, 0.25, 0.1))
+    assert printer.file.getvalue() == "trial 7: epoch 2 of 5, loss 0.250\n"
+
+
+def test_on_a_terminal_the_front_and_the_running_trial_are_drawn_as_they_change():
+    printer = console(terminal=True)
+    with Live(console=printer, auto_refresh=False, transient=True) as live:
+        watch = LiveWatch(STUDY, live.console, live)
+        watch.on_begin([])
+        assert "0 of 3 trials · preparing" in printer.file.getvalue()
+        watch.on_start(spec(0))
+        watch.drawn = 0.0
+        watch.on_epoch(0, Epoch(2, 0.25, 0.1))
+        drawn = printer.file.getvalue()
+        assert "trial 0: resnet 1-1 of width 4" in drawn and "epoch 2 of 5, loss 0.250" in drawn
+        assert "(validation)" not in drawn
+        watch.on_end(made_record(spec(0)))
+        drawn = printer.file.getvalue()
+        assert "(validation)" in drawn and "80.0 %" in drawn and "1 of 3 trials" in drawn
+
+
+def test_epochs_that_come_fast_are_not_all_drawn(monkeypatch):
+    printer = console(terminal=True)
+    with Live(console=printer, auto_refresh=False, transient=True) as live:
+        watch = LiveWatch(STUDY, live.console, live)
+        watch.on_begin([])
+        watch.on_start(spec(0))
+        monkeypatch.setattr(live_module, "monotonic", lambda: watch.drawn + 0.01)
+        for epoch in range(1, 6):
+            watch.on_epoch(0, Epoch(epoch, 0.25, 0.1))
+    assert printer.file.getvalue().count("epoch 3 of 5") == 0
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_watch_fits_where_it_prints_and_says_what_is_searched(monkeypatch, terminal):
+    printer = console(terminal)
+    monkeypatch.setattr(live_module, "console", lambda: printer)
+    with watch_for(STUDY, RunOptions(storage="postgresql://me:secret@host/db")) as watch:
+        whole_run(watch)
+    assert isinstance(watch, LiveWatch) == terminal
+    out = printer.file.getvalue()
+    assert "study tiny: tiny on digits, 3 trials of 5 epochs" in out
+    assert "postgresql://me:***@host/db" in out and "secret" not in out
+
+
+def test_words_for_a_candidate_a_step_and_an_end():
+    assert described(spec(0)) == "resnet 1-1 of width 4, exits after 0, 1"
+    assert progress(Epoch(3, 1.23456, 0.1), STUDY) == "epoch 3 of 5, loss 1.235"
+    assert ending(made_record(spec(0), "failed")).startswith("failed: the loss is nan")

@@ -1,0 +1,193 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from little_files import write_files
+
+from searchlab.cli.main import main
+from searchlab.search.store import stored_study
+from searchlab.study import RunOptions
+
+ESTIMATE = {"value", "low", "high"}
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    """Where the study `little` was run with four trials, one of them infeasible, and then `second` with one."""
+    home = tmp_path_factory.mktemp("looking")
+    study, runs = str(write_files(home)), str(home / "runs")
+    assert main(["run", study, "--output", runs, "--trials", "5", "--max-params", "3000", "--device", "cpu"]) == 0
+    assert main(["run", study, "--output", runs, "--trials", "1", "--name", "second"]) == 0
+    return home / "runs"
+
+
+@pytest.fixture
+def look(searchlab, output):
+    """A command on what was run."""
+
+    def run(*arguments):
+        answer = searchlab(*arguments, "--output", output)
+        assert (answer.code, answer.err) == (0, "")
+        return answer
+
+    return run
+
+
+def records(output):
+    return stored_study("little", RunOptions(output=output)).records()
+
+
+# -- front
+
+
+def test_front_shows_a_table_and_how_trials_ended(look):
+    out = look("front", "little").out
+    assert "accuracy" in out and "(test)" not in out
+    assert "infeasible" in out and "hypervolume" in out
+
+
+def test_front_as_json(look, output):
+    front = look("front", "little", "--json").json
+    assert front["study"] == "little" and front["objectives"] == ["accuracy", "macs"]
+    assert front["trials"]["infeasible"] >= 1
+    accuracies = [point["accuracy"]["value"] for point in front["points"]]
+    assert accuracies == sorted(accuracies, reverse=True) and len(accuracies) >= 3
+    by_number = {record.number: record for record in records(output)}
+    for number, point in enumerate(front["points"], start=1):
+        assert point["point"] == number
+        assert point["accuracy"].keys() == ESTIMATE and point["test_accuracy"] is None and point["latency_ms"] is None
+        assert {"macs", "params", "score", "exits", "thresholds", "shares"} <= point.keys()
+        found = [(p.accuracy, p.macs, p.params) for p in by_number[point["trial"]].frontier.points]
+        assert (point["accuracy"]["value"], point["macs"], point["params"]) in found
+
+
+def test_fewer_points_keep_the_ends(look):
+    whole = look("front", "little", "--json", "--points", 50).json["points"]
+    few = look("front", "little", "--json", "--points", 3).json["points"]
+    assert len(few) == 3 < len(whole)
+    same = ("trial", "accuracy", "macs")
+    for end in (0, -1):
+        assert [few[end][key] for key in same] == [whole[end][key] for key in same]
+
+
+def test_without_a_name_the_study_begun_last(look):
+    assert look("front", "--json").json["study"] == "second"
+
+
+def test_the_test_split_is_read_once_and_that_is_recorded(look, output):
+    before = look("front", "little", "--json").json
+    first = look("front", "little", "--test", "--json").json
+    looks = stored_study("little", RunOptions(output=output)).looks()
+    assert looks and all(seen.when for seen in looks)
+    assert [point["test_accuracy"].keys() for point in first["points"]] == [ESTIMATE] * len(first["points"])
+    assert [point["accuracy"] for point in first["points"]] == [point["accuracy"] for point in before["points"]]
+    for point in first["points"]:
+        estimate = point["test_accuracy"]
+        assert estimate["low"] <= estimate["value"] <= estimate["high"]
+    second = look("front", "little", "--test")
+    assert "(test)" in second.out and "reading the test split" not in second.out
+    assert look("front", "little", "--test", "--json").json == first
+    assert stored_study("little", RunOptions(output=output)).looks() == looks
+    assert look("front", "little", "--json").json == before, "without --test nothing of the test split is shown"
+
+
+def test_more_points_are_a_look_at_those_alone(look, output):
+    look("front", "second", "--test", "--points", 3)
+    store = stored_study("second", RunOptions(output=output))
+    known = {point.rule for seen in store.looks() for point in seen.validation}
+    more = look("front", "second", "--test", "--points", 8)
+    assert "points again and reading the test split" in more.out
+    looks = stored_study("second", RunOptions(output=output)).looks()
+    rules = [point.rule for seen in looks for point in seen.validation]
+    assert len(rules) == len(set(rules)) > len(known)
+    shown = look("front", "second", "--test", "--json", "--points", 50).json["points"]
+    assert all(point["test_accuracy"] for point in shown) and len(shown) > 8
+
+
+# -- show, trials
+
+
+def test_show_a_point(look):
+    point = look("front", "little", "--json").json["points"][1]
+    out = look("show", 2, "little").out
+    for text in ("exits in use", "threshold", "stem", "final", "artefacts", "versions", f"trial {point['trial']}"):
+        assert text in out
+    shown = look("show", 2, "little", "--json").json
+    assert {key: shown[key] for key in point} == point
+    assert {"stages", "heads"} <= shown["cost"].keys()
+
+
+def test_show_a_trial_on_the_front_or_not(look, output):
+    infeasible = next(record for record in records(output) if record.state == "infeasible")
+    out = look("show", infeasible.number, "little", "--trial").out
+    assert "infeasible" in out and "params" in out
+    shown = look("show", infeasible.number, "little", "--trial", "--json").json
+    assert shown["state"] == "infeasible" and shown["record"]["excess"]["params"] > 0
+
+
+def test_trials_lists_all(look, output):
+    answer = look("trials", "little")
+    assert "infeasible" in answer.out and "over the limit: params by" in answer.out
+    rows = look("trials", "little", "--json").json["trials"]
+    assert [row["trial"] for row in rows] == [0, 1, 2, 3, 4]
+    assert [row["state"] for row in rows] == [record.state for record in records(output)]
+
+
+# -- plot
+
+
+def test_plot_writes_a_page_and_a_picture(look, output):
+    page, picture = output / "little" / "front.html", output / "little" / "front.png"
+    assert look("plot", "little").out.split() == [str(page), str(picture)]
+    assert page.read_text().lstrip()[:15].lower().startswith("<!doctype html") or "<html" in page.read_text()[:400]
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    paths = look("plot", "little", "--json").json
+    assert paths == {"study": "little", "html": str(page), "png": str(picture)}
+
+
+# -- what there is
+
+
+def test_studies_and_spaces_are_those_of_the_folder_and_the_built_in_ones(searchlab):
+    for command, description in (
+        ("studies", "Digits, as small as it gets"),
+        ("spaces", "Two blocks and an early exit"),
+    ):
+        answer = searchlab(command)
+        assert answer.code == 0 and "little" in answer.out and description in answer.out
+        named = {found["name"]: found for found in searchlab(command, "--json").json[command]}
+        assert named["little"]["description"] == description
+        assert {"digits", "cifar10_small"} <= named.keys() if command == "studies" else "small_resnet" in named
+
+
+def test_a_study_that_does_not_load_does_not_hide_the_others(searchlab):
+    Path("studies/broken.py").write_text("def study(:\n")
+    answer = searchlab("studies")
+    assert answer.code == 0 and "little" in answer.out and "digits" in answer.out
+    assert "broken.py:1: does not parse" in answer.out + answer.err
+    assert "little" in [found["name"] for found in searchlab("studies", "--json").json["studies"]]
+
+
+def test_all_json_is_one_document_without_nan(look):
+    for command in (("front", "little"), ("trials", "little"), ("show", 1, "little"), ("show", 0, "little", "--trial")):
+        json.loads(look(*command, "--json").out, parse_constant=lambda text: pytest.fail(text))
+
+
+def test_help_names_every_command_and_fits_a_terminal(searchlab):
+    answer = searchlab("--help")
+    assert answer.code == 0
+    for command in ("run", "resume", "front", "trials", "show", "plot", "studies", "spaces"):
+        assert command in answer.out
+    for command in ("run", "resume", "front", "trials", "show", "plot"):
+        assert searchlab(command, "--help").code == 0
+
+
+def test_looking_writes_nothing(look, output):
+    def state():
+        return {(path, path.stat().st_mtime_ns) for path in output.rglob("*") if not os.path.isdir(path)}
+
+    before = state()
+    for command in (("front", "little"), ("trials", "little"), ("show", 1, "little")):
+        look(*command)
+    assert state() == before

@@ -1,0 +1,117 @@
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+WRONG = {
+    "an unknown study": (["run", "nope"], "unknown study: 'nope' (known: broken, cifar10_small, dataless, dict"),
+    "a path to nothing": (["run", "./nope.py"], "no such study file: 'nope.py'"),
+    "an unknown sampler": (["run", "little", "--sampler", "bayes"], "unknown sampler: 'bayes' (known: gp, nsga2"),
+    "an unknown device": (["run", "little", "--device", "tpu"], "unknown device: 'tpu' (auto, cpu, cuda, cuda:N"),
+    "a device that is not there": (["run", "little", "--device", "cuda:99"], "device on this machine: 'cuda:99'"),
+    "an unknown objective": (["run", "little", "--objectives", "accuracy,joy"], "unknown objective: 'joy'"),
+    "one objective": (["run", "little", "--objectives", "accuracy"], "not a set of objectives: 'accuracy'"),
+    "an objective twice": (["run", "little", "--objectives", "macs,macs"], "two or three different ones of accuracy"),
+    "four objectives": (["run", "little", "--objectives", "accuracy,macs,params,latency_ms"], "two or three different"),
+    "a rule that is none": (["run", "little", "--early-stopping", "x"], "unknown early stopping rule: 'x' (known: "),
+    "a cap of nothing": (["run", "little", "--max-params", "0"], "--max-params: not valid: '0'"),
+    "a cap that nothing holds": (["run", "little", "--max-params", "9"], "holds max_params: 9"),
+    "a number that is none": (["run", "little", "--trials", "many"], "--trials: not valid: 'many'"),
+    "a negative number": (["run", "little", "--seed", "-4"], "--seed: not valid: '-4'"),
+    "no hours": (["run", "little", "--hours", "0"], "hours"),
+    "no latency": (["run", "little", "--max-latency", "-1"], "latency"),
+    "a name for no folder": (["run", "little", "--name", "../up"], "no name for a study: '../up'"),
+    "an output that is a file": (["run", "little", "--output", "file"], "file"),
+    "a storage that is none": (["run", "little", "--storage", "here"], "--storage: no storage URL: 'here'"),
+    "a driver that is missing": (["run", "little", "--storage", "mysql+pymysql://u:word@h/d"], "not installed"),
+    "a study without its argument": (["run"], "Missing argument 'STUDY'"),
+    "an option without its value": (["run", "little", "--data"], "'--data' requires an argument"),
+    "an option that is none": (["run", "little", "--trails", "3"], "No such option: --trails"),
+    "a command that is none": (["ran"], "No such command 'ran'"),
+    "no store to look at": (["front"], "runs/studies.db: no store"),
+    "no store to resume": (["resume", "little"], "runs/studies.db: no store"),
+    "no store to plot": (["plot", "little"], "runs/studies.db: no store"),
+    "a store that is no database": (["front", "--storage", "sqlite:///file"], "damaged or no SQLite file"),
+    "data that are not there": (["run", "cifar10_small"], "--download"),
+    "no number to show": (["show", "little"], "show: give one number: 'little'"),
+    "two numbers to show": (["show", "1", "2"], "show: give one number: '1 2'"),
+    "a study that does not parse": (["run", "broken"], "broken.py:2: does not parse"),
+    "a study that returns a dict": (["run", "dict"], "dict.py: study() must return a Study: 'dict'"),
+    "a study with a wrong field": (["run", "field"], "Study.epochs is not valid: -1"),
+    "a study without its space": (["run", "spaceless"], "unknown space: 'nowhere' (known: limited_resnet"),
+    "a study of unknown data": (["run", "dataless"], "unknown data set: 'cifar11' (known: cifar10"),
+    "a space that raises": (["run", "raises"], "space raises: raised ZeroDivisionError"),
+    "brackets in a name": (["run", "[red]x[/red]"], "unknown study: '[red]x[/red]'"),
+}  # fmt: skip
+
+FILES = {
+    "file": "no database " * 200,
+    "studies/broken.py": "\ndef study(:\n",
+    "studies/dict.py": "def study(): return {}",
+    "studies/field.py": "from searchlab.study import Study\ndef study(): return Study('little', 'digits', epochs=-1)",
+    "studies/spaceless.py": "from searchlab.study import Study\ndef study(): return Study('nowhere', 'digits')",
+    "studies/dataless.py": "from searchlab.study import Study\ndef study(): return Study('little', 'cifar11')",
+    "studies/raises.py": "from searchlab.study import Study\ndef study(): return Study('raises', 'digits')",
+    "spaces/raises.py": "def space(choose): return 1 / choose.suggest_int('zero', 0, 0)",
+}
+
+
+@pytest.mark.parametrize(("arguments", "says"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_one_line_and_exit_code_2(searchlab, arguments, says):
+    for path, text in FILES.items():
+        Path(path).write_text(text)
+    answer = searchlab(*arguments)
+    assert answer.code == 2
+    assert answer.err.startswith("error: ") and answer.err.count("\n") == 1 and answer.err.endswith("\n")
+    assert says in answer.err
+    assert "word" not in answer.out + answer.err, "a password"
+    assert not Path("runs/studies.db").exists()
+
+
+@pytest.mark.parametrize("option", ["--max-params", "--trials", "--epochs"])
+def test_the_offending_value_of_an_option_is_named(searchlab, option):
+    assert "'many'" in searchlab("run", "little", option, "many").err
+    assert "'0'" in searchlab("run", "little", f"{option}=0").err
+
+
+def test_mistakes_about_a_study_that_is_there(searchlab):
+    assert searchlab("run", "little", "--trials", 1).code == 0
+    held = os.open("runs/little/driver.lock", os.O_RDWR)
+    wrong = {
+        ("show", 99): "front of little: no such point: 99 (1 to ",
+        ("show", 99, "--trial"): "study little: no such trial: 99 (",
+        ("show", 0): "no such point: 0",
+        ("show", 1, "nope"): "unknown study: 'nope' (known: little)",
+        ("front", "nope"): "unknown study: 'nope' (known: little)",
+        ("resume", "nope"): "unknown study: 'nope' (known: little)",
+        ("run", "little"): "the store holds a study 'little' already (`searchlab resume little` goes on with it",
+        ("resume", "little", "--trials", 0): "--trials: not valid: '0'",
+    }
+    for arguments, says in wrong.items():
+        answer = searchlab(*arguments)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert says in answer.err
+    fcntl.flock(held, fcntl.LOCK_EX)
+    answer = searchlab("resume", "little", "--trials", 3)
+    os.close(held)
+    assert answer.code == 2 and "is running this study" in answer.err
+    assert len(searchlab("trials", "--json").json["trials"]) == 1
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(searchlab):
+    for arguments in (["--debug", "run", "nope"], ["run", "nope", "--debug"]):
+        answer = searchlab(*arguments)
+        assert answer.code == 2
+        assert "Traceback (most recent call last)" in answer.err and "catalog.py" in answer.err
+        assert answer.err.splitlines()[-1].startswith("error: unknown study: 'nope'")
+
+
+def test_a_study_in_which_everything_fails_ends_with_the_reason(searchlab):
+    text = Path("spaces/little.py").read_text()
+    Path("spaces/little.py").write_text(text.replace('"rate", 0.05, 0.2', '"rate", 1e30, 1e31'))
+    answer = searchlab("run", "little", "--trials", 9)
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "all 3 trials failed" in answer.err and "diverged" in answer.err
+    assert [row["state"] for row in searchlab("trials", "--json").json["trials"]] == ["failed"] * 3
+    assert "No front yet" in searchlab("front").out
