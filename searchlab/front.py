@@ -149,7 +149,7 @@ def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | No
             raise UserError(
                 "latencies of different machines do not mix in one front",
                 where=f"study {study.name}",
-                value=f"trial {first.number}: {_described(machine)}; trial {record.number}: {_described(other)}",
+                value=f"trial {first.number}: {machine.in_full}; trial {record.number}: {other.in_full}",
                 allowed="run the study under another name or --output on each machine",
             )
     return machine
@@ -185,7 +185,3 @@ def state_counts(records: Sequence[TrialRecord]) -> dict[str, int]:
 
 def _complete(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return sorted((r for r in records if r.state == "complete"), key=lambda record: record.number)
-
-
-def _described(machine: Machine) -> str:
-    return f"{machine.label}, driver {machine.driver or 'none'}, torch {machine.torch}, python {machine.python}"

@@ -58,8 +58,14 @@ class Machine:
     @property
     def label(self) -> str:
         """A short name for footers: "cpu (2 threads) AMD EPYC"."""
-        kind = f"cpu ({self.threads} threads)" if self.device == "cpu" else "cuda"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        kind = f"cpu ({threads})" if self.device == "cpu" else "cuda"
         return f"{kind} {self.name}"
+
+    @property
+    def in_full(self) -> str:
+        """All that makes it a machine of its own, for when two are told apart."""
+        return f"{self.label}, driver {self.driver or 'none'}, torch {self.torch}, python {self.python}"
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -15,6 +15,7 @@ def space(choose: Choose) -> Candidate:
     weight = choose.suggest_float("exit_loss_weight", 0.2, 1.0)
     small = choose.images.height < 16
     training = Training(
+        batch_size=choose.suggest_categorical("batch_size", [64, 128]),
         learning_rate=choose.suggest_float("learning_rate", 0.03, 0.3, log=True),
         label_smoothing=choose.suggest_categorical("label_smoothing", [0.0, 0.1]),
         augmentation=Augmentation(crop_pixels=1, rotation_degrees=10)
@@ -26,7 +27,8 @@ def space(choose: Choose) -> Candidate:
     # Evenly from the first exit to the last cut before the final head; on a short backbone some fall together.
     cuts = sorted({round(first * last + (1 - first) * last * i / exits) for i in range(exits)})
     candidate = Candidate(architecture, tuple(Exit(cut, head, weight) for cut in cuts), training=training)
-    return fit(candidate, choose.images, _share(choose.max_params, share), _share(choose.max_macs, share))
+    max_params, max_macs = _share(choose.max_params, share), _share(choose.max_macs, share)
+    return fit(candidate, choose.images, max_params, max_macs, multiple=4)
 
 
 def _share(limit: int | None, share: float) -> int | None:

@@ -8,8 +8,9 @@ from searchlab.study import Study
 
 def known(**parameters: Any) -> dict[str, Any]:
     """Parameters of the space that are known to do well, tried before the sampler has its say."""
-    common = {"blocks4": 1, "hidden_head": False, "label_smoothing": 0.0, "learning_rate": 0.2, "exit_loss_weight": 0.4}
-    return {**common, **parameters}
+    recipe = {"batch_size": 64, "learning_rate": 0.15, "label_smoothing": 0.0, "exit_loss_weight": 0.3}
+    shape = {"blocks1": 1, "blocks2": 1, "blocks4": 1, "hidden_head": False, "first_exit": 0.5}
+    return {**recipe, **shape, **parameters}
 
 
 def study() -> Study:
@@ -21,13 +22,13 @@ def study() -> Study:
         max_params=300_000,
         max_macs=45_000_000,
         min_accuracy=0.6,
-        epochs=12,
+        epochs=14,
         trials=40,
         seed=0,
         reference="resnet20",
         enqueue=(
-            known(layers=3, blocks1=2, blocks2=2, blocks3=2, budget_share=0.98, exits=2, first_exit=0.4),
-            known(layers=4, blocks1=1, blocks2=1, blocks3=1, budget_share=0.92, exits=3, first_exit=0.6),
-            known(layers=3, blocks1=2, blocks2=2, blocks3=2, budget_share=0.6, exits=2, first_exit=0.4),
+            known(layers=3, blocks3=3, budget_share=0.8, exits=1),
+            known(layers=4, blocks3=1, budget_share=0.8, exits=1, exit_loss_weight=0.2),
+            known(layers=3, blocks3=2, budget_share=0.55, exits=1),
         ),
     )

@@ -1,6 +1,6 @@
 """Looking at what was found: `front`, `trials` and `show`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +40,12 @@ class Found:
         """Reads it; nothing is known of the test split unless it was looked at."""
         store = stored_study(name, where)
         return cls(store, store.definition.study, store.records(), {})
+
+    @property
+    def final(self) -> "Found":
+        """The same with the points that were looked at alone: measured again, and read on the test split."""
+        records, tests = looked_at(self.records, self.store.looks())
+        return replace(self, records=records, tests=tests)
 
 
 def front(
@@ -82,8 +88,7 @@ def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Fo
             console().print(f"Measuring {points} again and reading the test split ...")
         dataset = load(found.study.data, where.data_root)
         found.store.add_looks(look(found.study, new, dataset, where.device, before))
-    records, tests = looked_at(found.records, found.store.looks())
-    return Found(found.store, found.study, records, tests)
+    return found.final
 
 
 def trials(
@@ -106,6 +111,7 @@ def show_one(
         typer.Argument(help="Number of a front point, and the study (the one begun last).", metavar="N [STUDY]"),
     ],
     trial: Annotated[bool, typer.Option("--trial", help="N is the number of a trial, on the front or not.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="N is a number that `front --test` printed.")] = False,
     points: opt.Points = 12,
     as_json: opt.AsJson = False,
     output: opt.Output = Path("runs"),
@@ -114,6 +120,7 @@ def show_one(
     """One point of the front in full: candidate, costs per stage and head, exits, thresholds, latency, machine."""
     number, name = _number_and_study(targets)
     found = Found.of(name, opt.kept_at(output, storage))
+    found = found.final if test and not trial else found
     if trial:
         record = _trial(found, number)
         payload, view = trial_payload(found.study, record), trial_view(found.study, record)
@@ -144,7 +151,7 @@ def _trial(found: Found, number: int) -> TrialRecord:
 
 
 def _point(found: Found, number: int, most: int) -> FrontPoint:
-    chosen = study_front(found.study, found.records, most=most)
+    chosen = study_front(found.study, found.records, most=most, tests=found.tests)
     if not 1 <= number <= len(chosen):
         allowed = f"1 to {len(chosen)}; --trial takes a trial's number" if chosen else "there is no front yet"
         raise UserError("no such point", where=f"front of {found.study.name}", value=number, allowed=allowed)

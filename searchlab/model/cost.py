@@ -80,12 +80,19 @@ def excess_over(cost: NetworkCost, max_params: int | None, max_macs: int | None)
 
 
 def fit(
-    candidate: Candidate, images: ImageSpec, max_params: int | None = None, max_macs: int | None = None
+    candidate: Candidate,
+    images: ImageSpec,
+    max_params: int | None = None,
+    max_macs: int | None = None,
+    *,
+    multiple: int = 1,
 ) -> Candidate:
     """The candidate with the largest base width that holds the limits, all heads counted; as it is without limits.
 
     The projection that spaces use (design section 9): sampled parameters keep fixed ranges, the cap decides the width.
-    Where not even width 1 fits, the candidate of width 1, which is then recorded as infeasible.
+    Where as many as `multiple` channels fit, the width is rounded down to a multiple of it: convolutions on 16
+    channels can take half the time of those on 20. Where not even width 1 fits, the candidate comes back with width 1,
+    and is then recorded as infeasible.
     """
     if max_params is None and max_macs is None:
         return candidate
@@ -104,7 +111,7 @@ def fit(
         width += 1
     while width > 1 and room(width) < 1:
         width -= 1
-    return _with_width(candidate, width)
+    return _with_width(candidate, width - width % multiple if width > multiple else width)
 
 
 def _with_width(candidate: Candidate, width: int) -> Candidate:

@@ -23,6 +23,8 @@ def front_view(study: Study, records: Sequence[TrialRecord], points: Sequence[Fr
     if not points:
         verb = "resume" if records else "run"
         nothing = f"No front yet: no trial of study {study.name} is complete"
+        if any(record.state == "complete" for record in records):
+            nothing = f"No front yet: no point reaches the study's min_accuracy of {units.percent(study.min_accuracy)}"
         return Footer((nothing, trial_counts(records), f"next: searchlab {verb} {study.name}"))
     wide = [_front_table(points, tall=False, gap=gap) for gap in (3, 2)]
     tall = [_front_table(points, tall=True, gap=gap) for gap in (3, 2, 1)]

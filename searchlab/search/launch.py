@@ -19,7 +19,7 @@ from searchlab.front import common_machine
 from searchlab.measure.device import resolve_device, this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import OBJECTIVES
-from searchlab.record import Machine, TrialRecord
+from searchlab.record import TrialRecord
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
 from searchlab.search.driver import Driver, Problem, Watch
@@ -142,14 +142,10 @@ def _same_machine(
         raise UserError(
             "its latencies so far are of another machine, and do not mix",
             where=f"study {study.name}",
-            value=_in_full(here),
-            allowed=f"so far {_in_full(machine)}; see --device and --threads, or begin another under --name",
+            value=here.in_full,
+            allowed=f"so far {machine.in_full}; see --device and --threads, or begin another under --name",
         )
     return replace(options, threads=threads)
-
-
-def _in_full(machine: Machine) -> str:
-    return f"{machine.label}, driver {machine.driver or 'none'}, torch {machine.torch}, python {machine.python}"
 
 
 @contextmanager

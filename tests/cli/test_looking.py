@@ -92,6 +92,13 @@ def test_the_test_split_is_read_once_and_that_is_recorded(look, output):
     assert look("front", "little", "--json").json == before, "without --test nothing of the test split is shown"
 
 
+def test_show_takes_a_number_of_the_front_that_was_tested(look):
+    last = look("front", "little", "--test", "--json").json["points"][-1]
+    shown = look("show", last["point"], "little", "--test", "--json").json
+    assert shown["test_accuracy"] == last["test_accuracy"]
+    assert shown["trial"] == last["trial"]
+
+
 def test_more_points_are_a_look_at_those_alone(look, output):
     look("front", "second", "--test", "--points", 3)
     store = stored_study("second", RunOptions(output=output))

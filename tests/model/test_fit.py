@@ -65,3 +65,9 @@ def test_where_nothing_fits_the_narrowest_comes_back():
     fitted = fit(candidate, ImageSpec(1, 8, 8, 10), max_params=700)
     assert fitted.architecture.width == 1
     assert network_cost(fitted, ImageSpec(1, 8, 8, 10)).params > 700
+
+
+@pytest.mark.parametrize(("cap", "width"), [(300_000, 16), (90_000, 8), (40_000, 7)])
+def test_widths_are_multiples_where_as_many_channels_fit(cap, width):
+    candidate = Candidate(ResNet((2, 2, 2), 16))
+    assert fit(candidate, ImageSpec(3, 32, 32, 10), cap, multiple=8).architecture.width == width
