@@ -31,7 +31,7 @@ from searchlab.train.loop import Feed, Hooks, train
 from searchlab.train.losses import exits_cross_entropy
 from searchlab.train.regimes import phases
 
-EPOCHS, QUICK_STEPS, QUICK_TURNS = 5, 20, 3
+EPOCHS, QUICK_STEPS, QUICK_TURNS = 4, 20, 3
 RECIPE = Training(learning_rate=0.15, ema=0.99, augmentation=Augmentation(flip="alternating", crop_pixels=4))
 CANDIDATE = Candidate(ResNet((2, 2, 2), 16), (Exit(2), Exit(4)), training=RECIPE)
 

@@ -27,8 +27,8 @@ def study() -> Study:
         seed=0,
         reference="resnet20",
         enqueue=(
-            known(layers=3, blocks3=3, budget_share=0.8, exits=1),
-            known(layers=4, blocks3=1, budget_share=0.8, exits=1, exit_loss_weight=0.2),
-            known(layers=3, blocks3=2, budget_share=0.55, exits=1),
+            known(layers=3, blocks1=2, blocks2=2, blocks3=3, budget_share=0.9, exits=1),
+            known(layers=3, blocks3=2, budget_share=0.55, exits=3, first_exit=0.6),
+            known(layers=3, blocks3=1, budget_share=0.3, exits=1),
         ),
     )

@@ -3,6 +3,7 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -99,9 +100,12 @@ def fit(
 
     def room(width: int) -> float:
         """By what factor the tightest limit could be shared out more: at least 1 where all limits hold."""
-        cost = network_cost(_with_width(candidate, width), images)
-        pairs = ((max_params, cost.params), (max_macs, cost.macs))
-        return min(limit / value for limit, value in pairs if limit is not None)
+        widened = _with_width(candidate, width)
+        if max_macs is None:
+            assert max_params is not None
+            return max_params / _params(widened, images)
+        cost = network_cost(widened, images)
+        return min(max_macs / cost.macs, max_params / cost.params if max_params else math.inf)
 
     # Costs grow about with the square of the width: three steps land beside the answer, the walk ends on it.
     width = candidate.architecture.width
@@ -112,6 +116,13 @@ def fit(
     while width > 1 and room(width) < 1:
         width -= 1
     return _with_width(candidate, width - width % multiple if width > multiple else width)
+
+
+@lru_cache(maxsize=1024)
+def _params(candidate: Candidate, images: ImageSpec) -> int:
+    """Parameters alone: half the work of `network_cost`."""
+    with torch.device("meta"):
+        return parameter_count(build(candidate, images))
 
 
 def _with_width(candidate: Candidate, width: int) -> Candidate:

@@ -18,7 +18,7 @@ from searchlab.operating_point import Frontier, OperatingPoint
 from searchlab.pareto import Values, contributions, hypervolume
 from searchlab.record import Epoch, TrialRecord
 from searchlab.search.early_stopping import RungReport, rule_for
-from searchlab.search.samplers import sampler_for
+from searchlab.search.samplers import joint_space, sampler_for
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore, record_of, storage_errors
 from searchlab.study import RunOptions, Study, TrialSpec
@@ -70,6 +70,7 @@ class Driver:
         self.left_over = self.store.unfinished()
         self.records = [r for r in self.store.records() if r.number not in self.left_over]
         self.running: dict[int, Trial] = {}
+        self.joint = joint_space()
         self.front: list[Entry] = []
         self.rungs: dict[int, list[RungReport]] = {}
         self.rule = rule_for(self.study.early_stopping)
@@ -157,7 +158,7 @@ class Driver:
         return self.store.optuna.ask()
 
     def _sampler(self, number: int) -> BaseSampler:
-        return sampler_for(self.study.sampler, self.study.seed, number)
+        return sampler_for(self.study.sampler, self.study.seed, number, self.joint)
 
     def _candidate(self, trial: Trial) -> Candidate:
         """What an earlier driver was about to train, whatever the space says today; else what the space proposes."""

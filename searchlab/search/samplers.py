@@ -3,8 +3,12 @@
 import warnings
 from collections.abc import Callable
 
+from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.trial import FrozenTrial
 
 from searchlab.errors import unknown
 
@@ -12,8 +16,23 @@ STARTUP_TRIALS = 10
 """Random trials before a model-based sampler trusts its model."""
 
 
+class JointTPESampler(TPESampler):
+    """TPE that can be lent the joint search space of its study.
+
+    A sampler made anew for every trial would else compare the parameters of all trials again: 50 ms at 1,000 trials.
+    """
+
+    joint: IntersectionSearchSpace | None = None
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The parameters that all trials have in common, but those with one value only."""
+        if self.joint is None:
+            return super().infer_relative_search_space(study, trial)
+        return {name: kind for name, kind in self.joint.calculate(study).items() if not kind.single()}
+
+
 def _tpe(seed: int) -> BaseSampler:
-    return TPESampler(multivariate=True, constant_liar=True, n_startup_trials=STARTUP_TRIALS, seed=seed)
+    return JointTPESampler(multivariate=True, constant_liar=True, n_startup_trials=STARTUP_TRIALS, seed=seed)
 
 
 def _nsga2(seed: int) -> BaseSampler:
@@ -54,11 +73,19 @@ def check_sampler(name: str) -> None:
         raise unknown("sampler", name, SAMPLERS, where="Study.sampler")
 
 
-def sampler_for(name: str, seed: int, number: int) -> BaseSampler:
-    """The sampler that suggests trial `number`.
+def joint_space() -> IntersectionSearchSpace:
+    """What `sampler_for` can be lent for all trials of one study; it reads every finished trial once."""
+    return IntersectionSearchSpace(include_pruned=True)
+
+
+def sampler_for(name: str, seed: int, number: int, joint: IntersectionSearchSpace | None = None) -> BaseSampler:
+    """The sampler that suggests trial `number`; `joint` saves it time and changes nothing else.
 
     It is made anew for every trial, seeded by the study's seed and the trial's number, so that what it suggests depends
     on the recorded trials alone: a study that was resumed goes on as if it had never stopped.
     """
     check_sampler(name)
-    return SAMPLERS[name](seed if name in ONE_SEQUENCE else seed * 1_000_003 + number)
+    sampler = SAMPLERS[name](seed if name in ONE_SEQUENCE else seed * 1_000_003 + number)
+    if isinstance(sampler, JointTPESampler):
+        sampler.joint = joint
+    return sampler
