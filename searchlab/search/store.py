@@ -3,13 +3,15 @@
 import difflib
 import json
 import re
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy.event
 import sqlalchemy.exc
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
@@ -100,7 +102,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     with storage_errors(url):
         try:
             waits = {"connect_args": {"timeout": WAITS_FOR_LOCK_S}} if url.startswith("sqlite") else {}
-            return RDBStorage(url, engine_kwargs=waits)
+            return _committing_fast(RDBStorage(url, engine_kwargs=waits))
         except ImportError as error:
             mend = "pip install 'searchlab[postgresql]', or the driver of your database"
             raise UserError(
@@ -113,6 +115,26 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
             raise UserError(str(error), where=public(url), allowed="it is of another version of Optuna") from error
 
 
+def _committing_fast(storage: RDBStorage) -> RDBStorage:
+    """On SQLite, a log beside the file instead of two disk flushes for each of a trial's twenty commits.
+
+    A process that dies loses nothing; a power cut may take the last commits, never the file.
+    """
+
+    def prepare(connection: Any, _: object) -> None:
+        # A store that may only be read, or is locked just now, stays as it is.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+    if storage.engine.dialect.name == "sqlite":
+        sqlalchemy.event.listen(storage.engine, "connect", prepare)
+        # Connections made so far are not prepared.
+        storage.remove_session()
+        storage.engine.dispose()
+    return storage
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,8 +145,9 @@ def _make_folder(folder: Path) -> None:
 class StudyStore:
     """One study in a storage: its definition, its records, and Optuna's view of its trials."""
 
-    def __init__(self, study: optuna.Study, url: str) -> None:
+    def __init__(self, study: optuna.Study, storage: BaseStorage, url: str) -> None:
         self.optuna = study
+        self.storage = storage
         self.url = url
 
     @classmethod
@@ -146,7 +169,7 @@ class StudyStore:
                     where=public(url),
                     allowed=f"`searchlab resume {study.name}` goes on with it, --name NAME starts another",
                 ) from error
-            store = cls(made, url)
+            store = cls(made, storage, url)
             store.redefine(definition)
             return store
 
@@ -161,7 +184,7 @@ class StudyStore:
             names = optuna.get_all_study_names(storage)
             if name not in names:
                 raise unknown("study", name, names, where=public(url))
-            store = cls(optuna.load_study(study_name=name, storage=storage), url)
+            store = cls(optuna.load_study(study_name=name, storage=storage), storage, url)
             if "searchlab" not in store.optuna.user_attrs:
                 raise UserError(
                     f"study {name!r} was not made by searchlab", where=public(url), allowed="--name another"
@@ -205,7 +228,9 @@ class StudyStore:
 
     def records(self) -> list[TrialRecord]:
         """What is known of every trial, running ones included once their candidate is known."""
-        found = (record_of(trial) for trial in self.trials())
+        found = [record_of(trial) for trial in self.trials()]
+        # SQLAlchemy would go through all rows of this reading again at every later commit: 2 ms each at 1,000 trials.
+        self.storage.remove_session()
         return [record for record in found if record is not None]
 
     def unfinished(self) -> list[int]:
