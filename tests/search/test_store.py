@@ -239,7 +239,7 @@ def test_a_locked_database(store, monkeypatch):
     file = store.url.removeprefix("sqlite:///")
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        line = complaint(waiting.redefine, DEFINITION)
+        line = complaint(waiting.redefine, replace(DEFINITION, space_text="another"))
         assert "locked" in line and "another process is writing to it" in line
         assert reopened(store).records() == [], "whoever only reads does not wait for a writer"
         other.execute("ROLLBACK")
