@@ -7,80 +7,103 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from searchlab.architecture import Architecture, ImageSpec, Partitioned, Positive, Torchvision
 from searchlab.plain import NOUN, stable_id
 
-Kernel = Literal[1, 3, 5, 7]
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
 PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, config=NOUN)
-class ImageSpec:
-    """The shape of what is classified: channels, height and width in pixels, number of classes."""
-
-    channels: Positive
-    height: Positive
-    width: Positive
-    classes: Annotated[int, Field(ge=2)]
-
-
-@dataclass(frozen=True, config=NOUN)
-class ResNet:
-    """A residual network of basic blocks (He et al. 2016; the layout of paper 004, section 3).
-
-    Layer i has `blocks[i]` blocks of `width * growth**i` channels; every layer but the first halves the map.
-    `first_kernel` and `second_kernel` are those of a block's two convolutions, `skip_kernel` that of its projection.
-    The stem is one convolution; with `stem_stride` 2 it halves the map. Stages: the stem, then each block.
-    """
-
-    blocks: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=6)]
-    width: Positive
-    growth: Annotated[float, Field(ge=1, le=4)] = 2.0
-    first_kernel: Kernel = 3
-    second_kernel: Kernel = 3
-    skip_kernel: Kernel = 1
-    stem_kernel: Kernel = 3
-    stem_stride: Literal[1, 2] = 1
-    kind: Literal["resnet"] = "resnet"
-
-    @property
-    def stages(self) -> int:
-        """How many stages it is cut into: the stem and every block."""
-        return 1 + sum(self.blocks)
-
-
-Architecture = ResNet
-"""Every backbone that a candidate may name; a new one is one dataclass here and one builder in model/backbones."""
-
-
-@dataclass(frozen=True, config=NOUN)
 class Head:
-    """Average pooling of the cut's map to `pool` x `pool`, hidden linear layers, then the class logits."""
+    """Average pooling of the cut's map to `pool` x `pool`, hidden linear layers, then the class logits.
+
+    `reduce` puts a convolution of 1x1 to so many channels after the pooling, as GoogLeNet's auxiliary classifiers have.
+    With `batch_norm` every hidden layer is normalised. Dropout follows every hidden layer; without any, it comes
+    before the logits.
+    """
 
     pool: Positive = 1
     hidden: tuple[Positive, ...] = ()
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    batch_norm: bool = False
+    reduce: Positive | None = None
+
+
+@dataclass(frozen=True, config=NOUN)
+class Gate:
+    """A learned gate: average pooling of the cut's map to `pool` x `pool`, and one linear unit (paper 001, section 4).
+
+    Its score is called "gate": leave where it reaches a threshold, which is 0 in the paper.
+    """
+
+    pool: Positive = 1
 
 
 @dataclass(frozen=True, config=NOUN)
 class Exit:
-    """A head on the cut after stage `cut` (0 is the stem), with the weight of its loss in joint training."""
+    """A head on the cut after stage `cut` (0 is the first stage), with the weight of its loss in joint training."""
 
     cut: Annotated[int, Field(ge=0)]
     head: Head = Head()
     loss_weight: PositiveReal = 1.0
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, config=NOUN)
 class Augmentation:
-    """What is done to a training batch on the device. Zero, or "none", leaves a step out."""
+    """What is done to a training batch on the device. Zero, or "none", leaves a step out.
+
+    `zoom` is the least share of the image's area that a random resized crop keeps (1: no zoom).
+    """
 
     flip: Literal["none", "random", "alternating"] = "none"
     crop_pixels: Annotated[int, Field(ge=0)] = 0
     cutout_pixels: Annotated[int, Field(ge=0)] = 0
     colour: Share = 0.0
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    zoom: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+@dataclass(frozen=True, config=NOUN)
+class SixCopies:
+    """The offline augmentation of paper 004, section 2.1: every image in six versions, the same in every epoch.
+
+    As it is; mirrored; then, each mirrored at random first: translated by up to 4 pixels, enlarged to 9/8 and cropped,
+    turned by up to 90 degrees, recoloured by factors of 0.5 to 1.5. Computed on the device when needed, never stored.
+    """
+
+    kind: Literal["six_copies"] = "six_copies"
+
+
+@dataclass(frozen=True, config=NOUN)
+class Decay:
+    """When schedules that go by epochs lower the rate, and to what share of it.
+
+    "multi_step" does at `milestones`, shares of the phase; "plateau" when the validation error of the final head has
+    not fallen for more than `patience` epochs; "every" after every `every` epochs.
+    """
+
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    milestones: tuple[Share, ...] = (0.5, 0.75)
+    patience: Annotated[int, Field(ge=0)] = 10
+    every: Positive = 8
+
+
+@dataclass(frozen=True, config=NOUN)
+class HeadTraining:
+    """How heads learn on a frozen backbone, where they do not learn like the backbone.
+
+    `epochs` is their share of all epochs. With `stored`, the features at the cuts are computed once, without
+    augmentation, written to disk and memory-mapped (paper 000); the rate then stays as it is.
+    """
+
+    optimizer: Literal["sgd", "adam"] = "adam"
+    learning_rate: PositiveReal = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 4e-5
+    batch_size: Positive = 128
+    epochs: Share = 0.25
+    stored: bool = False
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -88,6 +111,7 @@ class Training:
     """The recipe. `learning_rate` is the peak of the schedule, and `weight_decay` does not grow with it.
 
     Per step, weights shrink by rate / peak * weight_decay, which momentum sums up to 1 / (1 - momentum) times as much.
+    `gate_loss_weight` is alpha of paper 001: how much cost counts beside error when gates learn, from 0 to 1.
     """
 
     regime: str = "joint"
@@ -95,16 +119,24 @@ class Training:
     batch_size: Positive = 128
     learning_rate: PositiveReal = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 5e-5
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     final_loss_weight: PositiveReal = 1.0
-    augmentation: Augmentation = Augmentation()
+    gate_loss_weight: Share = 0.5
+    decay: Decay = Decay()
+    heads: HeadTraining | None = None
+    augmentation: Augmentation | SixCopies = Augmentation()
 
 
 @dataclass(frozen=True, config=NOUN)
 class Candidate:
-    """An architecture, the exits hung on it (the final head is always the last exit), and how it is trained."""
+    """An architecture, the exits hung on it (the final head is always the last exit), and how it is trained.
+
+    Torchvision's classifiers bring their own final head; a partition without a generalist does too. `final` is then
+    left as it is.
+    """
 
     architecture: Architecture
     exits: tuple[Exit, ...] = ()
@@ -115,10 +147,22 @@ class Candidate:
         cuts = [exit.cut for exit in self.exits]
         if cuts != sorted(set(cuts)):
             raise ValueError(f"exits must be ascending by cut, none twice, not {cuts}")
-        if cuts and cuts[-1] > self.architecture.stages - 2:
-            raise ValueError(
-                f"exit at cut {cuts[-1]}: the last cut before the final head is {self.architecture.stages - 2}"
-            )
+        last = self.architecture.stages - 2
+        if cuts and cuts[-1] > last:
+            there = f"the last cut before the final head is {last}" if last >= 0 else "there is no cut to hang it on"
+            raise ValueError(f"exit at cut {cuts[-1]}: {there}")
+        self._check_gates()
+        if isinstance(self.architecture, Partitioned) and 0 in cuts:
+            raise ValueError("exit at cut 0: that is where the router and its experts are")
+
+    def _check_gates(self) -> None:
+        gated = [exit for exit in self.exits if exit.gate]
+        if gated and len(gated) < len(self.exits):
+            raise ValueError("all exits have a gate, or none has")
+        if gated and isinstance(self.architecture, Partitioned):
+            raise ValueError("gates on a partitioned network are not supported")
+        if self.training.regime == "gates" and not gated:
+            raise ValueError('regime "gates" needs exits with a gate')
 
     @cached_property
     def id(self) -> str:
@@ -126,14 +170,28 @@ class Candidate:
         return stable_id(self)
 
     @property
-    def cuts(self) -> tuple[int, ...]:
-        """The cut of every exit, the final head's (after the last stage) included."""
-        return (*(exit.cut for exit in self.exits), self.architecture.stages - 1)
+    def own_cuts(self) -> tuple[int, ...]:
+        """Cuts on which the architecture brings a head of its own."""
+        if isinstance(self.architecture, Torchvision):
+            return (self.architecture.stages - 1,)
+        return (0,) if isinstance(self.architecture, Partitioned) else ()
 
     @property
-    def heads(self) -> tuple[Head, ...]:
-        """The head of every exit, the final one last."""
-        return (*(exit.head for exit in self.exits), self.final)
+    def heads(self) -> dict[int, Head]:
+        """Cut to the head that the candidate hangs there, the final one last where it is not the architecture's own."""
+        last = self.architecture.stages - 1
+        final = {} if last in self.own_cuts else {last: self.final}
+        return {exit.cut: exit.head for exit in self.exits} | final
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """The cut of every exit, the final head's (after the last stage) included."""
+        return tuple(sorted({*self.heads, *self.own_cuts}))
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The gate of every exit but the final one; empty where none are learned."""
+        return tuple(exit.gate for exit in self.exits if exit.gate)
 
 
 class Choose(Protocol):

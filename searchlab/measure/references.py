@@ -5,7 +5,8 @@ Residual networks of He et al. 2016 for small images: section 4.2 (resnet20), ta
 
 import torch
 
-from searchlab.candidate import Candidate, ImageSpec, ResNet
+from searchlab.architecture import ImageSpec, ResNet
+from searchlab.candidate import Candidate
 from searchlab.errors import unknown
 from searchlab.model.early_exit import EarlyExitNetwork, build
 

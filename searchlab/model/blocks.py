@@ -4,10 +4,17 @@ Shape suffixes: N images, C channels, H and W pixels.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from searchlab.architecture import ImageSpec
+from searchlab.errors import UserError
+
+Kernels = tuple[int, int, int]
+"""Of a block's first and second convolution, and of its projection."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,37 @@ class Stage:
     width: int
 
 
-def conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1, *, bias: bool = False) -> nn.Conv2d:
+    """A convolution that keeps the map, or divides it by `stride`, rounded up (`halved`)."""
+    return nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=bias)
+
+
+def conv_bn(
+    channels_in: int, channels_out: int, kernel: int, stride: int = 1, *, epsilon: float = 1e-5
+) -> nn.Sequential:
     """A convolution without bias that keeps the map (or divides it by `stride`), and its batch normalisation."""
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(channels_out),
-    )
+    return nn.Sequential(conv(channels_in, channels_out, kernel, stride), nn.BatchNorm2d(channels_out, epsilon))
+
+
+def bn_relu(channels: int) -> nn.Sequential:
+    """Batch normalisation and ReLU, as they come before a convolution in a preactivation block."""
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+def halved(size: int, stride: int = 2) -> int:
+    """What a stride leaves of a side of `size` pixels: of `conv`, or of a 2x2 pooling that keeps what overhangs."""
+    return (size + stride - 1) // stride
+
+
+def check_size(backbone: str, images: ImageSpec, least: tuple[int, int]) -> None:
+    """Raise UserError where images are smaller than the height and width that a backbone can take."""
+    if images.height < least[0] or images.width < least[1]:
+        raise UserError(
+            f"images are too small for {backbone}",
+            where="architecture",
+            value=f"{images.height} x {images.width}",
+            allowed=f"at least {least[0]} x {least[1]}",
+        )
 
 
 class BasicBlock(nn.Module):
@@ -35,15 +67,72 @@ class BasicBlock(nn.Module):
     The skip is the identity where shapes match, else a convolution of `kernels[2]`.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, kernels: tuple[int, int, int]) -> None:
+    expansion: ClassVar[int] = 1
+    """Channels that a block leaves behind, over its width."""
+    preactivated: ClassVar[bool] = False
+
+    def __init__(self, channels_in: int, width: int, stride: int, kernels: Kernels) -> None:
         super().__init__()
         first, second, skip = kernels
-        self.first = conv_bn(channels_in, channels_out, first, stride)
-        self.second = conv_bn(channels_out, channels_out, second)
-        same = stride == 1 and channels_in == channels_out
-        self.skip: nn.Module = nn.Identity() if same else conv_bn(channels_in, channels_out, skip, stride)
+        self.first = conv_bn(channels_in, width, first, stride)
+        self.second = conv_bn(width, width, second)
+        self.skip = _skip(channels_in, width, stride, skip)
 
     def forward(self, map_NCHW: torch.Tensor) -> torch.Tensor:
         """map_NCHW to map_NCHW."""
         residual_NCHW = self.second(F.relu(self.first(map_NCHW), inplace=True))
         return F.relu(residual_NCHW + self.skip(map_NCHW), inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Convolutions of 1x1, `kernels[1]` and 1x1 to four times the width, and a skip (He et al. 2016, figure 5).
+
+    The stride is that of the convolution in the middle, as torchvision has it ("ResNet v1.5").
+    """
+
+    expansion: ClassVar[int] = 4
+    preactivated: ClassVar[bool] = False
+
+    def __init__(self, channels_in: int, width: int, stride: int, kernels: Kernels) -> None:
+        super().__init__()
+        _, middle, skip = kernels
+        self.first = conv_bn(channels_in, width, 1)
+        self.second = conv_bn(width, width, middle, stride)
+        self.third = conv_bn(width, width * self.expansion, 1)
+        self.skip = _skip(channels_in, width * self.expansion, stride, skip)
+
+    def forward(self, map_NCHW: torch.Tensor) -> torch.Tensor:
+        """map_NCHW to map_NCHW."""
+        inner_NCHW = F.relu(self.first(map_NCHW), inplace=True)
+        inner_NCHW = F.relu(self.second(inner_NCHW), inplace=True)
+        return F.relu(self.third(inner_NCHW) + self.skip(map_NCHW), inplace=True)
+
+
+class PreactivationBlock(nn.Module):
+    """Normalisation, ReLU and convolution, twice (He et al. 2016, "Identity mappings", figure 4e).
+
+    Where shapes differ, the skip is a bare convolution of what the first normalisation and ReLU leave.
+    """
+
+    expansion: ClassVar[int] = 1
+    preactivated: ClassVar[bool] = True
+
+    def __init__(self, channels_in: int, width: int, stride: int, kernels: Kernels) -> None:
+        super().__init__()
+        first, second, skip = kernels
+        self.activation = bn_relu(channels_in)
+        self.residual = nn.Sequential(
+            conv(channels_in, width, first, stride), *bn_relu(width), conv(width, width, second)
+        )
+        self.skip = None if stride == 1 and channels_in == width else conv(channels_in, width, skip, stride)
+
+    def forward(self, map_NCHW: torch.Tensor) -> torch.Tensor:
+        """map_NCHW to map_NCHW."""
+        active_NCHW = self.activation(map_NCHW)
+        skip_NCHW = map_NCHW if self.skip is None else self.skip(active_NCHW)
+        return torch.add(self.residual(active_NCHW), skip_NCHW)
+
+
+def _skip(channels_in: int, channels_out: int, stride: int, kernel: int) -> nn.Module:
+    same = stride == 1 and channels_in == channels_out
+    return nn.Identity() if same else conv_bn(channels_in, channels_out, kernel, stride)

@@ -6,14 +6,18 @@ Shape suffixes: N images, C channels, H and W pixels.
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from searchlab.candidate import Candidate, ImageSpec
+from searchlab.architecture import VGG, AlexNet, Backbone, GoogLeNet, ImageSpec, Partitioned, ResNet, Torchvision
+from searchlab.candidate import Candidate
+from searchlab.errors import UserError
+from searchlab.model.backbones.torchvision import ATTENTION_MACS
 from searchlab.model.early_exit import EarlyExitNetwork, build
+from searchlab.model.partitioned import check_partitioned
 from searchlab.record import NetworkCost, SegmentCost
 
 
@@ -31,47 +35,128 @@ def _linear_macs(layer: nn.Linear, output: torch.Tensor) -> int:
     return layer.in_features * output[0].numel()
 
 
-MACS: dict[type[nn.Module], Callable[[Any, torch.Tensor], int]] = {nn.Conv2d: _conv_macs, nn.Linear: _linear_macs}
+def _attention_macs(layer: nn.MultiheadAttention, output: tuple[torch.Tensor, ...]) -> int:
+    """Queries, keys, values and the output's projection, every token with itself; then every token with every other."""
+    tokens, features = output[0].shape[1:]
+    return 4 * tokens * features**2 + 2 * tokens**2 * features
+
+
+MACS: dict[type[nn.Module], Callable[[Any, Any], int]] = {
+    nn.Conv2d: _conv_macs,
+    nn.Linear: _linear_macs,
+    nn.MultiheadAttention: _attention_macs,
+    **ATTENTION_MACS,
+}
 """Layers whose multiply-accumulates count. Normalisation, activation and pooling are left out, as is the custom."""
 
 
+def _as_it_is(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    return values
+
+
+def _conv_shape(layer: nn.Conv2d, map_NCHW: torch.Tensor) -> torch.Tensor:
+    assert not isinstance(layer.padding, str)
+    sides = zip(map_NCHW.shape[2:], layer.kernel_size, layer.padding, layer.dilation, layer.stride, strict=True)
+    pixels = [
+        (side + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1 for side, kernel, pad, dilation, stride in sides
+    ]
+    return map_NCHW.new_empty(len(map_NCHW), layer.out_channels, *pixels)
+
+
+def _linear_shape(layer: nn.Linear, values: torch.Tensor) -> torch.Tensor:
+    return values.new_empty(*values.shape[:-1], layer.out_features)
+
+
+SHAPES: dict[type[nn.Module], Callable[[Any, torch.Tensor], torch.Tensor]] = {
+    nn.Conv2d: _conv_shape,
+    nn.Linear: _linear_shape,
+    nn.BatchNorm1d: _as_it_is,
+    nn.BatchNorm2d: _as_it_is,
+}
+"""Layers whose output has a shape that is quickly told: on the meta device they take nearly all of the time."""
+
+
 def _macs_per_part(network: EarlyExitNetwork, images_NCHW: torch.Tensor) -> list[int]:
-    """MACs of every stage, then of every head, in one forward pass that spoils the network."""
-    parts = [*network.stages, *network.heads]
+    """MACs of every stage, then every head, then every gate, in one forward pass that spoils the network."""
+    parts = [*network.stages, *network.heads, *network.gates]
     totals = [0] * len(parts)
 
-    def count(part: int, layer: nn.Module, output: torch.Tensor) -> None:
+    def count(part: int, layer: nn.Module, output: Any) -> None:
         totals[part] += MACS[type(layer)](layer, output)
 
     for part, module in enumerate(parts):
         for layer in module.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                # It changes no shape, and on the meta device it takes most of the time.
-                layer.forward = nn.Identity().forward  # type: ignore[method-assign]
+            if type(layer) in SHAPES:
+                layer.forward = partial(SHAPES[type(layer)], layer)
             if type(layer) in MACS:
                 layer.register_forward_hook(lambda layer, _, output, part=part: count(part, layer, output))
     with torch.no_grad():
-        network(images_NCHW)
+        maps = network.maps(images_NCHW)
+        network.logits(maps)
+        if len(network.gates):
+            network.gate_logits(maps)
     return totals
 
 
 @lru_cache(maxsize=1024)
 def network_cost(candidate: Candidate, images: ImageSpec) -> NetworkCost:
-    """Parameters and MACs per image of every stage and head, equal to what the built network has.
+    """Parameters and MACs per image of every stage, head and gate, equal to what the built network has.
 
     Raises:
         UserError: the candidate cannot be built for these images.
     """
+    if isinstance(candidate.architecture, Partitioned):
+        return _partitioned_cost(candidate.architecture, candidate, images)
     with torch.device("meta"):
         network = build(candidate, images).eval()
     macs = _macs_per_part(network, torch.empty(1, images.channels, images.height, images.width, device="meta"))
-    names = [*network.stage_names, *(f"exit {cut}" for cut in network.cuts[:-1]), "final"]
+    parts = [*network.stages, *network.heads, *network.gates]
+    early = [f"exit {cut}" for cut in network.cuts[:-1]]
+    names = [*network.stage_names, *early, "final", *(f"gate {cut}" for cut in network.cuts[: len(network.gates)])]
     costs = [
         SegmentCost(name, parameter_count(part), part_macs)
-        for name, part, part_macs in zip(names, [*network.stages, *network.heads], macs, strict=True)
+        for name, part, part_macs in zip(names, parts, macs, strict=True)
     ]
-    split = len(network.stages)
-    return NetworkCost(stages=tuple(costs[:split]), heads=tuple(costs[split:]), cuts=network.cuts)
+    stages, heads = len(network.stages), len(network.stages) + len(network.heads)
+    return NetworkCost(tuple(costs[:stages]), tuple(costs[stages:heads]), network.cuts, tuple(costs[heads:]))
+
+
+def _partitioned_cost(architecture: Partitioned, candidate: Candidate, images: ImageSpec) -> NetworkCost:
+    """The costs of its networks put together; where experts are alike, they are counted once.
+
+    All classes being equally likely, an expert under hard routing runs for its share of the classes.
+    """
+    check_partitioned(architecture, images.classes)
+    params, router_macs = _classifier_cost(architecture.router, images, len(architecture.groups))
+    expert_macs = 0.0
+    for backbone, group in zip(architecture.experts, architecture.groups, strict=True):
+        own_params, own_macs = _classifier_cost(backbone, images, len(group))
+        params += own_params
+        expert_macs += own_macs * (len(group) / images.classes if architecture.routing == "hard" else 1.0)
+    stages, heads = [SegmentCost("image", 0, 0)], [SegmentCost("", params, router_macs + round(expert_macs))]
+    if architecture.generalist is not None:
+        exits = tuple(replace(exit, cut=exit.cut - 1) for exit in candidate.exits)
+        cost = network_cost(Candidate(architecture.generalist, exits, candidate.final), images)
+        stages, heads = [*stages, *cost.stages], [*heads, *cost.heads]
+    names = [*(f"exit {cut}" for cut in candidate.cuts[:-1]), "final"]
+    named = tuple(replace(head, name=name) for head, name in zip(heads, names, strict=True))
+    return NetworkCost(tuple(stages), named, candidate.cuts)
+
+
+def _classifier_cost(backbone: Backbone, images: ImageSpec, classes: int) -> tuple[int, int]:
+    """Parameters and MACs of a router or expert: those of the one for two classes, and its head's other columns."""
+    if isinstance(backbone, Torchvision):
+        cost = network_cost(Candidate(backbone), replace(images, classes=classes))
+        return cost.params, cost.macs
+    params, macs, features = _for_two_classes(backbone, replace(images, classes=2))
+    return params + (features + 1) * (classes - 2), macs + features * (classes - 2)
+
+
+@lru_cache(maxsize=4096)
+def _for_two_classes(backbone: Backbone, images: ImageSpec) -> tuple[int, int, int]:
+    """Parameters, MACs, and the features that its head reads, which is one linear layer."""
+    cost = network_cost(Candidate(backbone), images)
+    return cost.params, cost.macs, cost.heads[-1].macs // images.classes
 
 
 def excess_over(cost: NetworkCost, max_params: int | None, max_macs: int | None) -> dict[str, float]:
@@ -94,6 +179,9 @@ def fit(
     Where as many as `multiple` channels fit, the width is rounded down to a multiple of it: convolutions on 16
     channels can take half the time of those on 20. Where not even width 1 fits, the candidate comes back with width 1,
     and is then recorded as infeasible.
+
+    Raises:
+        UserError: there are limits, and the architecture has no base width to fit.
     """
     if max_params is None and max_macs is None:
         return candidate
@@ -108,7 +196,7 @@ def fit(
         return min(max_macs / cost.macs, max_params / cost.params if max_params else math.inf)
 
     # Costs grow about with the square of the width: three steps land beside the answer, the walk ends on it.
-    width = candidate.architecture.width
+    width = _widths_of(candidate).width
     for _ in range(3):
         width = max(1, int(width * room(width) ** 0.5))
     while room(width + 1) >= 1:
@@ -125,5 +213,13 @@ def _params(candidate: Candidate, images: ImageSpec) -> int:
         return parameter_count(build(candidate, images))
 
 
+def _widths_of(candidate: Candidate) -> ResNet | VGG | AlexNet | GoogLeNet:
+    architecture = candidate.architecture
+    if isinstance(architecture, Torchvision | Partitioned):
+        what, allowed = "has no base width to fit to the limits", "resnet, vgg, alexnet and googlenet have one"
+        raise UserError(what, where="architecture", value=architecture.kind, allowed=allowed)
+    return architecture
+
+
 def _with_width(candidate: Candidate, width: int) -> Candidate:
-    return replace(candidate, architecture=replace(candidate.architecture, width=width))
+    return replace(candidate, architecture=replace(_widths_of(candidate), width=width))

@@ -1,6 +1,7 @@
 """A backbone cut into stages, with exits hung on the cuts.
 
-Shape suffixes: N images, C channels (of images and maps) or classes (of logits), H and W pixels, K exits.
+Shape suffixes: N images, C channels (of images and maps) or classes (of logits), H and W pixels, K exits, G gates (one
+fewer than exits, or none).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,50 +10,95 @@ from typing import Any
 import torch
 from torch import nn
 
-from searchlab.candidate import Candidate, ImageSpec
-from searchlab.model.backbones.resnet import resnet_stages
+from searchlab.architecture import ImageSpec, Partitioned
+from searchlab.candidate import Candidate
 from searchlab.model.blocks import Stage
-from searchlab.model.heads import build_head
+from searchlab.model.heads import build_gate, build_head
+from searchlab.model.partitioned import routed_experts
+from searchlab.model.stages import stages_of
 
-BACKBONES: dict[str, Callable[[Any, ImageSpec], list[Stage]]] = {"resnet": resnet_stages}
-"""Architecture kind to the function that builds its stages."""
+OWN_HEADS: dict[str, Callable[[Any, ImageSpec], nn.Module]] = {
+    "partitioned": routed_experts,
+    "torchvision": lambda architecture, images: nn.Identity(),  # its last stage ends in logits_NC
+}
+"""Kind of architecture to the head that it brings itself, on `Candidate.own_cuts`."""
 
 
 class EarlyExitNetwork(nn.Module):
-    """Stages in a row and a head on each cut in use; the last head is the final one.
+    """Stages in a row and a head on each cut in use, with a gate before each head but the last where gates are learned.
 
     Called as a whole it runs everything, which is what training and exit tables want. Leaving early for real is the
-    business of `deploy.runtime`, which runs the same stages and heads one by one.
+    business of `deploy.runtime`, which runs the same stages, gates and heads one by one.
     """
 
-    def __init__(self, stages: Sequence[Stage], heads: Sequence[nn.Module], cuts: Sequence[int]) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        heads: Sequence[nn.Module],
+        cuts: Sequence[int],
+        gates: Sequence[nn.Module] = (),
+    ) -> None:
         super().__init__()
         assert len(heads) == len(cuts)
+        assert len(gates) in (0, len(heads) - 1)
         self.stages = nn.ModuleList(stage.module for stage in stages)
         self.stage_names = tuple(stage.name for stage in stages)
         self.heads = nn.ModuleList(heads)
+        self.gates = nn.ModuleList(gates)
         self.cuts = tuple(cuts)
 
-    def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
-        """images_NCHW to logits_NKC, every exit's."""
-        logits, map_NCHW = [], images_NCHW
+    def maps(self, images_NCHW: torch.Tensor) -> list[torch.Tensor]:
+        """images_NCHW to the map at every exit's cut."""
+        maps, map_NCHW = [], images_NCHW
         for index, stage in enumerate(self.stages):
             map_NCHW = stage(map_NCHW)
             if index in self.cuts:
-                logits.append(self.heads[self.cuts.index(index)](map_NCHW))
-        return torch.stack(logits, dim=1)
+                maps.append(map_NCHW)
+        return maps
+
+    def logits(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The maps at all cuts to logits_NKC, every exit's."""
+        return torch.stack([head(map_NCHW) for head, map_NCHW in zip(self.heads, maps, strict=True)], dim=1)
+
+    def gate_logits(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The maps at all cuts to gates_NG."""
+        assert len(self.gates), "this network has no gates"
+        return torch.cat([gate(map_NCHW) for gate, map_NCHW in zip(self.gates, maps, strict=False)], dim=1)
+
+    def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+        """images_NCHW to logits_NKC, every exit's; gates are not run."""
+        return self.logits(self.maps(images_NCHW))
 
 
 def build(candidate: Candidate, images: ImageSpec) -> EarlyExitNetwork:
     """The network of a candidate, freshly initialised from torch's global generator.
 
     Raises:
-        UserError: a head does not fit on its cut.
+        UserError: the backbone cannot take images of this size, or a head or gate does not fit on its cut.
     """
-    stages = BACKBONES[candidate.architecture.kind](candidate.architecture, images)
-    places = [*(f"exit at cut {exit.cut}" for exit in candidate.exits), "final head"]
-    heads = [
-        build_head(head, stages[cut], images.classes, where=place)
-        for head, cut, place in zip(candidate.heads, candidate.cuts, places, strict=True)
+    stages = _stages(candidate, images)
+    heads: dict[int, nn.Module] = {
+        cut: build_head(head, stages[cut], images.classes, where=place_of(candidate, cut))
+        for cut, head in candidate.heads.items()
+    }
+    for cut in candidate.own_cuts:
+        heads[cut] = OWN_HEADS[candidate.architecture.kind](candidate.architecture, images)
+    gates = [
+        build_gate(exit.gate, stages[exit.cut], where=f"gate at cut {exit.cut}")
+        for exit in candidate.exits
+        if exit.gate is not None
     ]
-    return EarlyExitNetwork(stages, heads, candidate.cuts)
+    return EarlyExitNetwork(stages, [heads[cut] for cut in candidate.cuts], candidate.cuts, gates)
+
+
+def place_of(candidate: Candidate, cut: int) -> str:
+    """What the exit on a cut is called in messages."""
+    return "final head" if cut == candidate.architecture.stages - 1 else f"exit at cut {cut}"
+
+
+def _stages(candidate: Candidate, images: ImageSpec) -> list[Stage]:
+    architecture = candidate.architecture
+    if not isinstance(architecture, Partitioned):
+        return stages_of(architecture, images)
+    as_it_is = Stage("image", nn.Identity(), images.channels, images.height, images.width)
+    return [as_it_is, *(stages_of(architecture.generalist, images) if architecture.generalist else [])]

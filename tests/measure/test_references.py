@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from searchlab.candidate import ImageSpec
+from searchlab.architecture import ImageSpec
 from searchlab.errors import UserError
 from searchlab.measure.references import REFERENCES, reference_network
 from searchlab.model.cost import network_cost

@@ -2,7 +2,8 @@
 
 from hypothesis import strategies as st
 
-from searchlab.candidate import Candidate, Exit, Head, ImageSpec, ResNet
+from searchlab.architecture import ImageSpec, ResNet
+from searchlab.candidate import Candidate, Exit, Head
 
 KERNEL = st.sampled_from([1, 3, 5, 7])
 RESNETS = st.builds(

@@ -1,6 +1,4 @@
-"""Networks with exits against the plainest way to run them, and the contract of every backbone."""
-
-from typing import get_args
+"""Networks with exits against the plainest way to run them."""
 
 import pytest
 import torch
@@ -8,15 +6,15 @@ from hypothesis import given, settings
 from small_candidates import IMAGES, candidates
 from torch import nn
 
-from searchlab.candidate import Architecture, Candidate, Exit, Head, ImageSpec, ResNet
+from searchlab.architecture import ImageSpec, ResNet
+from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
 from searchlab.model.backbones.resnet import layer_widths
 from searchlab.model.blocks import BasicBlock
-from searchlab.model.early_exit import BACKBONES, build
+from searchlab.model.early_exit import build
+from searchlab.model.stages import stages_of
 
 DIGITS = ImageSpec(1, 8, 8, 10)
-ARCHITECTURES = {"resnet": ResNet((1, 2, 1), 6, first_kernel=5, skip_kernel=3, stem_stride=2)}
-"""One of every kind, for the contract of backbones."""
 
 
 @settings(deadline=None, max_examples=25)
@@ -38,28 +36,6 @@ def alone_to(network, cut, head, images_NCHW):
     return head(nn.Sequential(*list(network.stages)[: cut + 1])(images_NCHW))
 
 
-@pytest.mark.parametrize("kind", BACKBONES)
-@pytest.mark.parametrize(
-    "images", [DIGITS, ImageSpec(1, 28, 28, 10), ImageSpec(3, 32, 32, 100), ImageSpec(3, 7, 12, 2)]
-)
-def test_backbones_tell_the_truth_about_their_stages(kind, images):
-    architecture = ARCHITECTURES[kind]
-    stages = BACKBONES[kind](architecture, images)
-    assert architecture.kind == kind
-    assert len(stages) == architecture.stages
-    assert len({stage.name for stage in stages}) == len(stages)
-    map_NCHW = torch.randn(2, images.channels, images.height, images.width)
-    for stage in stages:
-        map_NCHW = stage.module(map_NCHW)
-        assert map_NCHW.shape == (2, stage.channels, stage.height, stage.width)
-        assert not any(parameter.requires_grad is False for parameter in stage.module.parameters())
-
-
-def test_every_architecture_has_a_backbone_and_is_tried_above():
-    kinds = {kind.kind for kind in get_args(Architecture) or (Architecture,)}
-    assert kinds == set(BACKBONES) == set(ARCHITECTURES)
-
-
 def test_the_same_seed_gives_the_same_network():
     candidate = Candidate(ResNet((1, 1), 8), (Exit(0), Exit(1, Head(2, (16,)))))
     made = []
@@ -72,7 +48,7 @@ def test_the_same_seed_gives_the_same_network():
 
 def test_layers_grow_by_a_factor_and_halve_the_map():
     assert layer_widths(ResNet((1, 1, 1), 10, growth=1.25)) == [10, 12, 16]
-    stages = BACKBONES["resnet"](ResNet((1, 1, 2), 4, stem_stride=2), ImageSpec(3, 31, 32, 10))
+    stages = stages_of(ResNet((1, 1, 2), 4, stem_stride=2), ImageSpec(3, 31, 32, 10))
     assert [(stage.channels, stage.height, stage.width) for stage in stages] == [
         (4, 16, 16),
         (4, 16, 16),
@@ -99,15 +75,30 @@ def test_the_skip_is_a_convolution_where_shapes_differ(channels_out, stride):
     assert block(torch.randn(2, 4, 6, 6)).shape == (2, channels_out, 6 // stride, 6 // stride)
 
 
-def test_a_head_pools_then_has_its_hidden_layers_and_drops_out_before_the_last():
+def test_a_head_pools_then_drops_out_after_every_hidden_layer():
     candidate = Candidate(ResNet((1, 1), 8), (Exit(1, Head(2, (16, 12), 0.5)),))
     head = build(candidate, DIGITS).heads[0]
-    names = [type(layer).__name__ for layer in head]
-    assert names == ["AdaptiveAvgPool2d", "Flatten", "Linear", "ReLU", "Linear", "ReLU", "Dropout", "Linear"]
+    hidden = ["Linear", "ReLU", "Dropout"]
+    assert [type(layer).__name__ for layer in head] == ["AdaptiveAvgPool2d", "Flatten", *hidden, *hidden, "Linear"]
     linear = [(layer.in_features, layer.out_features) for layer in head if isinstance(layer, nn.Linear)]
     assert linear == [(8 * 2 * 2, 16), (16, 12), (12, 10)]
     assert head[0].output_size == 2
-    assert head[6].p == 0.5
+    assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+
+
+def test_a_head_may_reduce_channels_and_normalise():
+    head = build(
+        Candidate(ResNet((1, 1), 8), (Exit(1, Head(2, (16,), 0.5, batch_norm=True, reduce=4)),)), DIGITS
+    ).heads[0]
+    names = [type(layer).__name__ for layer in head]
+    reduced, hidden = ["Conv2d", "BatchNorm2d", "ReLU"], ["Linear", "BatchNorm1d", "ReLU", "Dropout"]
+    assert names == ["AdaptiveAvgPool2d", *reduced, "Flatten", *hidden, "Linear"]
+    assert (head[1].in_channels, head[1].out_channels, head[5].in_features) == (8, 4, 4 * 2 * 2)
+
+
+def test_dropout_without_hidden_layers_comes_before_the_logits():
+    head = build(Candidate(ResNet((1, 1), 8), (Exit(1, Head(dropout=0.3)),)), DIGITS).heads[0]
+    assert [type(layer).__name__ for layer in head] == ["AdaptiveAvgPool2d", "Flatten", "Dropout", "Linear"]
 
 
 def test_a_plain_head_is_pooling_and_one_layer():

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_candidates import IMAGES, candidates
 
-from searchlab.candidate import Candidate, Exit, Head, ImageSpec, ResNet
+from searchlab.architecture import ImageSpec, ResNet
+from searchlab.candidate import Candidate, Exit, Head
 from searchlab.model.cost import excess_over, fit, network_cost
 
 LIMIT = st.none() | st.integers(1, 3_000_000)

@@ -7,7 +7,8 @@ from small_candidates import IMAGES, candidates
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from searchlab.candidate import Candidate, Exit, Head, ImageSpec, ResNet
+from searchlab.architecture import ImageSpec, ResNet
+from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
 from searchlab.model.cost import excess_over, network_cost, parameter_count
 from searchlab.model.early_exit import build
