@@ -14,7 +14,7 @@ State = Literal["running", "complete", "stopped", "infeasible", "failed"]
 
 @dataclass(frozen=True, config=NOUN)
 class SegmentCost:
-    """Parameters and MACs (per image) of a stage or a head."""
+    """Parameters and MACs (per image) of a stage, a head or a gate."""
 
     name: str
     params: int
@@ -23,25 +23,31 @@ class SegmentCost:
 
 @dataclass(frozen=True, config=NOUN)
 class NetworkCost:
-    """Static costs of a network: its stages in a row, its heads (final last), and the cut of each head."""
+    """Static costs of a network: its stages in a row, its heads (final last), the cut of each head, and its gates.
+
+    There is a gate for every head but the last, or none.
+    """
 
     stages: tuple[SegmentCost, ...]
     heads: tuple[SegmentCost, ...]
     cuts: tuple[int, ...]
+    gates: tuple[SegmentCost, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.heads) != len(self.cuts):
             raise ValueError("one cut for every head")
+        if len(self.gates) not in (0, len(self.heads) - 1):
+            raise ValueError("a gate for every head but the last, or none")
 
     @property
     def params(self) -> int:
-        """All parameters: every stage, every head."""
-        return sum(part.params for part in (*self.stages, *self.heads))
+        """All parameters: every stage, head and gate."""
+        return sum(part.params for part in (*self.stages, *self.heads, *self.gates))
 
     @property
     def macs(self) -> int:
-        """MACs of an image that passes every stage and every head."""
-        return sum(part.macs for part in (*self.stages, *self.heads))
+        """MACs of an image that passes every stage, head and gate."""
+        return sum(part.macs for part in (*self.stages, *self.heads, *self.gates))
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -81,15 +87,17 @@ class Quantiles:
 
 @dataclass(frozen=True, config=NOUN)
 class SegmentLatency:
-    """Median milliseconds of every stage and head, and of taking the exit decision by each score.
+    """Median milliseconds of every stage, head and gate, and of taking the exit decision by each score.
 
     The latency of leaving at an exit is additive: the stages up to its cut, the heads of the used exits up to it, and a
-    decision at each of them that is not the last one in use.
+    decision at each of them that is not the last one in use. With gates: instead of the heads that were passed, the
+    gates up to it, and the one head that was taken.
     """
 
     stages_ms: tuple[float, ...]
     heads_ms: tuple[float, ...]
     decision_ms: dict[str, float]
+    gates_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -8,7 +8,7 @@ import torch
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
 from searchlab.deploy.runtime import EarlyExitRuntime
-from searchlab.deploy.scores import SCORE_FUNCTIONS
+from searchlab.deploy.scores import score_functions
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.table import ExitTable
 from searchlab.measure.end_to_end import check_latency
@@ -38,7 +38,7 @@ def check_point(
     cost, rule = record.cost, typical_point(record.frontier).rule
     chosen_N = torch.linspace(0, len(split) - 1, min(CHECKED_IMAGES, len(split))).long()
     images_NCHW = normaliser(split.images_NCHW[chosen_N.to(split.images_NCHW.device)])
-    few = ExitTable(table.logits_NKC[chosen_N.numpy()], table.labels_N[chosen_N.numpy()])
+    few = table.part(chosen_N.numpy())
 
     def additive(segments: SegmentLatency) -> float:
         found = evaluate(few, rule, cost, segments).latency_ms
@@ -47,5 +47,5 @@ def check_point(
 
     segments = prepared(network, images_NCHW[:1].clone(), CHECK_OPTIONS)
     runtime = EarlyExitRuntime(segments, rule)
-    scores = {rule.score: SCORE_FUNCTIONS[rule.score]}
+    scores = score_functions([rule.score])
     return check_latency(segments, runtime.classify, images_NCHW, additive, scores, CHECK_OPTIONS)

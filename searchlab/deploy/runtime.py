@@ -1,6 +1,6 @@
 """Early exits for real: what a sample does not need is not run.
 
-Shape suffixes: N images, C channels or classes, H and W pixels.
+Shape suffixes: N images, L images that leave, C channels or classes, H and W pixels.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from searchlab.deploy.scores import SCORE_FUNCTIONS
-from searchlab.errors import UserError, unknown
+from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
+from searchlab.errors import UserError
+from searchlab.exits.scores import GATE
 from searchlab.operating_point import ExitRule
 
 Call = Callable[..., Any]
@@ -26,36 +27,44 @@ class Routable(Protocol):
     def heads(self) -> Iterable[Call]: ...
     @property
     def cuts(self) -> Sequence[int]: ...
+    @property
+    def gates(self) -> Iterable[Call]: ...
 
 
 @dataclass(frozen=True)
 class _Leg:
-    """The way from one exit in use to the next: the stages between them, then the head and what it takes to leave."""
+    """The way from one exit in use to the next: the stages between them, then the head and what it takes to leave.
+
+    Where a gate decides, the head is run only for those who leave.
+    """
 
     stages: tuple[Call, ...]
     head: Call
+    gate: Call | None
     exit: int
     threshold: float | None
 
 
 class EarlyExitRuntime:
-    """A network under an exit rule. Heads not in use and stages after the last exit in use are never run.
+    """A network under an exit rule. Heads and gates not in use and stages after the last exit in use are never run.
 
     A module is put into eval mode. Pieces captured for one shape (CUDA graphs) serve `classify` alone.
     """
 
     def __init__(self, network: Routable, rule: ExitRule) -> None:
-        """Raise UserError where the rule names a score or an exit that is not there."""
-        if rule.score not in SCORE_FUNCTIONS:
-            raise unknown("score", rule.score, SCORE_FUNCTIONS, where="exit rule")
+        """Raise UserError where the rule names a score or an exit that is not there, or gates where there are none."""
+        self._score = score_functions([rule.score])[rule.score]
         if rule.exits[-1] >= len(network.cuts):
             raise UserError(
                 "no such exit", where="exit rule", value=rule.exits[-1], allowed=f"0 to {len(network.cuts) - 1}"
             )
+        if rule.score == GATE and not list(network.gates):
+            raise UserError(
+                "this network has no gates", where="exit rule", value=GATE, allowed=", ".join(SCORE_FUNCTIONS)
+            )
         if isinstance(network, nn.Module):
             network.eval()
         self.rule = rule
-        self._score = SCORE_FUNCTIONS[rule.score]
         self._legs = _legs(network, rule)
 
     def classify(self, image_1CHW: torch.Tensor) -> tuple[int, int]:
@@ -65,8 +74,9 @@ class EarlyExitRuntime:
             for leg in self._legs:
                 for stage in leg.stages:
                     map_1CHW = stage(map_1CHW)
-                logits_1C = leg.head(map_1CHW)
-                if leg.threshold is None or self._score(logits_1C).item() >= leg.threshold:
+                signal = leg.head(map_1CHW) if leg.gate is None else leg.gate(map_1CHW)
+                if leg.threshold is None or self._score(signal).item() >= leg.threshold:
+                    logits_1C = signal if leg.gate is None else leg.head(map_1CHW)
                     return int(logits_1C.argmax(dim=1).item()), leg.exit
         raise AssertionError("the last leg takes everyone")
 
@@ -82,24 +92,34 @@ class EarlyExitRuntime:
                     break
                 for stage in leg.stages:
                     map_NCHW = stage(map_NCHW)
-                logits_NC = leg.head(map_NCHW)
-                leaves_N = self._leaves(logits_NC, leg.threshold)
-                class_N[stay[leaves_N]] = logits_NC[leaves_N].argmax(dim=1)
+                leaves_N, class_L = self._leaving(leg, map_NCHW)
+                class_N[stay[leaves_N]] = class_L
                 exit_N[stay[leaves_N]] = leg.exit
                 stay, map_NCHW = stay[~leaves_N], map_NCHW[~leaves_N]
         return class_N, exit_N
 
-    def _leaves(self, logits_NC: torch.Tensor, threshold: float | None) -> torch.Tensor:
-        if threshold is None:
-            return torch.ones(len(logits_NC), dtype=torch.bool, device=logits_NC.device)
-        return self._score(logits_NC) >= threshold
+    def _leaving(self, leg: _Leg, map_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which samples leave here, leaves_N, and the class of those who do, class_L."""
+        signal = leg.head(map_NCHW) if leg.gate is None else leg.gate(map_NCHW)
+        if leg.threshold is None:
+            leaves_N = torch.ones(len(signal), dtype=torch.bool, device=signal.device)
+        else:
+            # A float32 score would round the threshold before it is compared.
+            leaves_N = self._score(signal).double() >= leg.threshold
+        if leg.gate is None:
+            return leaves_N, signal[leaves_N].argmax(dim=1)
+        if not leaves_N.any():
+            return leaves_N, leaves_N.new_empty(0, dtype=torch.long)
+        return leaves_N, leg.head(map_NCHW[leaves_N]).argmax(dim=1)
 
 
 def _legs(network: Routable, rule: ExitRule) -> tuple[_Leg, ...]:
-    stages, heads = list(network.stages), list(network.heads)
+    stages, heads, gates = list(network.stages), list(network.heads), list(network.gates)
     legs, begin = [], 0
     for exit, threshold in zip(rule.exits, (*rule.thresholds, None), strict=True):
         end = network.cuts[exit] + 1
-        legs.append(_Leg(tuple(stages[begin:end]), heads[exit], exit, threshold))
+        # The last exit in use takes whoever comes: nothing is asked there.
+        gate = gates[exit] if rule.score == GATE and threshold is not None else None
+        legs.append(_Leg(tuple(stages[begin:end]), heads[exit], gate, exit, threshold))
         begin = end
     return tuple(legs)

@@ -3,9 +3,15 @@
 Shape suffixes: N samples, C classes. In float64, as the exit table's, so that a deployed network and the table agree.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+
+from searchlab.errors import unknown
+from searchlab.exits.scores import GATE
+
+ScoreFunction = Callable[[torch.Tensor], torch.Tensor]
+"""logits_NC to score_N; for the score "gate", gate_N1 to score_N."""
 
 
 def max_softmax(logits_NC: torch.Tensor) -> torch.Tensor:
@@ -30,10 +36,28 @@ def entropy(logits_NC: torch.Tensor) -> torch.Tensor:
     return (log_probability_NC.exp() * log_probability_NC).sum(dim=-1)
 
 
-SCORE_FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+def gate(gate_N1: torch.Tensor) -> torch.Tensor:
+    """score_N, the gate's logit as it is: on the host it is a float64, and costs no kernel of its own before."""
+    return gate_N1[:, 0]
+
+
+SCORE_FUNCTIONS: dict[str, ScoreFunction] = {
     "max_softmax": max_softmax,
     "max_logit": max_logit,
     "margin": margin,
     "entropy": entropy,
 }
 """The same names as `exits.scores.SCORES`: logits_NC to score_N, higher is surer."""
+
+
+def score_functions(names: Sequence[str]) -> dict[str, ScoreFunction]:
+    """The functions of some scores, "gate" among them.
+
+    Raises:
+        UserError: there is no such score.
+    """
+    known = SCORE_FUNCTIONS | {GATE: gate}
+    for name in names:
+        if name not in known:
+            raise unknown("score", name, known, where="exit rule")
+    return {name: known[name] for name in names}

@@ -1,34 +1,40 @@
 """What leaving at each exit costs, and what a rule costs on average. K' is the number of exits in use.
 
 A sample pays for the stages up to the cut of the exit it takes, for the heads of the used exits up to and including
-that one, and (in latency) for a decision at each of them that is not the last in use. An exit left out costs nothing.
+that one, and (in latency) for a decision at each of them that is not the last in use. By the score "gate" it pays
+instead of the heads for the gate of every used exit that it reaches, and for the one head that it takes; the last exit
+in use takes whoever comes, so no gate is run there. An exit left out costs nothing. With gates, a later exit may be
+cheaper than an earlier one whose head is large.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from searchlab.errors import unknown
+from searchlab.exits.scores import GATE
 from searchlab.record import NetworkCost, SegmentLatency
 
 Costs = NDArray[np.float64]
 """cost_K': of leaving at each used exit, per sample."""
 
 
-def leaving_costs(
-    stages: Sequence[float], heads: Sequence[float], cuts: Sequence[int], exits: Sequence[int], decision: float = 0.0
-) -> Costs:
-    """cost_K' of leaving at each of `exits`, from the costs of all stages and heads and of one decision."""
-    reached = np.cumsum(np.asarray(stages, dtype=np.float64))[[cuts[k] for k in exits]]
-    passed = np.cumsum(np.asarray([heads[k] for k in exits], dtype=np.float64))
-    decisions = np.minimum(np.arange(1, len(exits) + 1), len(exits) - 1)
-    return np.asarray(reached + passed + decisions * decision)
+@dataclass(frozen=True)
+class _Parts:
+    """One kind of cost of every stage, head and gate, and of one decision."""
+
+    stages: Sequence[float]
+    heads: Sequence[float]
+    gates: Sequence[float]
+    decision: float = 0.0
 
 
-def leaving_macs(cost: NetworkCost, exits: Sequence[int]) -> Costs:
-    """MACs of leaving at each used exit."""
-    return leaving_costs([s.macs for s in cost.stages], [h.macs for h in cost.heads], cost.cuts, exits)
+def leaving_macs(cost: NetworkCost, exits: Sequence[int], score: str) -> Costs:
+    """MACs of leaving at each used exit, by this score."""
+    stages, heads, gates = ([part.macs for part in parts] for parts in (cost.stages, cost.heads, cost.gates))
+    return _leaving_costs(_Parts(stages, heads, gates), cost.cuts, exits, score)
 
 
 def leaving_ms(cost: NetworkCost, latency: SegmentLatency, exits: Sequence[int], score: str) -> Costs:
@@ -39,13 +45,26 @@ def leaving_ms(cost: NetworkCost, latency: SegmentLatency, exits: Sequence[int],
     """
     if score not in latency.decision_ms:
         raise unknown("score", score, latency.decision_ms, where="measured decision latencies")
-    return leaving_costs(latency.stages_ms, latency.heads_ms, cost.cuts, exits, latency.decision_ms[score])
+    parts = _Parts(latency.stages_ms, latency.heads_ms, latency.gates_ms, latency.decision_ms[score])
+    return _leaving_costs(parts, cost.cuts, exits, score)
 
 
-def deployed_params(cost: NetworkCost, exits: Sequence[int]) -> int:
-    """Parameters that must be deployed: stages up to the last used exit's cut, and the heads in use."""
+def _leaving_costs(parts: _Parts, cuts: Sequence[int], exits: Sequence[int], score: str) -> Costs:
+    reached = np.cumsum(np.asarray(parts.stages, dtype=np.float64))[[cuts[k] for k in exits]]
+    heads = np.asarray([parts.heads[k] for k in exits], dtype=np.float64)
+    decisions = np.minimum(np.arange(1, len(exits) + 1), len(exits) - 1)
+    if score == GATE:
+        asked = np.asarray([*(parts.gates[k] for k in exits[:-1]), 0.0], dtype=np.float64)
+        return np.asarray(reached + np.cumsum(asked) + heads + decisions * parts.decision)
+    return np.asarray(reached + np.cumsum(heads) + decisions * parts.decision)
+
+
+def deployed_params(cost: NetworkCost, exits: Sequence[int], score: str) -> int:
+    """Parameters that must be deployed: stages up to the last used exit's cut, heads in use, by "gate" the gates."""
     stages = cost.stages[: cost.cuts[exits[-1]] + 1]
-    return sum(part.params for part in (*stages, *(cost.heads[k] for k in exits)))
+    heads = [cost.heads[k] for k in exits]
+    gates = [cost.gates[k] for k in exits[:-1]] if score == GATE else []
+    return sum(part.params for part in (*stages, *heads, *gates))
 
 
 def total_cost(cost_K: Costs, samples: int, stayed: Sequence[int]) -> float:

@@ -5,20 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from searchlab.errors import unknown
+from searchlab.errors import UserError, unknown
 from searchlab.exits.costs import deployed_params, leaving_macs, leaving_ms, total_cost
-from searchlab.exits.scores import SCORES, Scores
+from searchlab.exits.scores import GATE, SCORES, Scores
 from searchlab.exits.table import ExitTable
 from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import NetworkCost, SegmentLatency
 
 
 def scores_of(table: ExitTable, score: str) -> Scores:
-    """score_NK of a table.
+    """score_NK of a table. By "gate" the last exit, which has none, takes whoever comes: its score is infinite.
 
     Raises:
-        UserError: no such score.
+        UserError: no such score, or the table has no gates.
     """
+    if score == GATE:
+        if table.gates_NG is None:
+            raise UserError("this network has no gates", where="score", value=GATE, allowed=", ".join(SCORES))
+        return np.pad(table.gates_NG.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf)
     if score not in SCORES:
         raise unknown("score", score, SCORES)
     return SCORES[score](table.logits_NKC)
@@ -49,7 +53,7 @@ def evaluate(
     """The operating point of a rule on a table (the test split's, say).
 
     Raises:
-        UserError: no such score, or its decision was not measured.
+        UserError: no such score, its decision was not measured, or the network has no gates.
     """
     return operating_point(table.correct_NK, scores_of(table, rule.score), rule, cost, latency)
 
@@ -78,7 +82,7 @@ def operating_point(
         correct=sum(right),
         shares=tuple(count / samples for count in left),
         correct_per_exit=right,
-        macs=total_cost(leaving_macs(cost, rule.exits), samples, stayed) / samples,
-        params=deployed_params(cost, rule.exits),
+        macs=total_cost(leaving_macs(cost, rule.exits, rule.score), samples, stayed) / samples,
+        params=deployed_params(cost, rule.exits, rule.score),
         latency_ms=ms,
     )

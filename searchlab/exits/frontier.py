@@ -87,7 +87,7 @@ def exact_frontier(
     of any rule returned. Cheapest is by the first objective that is not accuracy.
 
     Raises:
-        UserError: an unknown score, or one whose decision latency was not measured.
+        UserError: an unknown score, one whose decision latency was not measured, or "gate" without gates.
     """
     settings = settings or FrontierSettings()
     assert table.exits == len(cost.heads), (table.exits, len(cost.heads))
@@ -124,7 +124,7 @@ def _sweeps(
         for size, grid in enumerate(grids, start=1):
             for exits in combinations(range(exits_in_all), size):
                 varying = _leaving(settings.objectives, cost, latency, exits, name)
-                sweeps.append(_Sweep(name, exits, grid, deployed_params(cost, exits), varying))
+                sweeps.append(_Sweep(name, exits, grid, deployed_params(cost, exits, name), varying))
     # Few parameters first: then nothing that the sieve knows has more of them, and params needs no axis of it.
     return sorted(sweeps, key=lambda sweep: sweep.params)
 
@@ -141,7 +141,7 @@ def _leaving(
     if latency is not None and latency_ms in objectives:
         costs.append(leaving_ms(cost, latency, exits, score))
     if macs in objectives:
-        costs.append(leaving_macs(cost, exits))
+        costs.append(leaving_macs(cost, exits, score))
     return tuple(costs)
 
 

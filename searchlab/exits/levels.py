@@ -36,7 +36,9 @@ def quantile_thresholds(score_N: NDArray[np.float64], levels: int) -> Thresholds
     ordered = np.sort(score_N)
     lowest = np.unique(ordered[np.arange(levels - 1) * len(ordered) // (levels - 1)])
     below = ordered[np.maximum(np.searchsorted(ordered, lowest) - 1, 0)]
-    halfway = below + (lowest - below) / 2
+    # By "gate" every score at the last exit is infinite; no threshold there is ever used.
+    with np.errstate(invalid="ignore"):
+        halfway = below + (lowest - below) / 2
     return np.asarray(np.where(halfway > below, halfway, lowest))
 
 

@@ -1,12 +1,15 @@
 """How sure an exit is of a sample. Higher is surer. Shapes: N samples, K exits, C classes.
 
-A new score is one function and one line in SCORES. Everything is in float64, where softmax saturates later.
+A new score is one function and one line in SCORES. Everything is in float64, where softmax saturates later. The score
+"gate" is the one that is not computed from logits: a learned gate gives it (paper 001, section 4), where there are any.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from searchlab.errors import UserError
 
 Logits = NDArray[np.floating]
 """logits_NKC."""
@@ -51,3 +54,19 @@ SCORES: dict[str, Callable[[Logits], Scores]] = {
     "margin": margin,
     "entropy": entropy,
 }
+"""Name to score, of those that are computed from the logits."""
+
+GATE = "gate"
+"""The name of the score that learned gates give: the gate's logit; the paper leaves where it is at least 0."""
+
+
+def available_scores(scores: Sequence[str], gated: bool) -> tuple[str, ...]:
+    """The scores to search for one network: a study's; without "gate" where it has no gates, with it where it has.
+
+    Raises:
+        UserError: the study names "gate" alone, and the network has no gates.
+    """
+    others = tuple(score for score in scores if score != GATE)
+    if not others and not gated:
+        raise UserError("a network without gates needs another score", where="Study.scores", value=GATE)
+    return (*others, GATE) if gated else others

@@ -1,6 +1,6 @@
-"""What one trained network says about one split: the logits of every sample at every exit.
+"""What one trained network says about one split: the logits of every sample at every exit, and what the gates say.
 
-Shapes: N samples, K exits (the final head last), C classes.
+Shapes: N samples, K exits (the final head last), C classes, G gates (one fewer than exits).
 """
 
 import struct
@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class ExitTable:
-    """Logits of every sample at every exit, and the true classes.
+    """Logits of every sample at every exit, the true classes, and the logit of every learned gate, where there are any.
 
     Raises:
         TrialFailure: a logit is not finite, so that no score of it means anything.
@@ -32,6 +33,7 @@ class ExitTable:
 
     logits_NKC: NDArray[np.float32]
     labels_N: NDArray[np.int64]
+    gates_NG: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         assert self.logits_NKC.dtype == np.float32 and self.labels_N.dtype == np.int64
@@ -39,6 +41,11 @@ class ExitTable:
         assert self.labels_N.shape == self.logits_NKC.shape[:1], (self.labels_N.shape, self.logits_NKC.shape)
         if not np.isfinite(self.logits_NKC).all():
             raise TrialFailure("logits of the exit table are not finite")
+        if self.gates_NG is not None:
+            assert self.gates_NG.dtype == np.float32
+            assert self.gates_NG.shape == (self.samples, self.exits - 1), (self.gates_NG.shape, self.logits_NKC.shape)
+            if not np.isfinite(self.gates_NG).all():
+                raise TrialFailure("gates of the exit table are not finite")
 
     @property
     def samples(self) -> int:
@@ -55,11 +62,19 @@ class ExitTable:
         """Whether each exit names the true class of each sample; of equal logits the first counts."""
         return np.asarray(self.logits_NKC.argmax(axis=2) == self.labels_N[:, None])
 
+    def part(self, chosen_N: NDArray[np.integer] | NDArray[np.bool_]) -> "ExitTable":
+        """The table of some samples alone, by position or by mask."""
+        gates_NG = None if self.gates_NG is None else self.gates_NG[chosen_N]
+        return ExitTable(self.logits_NKC[chosen_N], self.labels_N[chosen_N], gates_NG)
+
 
 def save_table(table: ExitTable, path: Path) -> None:
     """Write a table as a compressed npz file, at exactly this path."""
+    arrays: dict[str, Any] = {"logits_NKC": table.logits_NKC, "labels_N": table.labels_N}
+    if table.gates_NG is not None:
+        arrays["gates_NG"] = table.gates_NG
     with path.open("wb") as file:
-        np.savez_compressed(file, logits_NKC=table.logits_NKC, labels_N=table.labels_N)
+        np.savez_compressed(file, **arrays)
 
 
 def load_table(path: Path) -> ExitTable:
@@ -71,7 +86,7 @@ def load_table(path: Path) -> ExitTable:
     allowed = "an exit table written by searchlab"
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            logits, labels = arrays["logits_NKC"], arrays["labels_N"]
+            logits, labels, gates = arrays["logits_NKC"], arrays["labels_N"], arrays.get("gates_NG")
     except FileNotFoundError as error:
         raise UserError("no such exit table", where=str(path)) from error
     except UNREADABLE as error:
@@ -80,6 +95,10 @@ def load_table(path: Path) -> ExitTable:
     if not right_kinds or logits.ndim != 3 or 0 in logits.shape or labels.shape != logits.shape[:1]:
         found = f"logits {logits.dtype}{logits.shape}, labels {labels.dtype}{labels.shape}"
         raise UserError("not an exit table", where=str(path), value=found, allowed=allowed)
-    if not np.isfinite(logits).all():
+    fitting = (len(logits), logits.shape[1] - 1)
+    if gates is not None and (gates.dtype != np.float32 or gates.shape != fitting):
+        found = f"gates {gates.dtype}{gates.shape}, logits {logits.dtype}{logits.shape}"
+        raise UserError("not an exit table", where=str(path), value=found, allowed=allowed)
+    if not np.isfinite(logits).all() or (gates is not None and not np.isfinite(gates).all()):
         raise UserError("logits are not finite", where=str(path), allowed=allowed)
-    return ExitTable(logits, labels)
+    return ExitTable(logits, labels, gates)

@@ -1,6 +1,6 @@
 """From a network and a split to its exit table.
 
-Shape suffixes: N images, K exits, C classes.
+Shape suffixes: N images, K exits, C classes, G gates.
 """
 
 import torch
@@ -12,8 +12,14 @@ from searchlab.model.early_exit import EarlyExitNetwork
 
 
 def tabulate(network: EarlyExitNetwork, split: Split, normaliser: Normaliser) -> ExitTable:
-    """Every exit's logits for every image of a split, in float32, as the deployed network will compute them."""
+    """Every exit's and gate's logits for every image of a split, in float32, as the deployed network computes them."""
     network.eval()
+    logits, gates = [], []
     with torch.inference_mode():
-        logits_NKC = torch.cat([network(images_NCHW) for images_NCHW, _ in evaluation_batches(split, normaliser)])
-    return ExitTable(logits_NKC.float().cpu().numpy(), split.labels_N.cpu().numpy())
+        for images_NCHW, _ in evaluation_batches(split, normaliser):
+            maps = network.maps(images_NCHW)
+            logits.append(network.logits(maps))
+            if len(network.gates):
+                gates.append(network.gate_logits(maps))
+    gates_NG = torch.cat(gates).float().cpu().numpy() if gates else None
+    return ExitTable(torch.cat(logits).float().cpu().numpy(), split.labels_N.cpu().numpy(), gates_NG)

@@ -21,6 +21,7 @@ def calibrated(report: LatencyReport, reference_ms: float | None) -> LatencyRepo
             _divided(segments.stages_ms, drift),
             _divided(segments.heads_ms, drift),
             {score: ms / drift for score, ms in segments.decision_ms.items()},
+            _divided(segments.gates_ms, drift),
         ),
         whole=_quantiles(report.whole, drift),
         reference=_quantiles(report.reference, drift),

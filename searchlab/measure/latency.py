@@ -10,14 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from searchlab.candidate import ImageSpec
+from searchlab.architecture import ImageSpec
+from searchlab.exits.scores import GATE
 from searchlab.measure.clocks import clock_for
 from searchlab.measure.device import this_machine
 from searchlab.measure.passes import (
     MsRPI,
     Score,
     Timed,
+    gated_kinds,
+    gated_pass,
     interleaved,
     piece_kinds,
     quiet_host,
@@ -31,6 +35,9 @@ from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.record import LatencyReport, Machine, SegmentLatency
 
 LAYOUT_SHARE = 0.1
+
+HEADS = "heads"
+"""The pass that times the heads where no score of theirs is asked for: decisions by "gate" leave them out."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,11 @@ def measure_latency(
     device: torch.device,
     options: LatencyOptions = DEFAULT_OPTIONS,
 ) -> LatencyReport:
-    """Milliseconds (per batch) of every stage, head and decision, of the whole network without exits, and the ratio.
+    """Milliseconds (per batch) of every stage, head, gate and decision, of the network without exits, and the ratio.
 
-    `scores` maps the name of a score to logits_NC -> score_N. What a sample pays once wherever it leaves (the call,
-    naming the class) is counted with the first stage.
+    `scores` maps the name of a score to logits_NC -> score_N, and "gate" (for networks with gates alone) to
+    gate_N1 -> score_N. What a sample pays once wherever it leaves (the call, naming the class) is counted with the
+    first stage.
 
     Raises:
         UserError: there is no such reference.
@@ -125,20 +133,32 @@ def prepared(
 
 
 def segmented_passes(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[str, Score]) -> dict[str, Timed]:
-    """One kind of pass for every score, to be interleaved."""
+    """One kind of pass for every score, to be interleaved; one for the heads where "gate" is the only score."""
+    assert GATE not in scores or segments.gates, "this network has no gates"
     clock = clock_for(image_NCHW.device)
-    return {name: segmented_pass(segments, image_NCHW, score, clock) for name, score in scores.items()}
+    if scores.keys() == {GATE}:
+        scores = {**scores, HEADS: lambda logits_NC: logits_NC[:, 0]}
+    return {
+        name: (gated_pass if name == GATE else segmented_pass)(segments, image_NCHW, score, clock)
+        for name, score in scores.items()
+    }
 
 
 def segment_latency(segments: Segments, ms: Mapping[str, MsRPI], scale: float = 1.0) -> SegmentLatency:
-    """From score name to the times of its segmented passes, the figure of every stage, head and decision, scaled."""
-    kinds = np.asarray(piece_kinds(segments))
+    """From score name to the times of its pass, the figure of every stage, head, gate and decision, scaled."""
+    kinds = {score: np.asarray((gated_kinds if score == GATE else piece_kinds)(segments)) for score in ms}
     means = {score: scale * undisturbed_means(ms_RPI) for score, ms_RPI in ms.items()}
-    mean_I = np.mean(list(means.values()), axis=0)
-    stages_ms = mean_I[kinds == "stage"]
-    stages_ms[0] += mean_I[kinds == "class"].sum()
+
+    def mean_of(kind: str) -> NDArray[np.float64]:
+        """Every piece of this kind, averaged over the passes that have it."""
+        found = [means[score][kinds[score] == kind] for score in ms if kind in kinds[score]]
+        return np.asarray(np.mean(found, axis=0) if found else np.empty(0))
+
+    stages_ms = mean_of("stage")
+    stages_ms[0] += mean_of("class").sum()
     return SegmentLatency(
         stages_ms=tuple(stages_ms.tolist()),
-        heads_ms=tuple(mean_I[kinds == "head"].tolist()),
-        decision_ms={score: float(ms_I[kinds == "decision"].mean()) for score, ms_I in means.items()},
+        heads_ms=tuple(mean_of("head").tolist()),
+        decision_ms={s: float(ms_I[kinds[s] == "decision"].mean()) for s, ms_I in means.items() if s != HEADS},
+        gates_ms=tuple(mean_of("gate").tolist()),
     )

@@ -19,7 +19,7 @@ from searchlab.measure.clocks import Clock
 from searchlab.measure.segments import Call, Segments
 
 Score = Callable[[torch.Tensor], torch.Tensor]
-"""logits_NC to score_N."""
+"""logits_NC to score_N; for the score "gate", gate_N1 to score_N."""
 
 Timed = Callable[[], list[float]]
 """One pass: the milliseconds of its pieces. It ends with a value on the host, so that nothing is still running."""
@@ -88,12 +88,48 @@ def segmented_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, c
     return run
 
 
+def gated_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, clock: Clock) -> Timed:
+    """All stages in their order, each gate after its stage, a decision after each gate, the final head, then the class.
+
+    Heads before the final one are left out, as they are for whoever goes on. `gated_kinds` says what the pieces are.
+    """
+    steps, final_head = segments.gate_steps, segments.heads[-1]
+
+    def run() -> list[float]:
+        clock.start()
+        with torch.inference_mode():
+            map_NCHW = image_NCHW
+            for stage, gate in steps:
+                map_NCHW = stage(map_NCHW)
+                clock.stamp()
+                if gate is not None:
+                    gate_N1 = gate(map_NCHW)
+                    clock.stamp()
+                    _ = score(gate_N1).tolist()[0] >= 0.0
+                    clock.stamp()
+            logits_NC = final_head(map_NCHW)
+            clock.stamp()
+            logits_NC.argmax(dim=1).tolist()
+        clock.stamp()
+        return clock.intervals_ms()
+
+    return run
+
+
 def piece_kinds(segments: Segments) -> list[str]:
     """What each piece of a segmented pass is: "stage", "head", "decision" or "class"."""
     kinds: list[str] = []
     for _, head in segments.steps:
         kinds += ["stage"] if head is None else ["stage", "head", "decision"]
     return [*kinds, "class"]
+
+
+def gated_kinds(segments: Segments) -> list[str]:
+    """What each piece of a gated pass is: "stage", "gate", "decision", "final head" or "class"."""
+    kinds: list[str] = []
+    for _, gate in segments.gate_steps:
+        kinds += ["stage"] if gate is None else ["stage", "gate", "decision"]
+    return [*kinds, "final head", "class"]
 
 
 def block_orders(kinds: Sequence[Key], seed: int) -> Iterator[list[Key]]:

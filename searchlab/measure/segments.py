@@ -17,7 +17,7 @@ Call = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Segments:
-    """The calls of every stage and head, and the cut of each head: what a network offers to whoever routes samples.
+    """The calls of every stage, head and gate, and each head's cut: what a network offers to whoever routes samples.
 
     Called inside `torch.inference_mode()`. On CUDA they are graphs, captured for the one shape they were made with.
     """
@@ -25,12 +25,19 @@ class Segments:
     stages: Sequence[Call]
     heads: Sequence[Call]
     cuts: tuple[int, ...]
+    gates: Sequence[Call] = ()
 
     @property
     def steps(self) -> list[tuple[Call, Call | None]]:
         """Every stage with the head on its cut, or None."""
         head_of = dict(zip(self.cuts, self.heads, strict=True))
         return [(stage, head_of.get(cut)) for cut, stage in enumerate(self.stages)]
+
+    @property
+    def gate_steps(self) -> list[tuple[Call, Call | None]]:
+        """Every stage with the gate on its cut, or None."""
+        gate_of = dict(zip(self.cuts, self.gates, strict=False))
+        return [(stage, gate_of.get(cut)) for cut, stage in enumerate(self.stages)]
 
     def whole(self, image_NCHW: torch.Tensor) -> torch.Tensor:
         """Every stage and the final head alone: logits_NC of the network without exits."""
@@ -44,11 +51,10 @@ def segments_of(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels
     """A copy of the network, on the image's device in the given layout; the network itself is left as it is."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = copy.deepcopy(network).to(image_NCHW.device).to(memory_format=layout).eval()
-    stages, heads = list(network.stages), list(network.heads)
     if image_NCHW.device.type != "cuda":
-        return Segments(stages, heads, network.cuts)
+        return Segments(list(network.stages), list(network.heads), network.cuts, list(network.gates))
     with torch.inference_mode(), torch.cuda.device(image_NCHW.device):
-        return _captured(stages, heads, network.cuts, image_NCHW)
+        return _captured(network, image_NCHW)
 
 
 class _Replay:
@@ -74,7 +80,7 @@ class _Replay:
 class _Entry:
     """The first stage: brings the sample into the tensor that the graphs read."""
 
-    def __init__(self, static_input: torch.Tensor, first: _Replay) -> None:
+    def __init__(self, static_input: torch.Tensor, first: Call) -> None:
         self._static_input, self._first = static_input, first
 
     def __call__(self, image_NCHW: torch.Tensor) -> torch.Tensor:
@@ -82,13 +88,28 @@ class _Entry:
         return self._first(self._static_input)
 
 
-def _captured(
-    stages: list[nn.Module], heads: list[nn.Module], cuts: tuple[int, ...], image_NCHW: torch.Tensor
-) -> Segments:
-    """A graph per stage and head, each reading what the one before writes, so that nothing is copied between them."""
+def _captured(network: EarlyExitNetwork, image_NCHW: torch.Tensor) -> Segments:
+    """A graph per stage, head and gate, each reading what the one before writes: nothing is copied between them."""
     static_input = image_NCHW.clone()
-    replays: list[_Replay] = []
-    for stage in stages:
-        replays.append(_Replay(stage, replays[-1].output if replays else static_input))
-    captured_heads = [_Replay(head, replays[cut].output) for head, cut in zip(heads, cuts, strict=True)]
-    return Segments([_Entry(static_input, replays[0]), *replays[1:]], captured_heads, cuts)
+    stages: list[Call] = []
+    maps = [static_input]
+    for stage in network.stages:
+        assert isinstance(stage, nn.Identity) or _capturable(stage), "a stage runs alike for every image"
+        call = _call(stage, maps[-1])
+        stages.append(call)
+        maps.append(call.output if isinstance(call, _Replay) else maps[-1])
+    stages[0] = _Entry(static_input, stages[0])
+    at_cuts = [maps[cut + 1] for cut in network.cuts]
+    heads = [_call(head, map_NCHW) for head, map_NCHW in zip(network.heads, at_cuts, strict=True)]
+    gates = [_call(gate, map_NCHW) for gate, map_NCHW in zip(network.gates, at_cuts, strict=False)]
+    return Segments(stages, heads, network.cuts, gates)
+
+
+def _call(module: nn.Module, static_input: torch.Tensor) -> Call:
+    """A graph of the module; the module itself where there is nothing to capture, or where it cannot be captured."""
+    return _Replay(module, static_input) if _capturable(module) else module
+
+
+def _capturable(module: nn.Module) -> bool:
+    """Whether a graph can hold the module: routed experts say so themselves, what they run depends on the images."""
+    return bool(getattr(module, "capturable", not isinstance(module, nn.Identity)))

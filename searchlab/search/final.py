@@ -11,8 +11,9 @@ import torch
 from searchlab.artefacts import TABLE, load_network
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset
-from searchlab.deploy.scores import SCORE_FUNCTIONS
+from searchlab.deploy.scores import score_functions
 from searchlab.exits.evaluate import evaluate
+from searchlab.exits.scores import available_scores
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.front import FrontPoint, TestPoints
@@ -53,7 +54,7 @@ def _measured(study: Study, record: TrialRecord, dataset: Dataset, device: torch
     if record.latency is None:
         return None
     network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
-    scores = {name: SCORE_FUNCTIONS[name] for name in study.scores}
+    scores = score_functions(available_scores(study.scores, gated=bool(record.candidate.gates)))
     with measuring():
         options = LatencyOptions(threads=record.latency.machine.threads)
         report = measure_latency(network, study.reference, dataset.spec, scores, device, options)

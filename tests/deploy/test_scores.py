@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from searchlab.deploy.scores import SCORE_FUNCTIONS
-from searchlab.exits.scores import SCORES
+from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
+from searchlab.errors import UserError
+from searchlab.exits.scores import GATE, SCORES
 
 logits_NC = st.tuples(st.integers(1, 5), st.integers(2, 12)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(-60, 60, width=32))
@@ -23,3 +24,11 @@ def test_a_deployed_score_equals_the_exit_tables(name, logits):
     deployed = SCORE_FUNCTIONS[name](torch.from_numpy(logits)).numpy()
     assert deployed.shape == logits.shape[:1]
     np.testing.assert_allclose(deployed, SCORES[name](logits[:, None])[:, 0], rtol=0, atol=1e-6)
+
+
+def test_functions_are_found_by_name_the_gates_too():
+    found = score_functions((GATE, "margin"))
+    assert list(found) == [GATE, "margin"] and found["margin"] is SCORE_FUNCTIONS["margin"]
+    assert found[GATE](torch.tensor([[0.5], [-2.0]])).tolist() == [0.5, -2.0]
+    with pytest.raises(UserError, match=r"unknown score: 'luck' \(known: entropy, gate, margin"):
+        score_functions(["luck"])

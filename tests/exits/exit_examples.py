@@ -1,15 +1,17 @@
 """Small exit tables with their costs, for the tests of this folder."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from searchlab.exits.scores import SCORES
+from searchlab.exits.scores import GATE, SCORES
 from searchlab.exits.table import ExitTable
 from searchlab.record import NetworkCost, SegmentCost, SegmentLatency
 
 Small = st.integers(0, 6)
+Example = tuple[ExitTable, NetworkCost, SegmentLatency]
 
 
 def network_cost(stages: list[int], heads: list[int], cuts: list[int]) -> NetworkCost:
@@ -50,3 +52,38 @@ def realistic(samples: int, exits: int, seed: int = 0) -> tuple[ExitTable, Netwo
         tuple(rng.random(exits).tolist()), tuple((rng.random(exits) / 9).tolist()), dict.fromkeys(SCORES, 0.0137)
     )
     return table, cost, latency
+
+
+def with_gates(example: Example, gates_NG: Any, macs: list[int], ms: list[float], decision_ms: float) -> Example:
+    """The same network with gates. Where a head is far larger, a later exit is cheaper than an earlier one."""
+    table, cost, latency = example
+    gates = tuple(SegmentCost(f"gate {k}", 1 + each % 3, each) for k, each in enumerate(macs))
+    decisions = latency.decision_ms | {GATE: decision_ms}
+    return (
+        replace(table, gates_NG=np.asarray(gates_NG, dtype=np.float32).reshape(table.samples, table.exits - 1)),
+        replace(cost, gates=gates),
+        replace(latency, gates_ms=tuple(ms), decision_ms=decisions),
+    )
+
+
+@st.composite
+def gated_tables(draw: Any) -> Example:
+    """As `tables`, of two exits or more, with gates."""
+    table, cost, latency = draw(tables().filter(lambda example: example[0].exits > 1))
+    gates = table.exits - 1
+    size = table.samples * gates
+    gates_NG = draw(st.lists(st.integers(-2, 2), min_size=size, max_size=size))
+    macs, ms = (draw(st.lists(Small, min_size=gates, max_size=gates)) for _ in range(2))
+    return with_gates((table, cost, latency), gates_NG, macs, [x / 8 for x in ms], draw(Small) / 16)
+
+
+def realistic_gated(samples: int, exits: int, seed: int = 0) -> Example:
+    """As `realistic`; gates open more often where the exit is right, and every second head is as large as a stage."""
+    table, cost, latency = realistic(samples, exits, seed)
+    rng = np.random.default_rng(seed)
+    heads = tuple(replace(head, macs=head.macs * (1, 200)[k % 2]) for k, head in enumerate(cost.heads))
+    heads_ms = tuple(ms * (1, 10)[k % 2] for k, ms in enumerate(latency.heads_ms))
+    gates_NG = rng.normal(size=(samples, exits - 1)) + table.correct_NK[:, :-1]
+    example = (table, replace(cost, heads=heads), replace(latency, heads_ms=heads_ms))
+    gates_ms = (rng.random(exits - 1) / 99).tolist()
+    return with_gates(example, gates_NG, rng.integers(1, 9, exits - 1).tolist(), gates_ms, 0.0071)

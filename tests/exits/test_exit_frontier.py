@@ -3,7 +3,7 @@ from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
-from exit_examples import realistic, tables
+from exit_examples import gated_tables, realistic, realistic_gated, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from searchlab.exits.costs import leaving_ms, total_cost
 from searchlab.exits.evaluate import evaluate, normalised, scores_of
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.levels import coarser, grids_by_size, make_grid, quantile_thresholds
-from searchlab.exits.scores import SCORES
+from searchlab.exits.scores import GATE, SCORES, available_scores
 from searchlab.exits.vectors import blocks, tally
 from searchlab.objective import OBJECTIVES, accuracy, latency_ms, macs, params
 from searchlab.operating_point import ExitRule
@@ -22,22 +22,35 @@ from searchlab.pareto import values_of
 CHOICES = [c for size in (2, 3) for c in combinations(OBJECTIVES.values(), size)]
 
 
+def naive_scores(table, score):
+    if score == GATE:
+        return np.asarray([[*gates_G, np.inf] for gates_G in table.gates_NG.tolist()])
+    return SCORES[score](table.logits_NKC)
+
+
 def naive_values(table, cost, latency, exits, score, thresholds):
     """Accuracy, latency, MACs and parameters of one rule, sample by sample, exit by exit, from the definition."""
-    score_NK = SCORES[score](table.logits_NKC)
+    score_NK = naive_scores(table, score)
+    gates_ms, gates = (latency.gates_ms, cost.gates) if score == GATE else ((), ())
     right = used_ms = used_macs = 0
     for i in range(table.samples):
         for place, k in enumerate(exits):
-            used_ms += latency.heads_ms[k]
-            used_macs += cost.heads[k].macs
             last = place == len(exits) - 1
+            leaves = last or score_NK[i, k] >= thresholds[place]
             used_ms += 0 if last else latency.decision_ms[score]
-            if last or score_NK[i, k] >= thresholds[place]:
+            if gates and not last:
+                used_ms += gates_ms[k]
+                used_macs += gates[k].macs
+            if leaves or not gates:
+                used_ms += latency.heads_ms[k]
+                used_macs += cost.heads[k].macs
+            if leaves:
                 right += int(table.logits_NKC[i, k].argmax() == table.labels_N[i])
                 used_ms += sum(latency.stages_ms[: cost.cuts[k] + 1])
                 used_macs += sum(stage.macs for stage in cost.stages[: cost.cuts[k] + 1])
                 break
     size = sum(s.params for s in cost.stages[: cost.cuts[exits[-1]] + 1]) + sum(cost.heads[k].params for k in exits)
+    size += sum(gates[k].params for k in exits[:-1]) if gates else 0
     n = table.samples
     return {"accuracy": right / n, "latency_ms": used_ms / n, "macs": used_macs / n, "params": size}
 
@@ -45,7 +58,7 @@ def naive_values(table, cost, latency, exits, score, thresholds):
 def naive_frontier(table, cost, latency, objectives, scores, levels):
     rows = set()
     for score in scores:
-        ladders = [[*t, np.inf] for t in make_grid(SCORES[score](table.logits_NKC), levels).thresholds]
+        ladders = [[*t, np.inf] for t in make_grid(naive_scores(table, score), levels).thresholds]
         for size in range(1, table.exits + 1):
             for exits in combinations(range(table.exits), size):
                 for thresholds in product(*(ladders[k] for k in exits[:-1])):
@@ -74,17 +87,30 @@ def test_equals_the_naive_twin(example, objectives, scores, levels):
     assert set(found) == naive_frontier(table, cost, latency, objectives, scores, levels)
 
 
+@settings(max_examples=150, deadline=None)
+@given(gated_tables(), st.sampled_from(CHOICES), st.sampled_from([(GATE,), (GATE, "margin")]), st.integers(2, 5))
+def test_equals_the_naive_twin_with_gates(example, objectives, scores, levels):
+    table, cost, latency = example
+    points = exact_frontier(
+        table, cost, latency, FrontierSettings(objectives, scores, levels, max_points=10_000)
+    ).points
+    found = [tuple(row) for row in values_of(points, objectives).tolist()]
+    assert len(found) == len(set(found))
+    assert set(found) == naive_frontier(table, cost, latency, objectives, scores, levels)
+
+
+@pytest.mark.parametrize(("score", "example"), [("margin", realistic), (GATE, realistic_gated)], ids=["margin", GATE])
 @pytest.mark.parametrize("objectives", CHOICES, ids=lambda c: "-".join(o.name for o in c))
-def test_large_tables_equal_direct_evaluation(objectives, monkeypatch):
+def test_large_tables_equal_direct_evaluation(objectives, score, example, monkeypatch):
     """Big enough for wide cells in the sieve, and several blocks, the last one shorter."""
     monkeypatch.setattr(vectors, "BLOCK", 40)
-    table, cost, latency = realistic(400, 3)
-    wanted = FrontierSettings(objectives, ("margin",), 13, max_points=10**6)
+    table, cost, latency = example(400, 3)
+    wanted = FrontierSettings(objectives, (score,), 13, max_points=10**6)
     points = exact_frontier(table, cost, latency, wanted).points
-    score_NK = scores_of(table, "margin")
+    score_NK = scores_of(table, score)
     ladders = [[*t.tolist(), np.inf] for t in make_grid(score_NK, 13).thresholds]
     every = [
-        evaluate(table, ExitRule("margin", exits, thresholds), cost, latency)
+        evaluate(table, ExitRule(score, exits, thresholds), cost, latency)
         for size in (1, 2, 3)
         for exits in combinations(range(3), size)
         for thresholds in product(*(ladders[k] for k in exits[:-1]))
@@ -95,20 +121,21 @@ def test_large_tables_equal_direct_evaluation(objectives, monkeypatch):
     np.testing.assert_array_equal(np.unique(values_of(points, objectives), axis=0), front)
 
 
+@pytest.mark.parametrize(("score", "example"), [("entropy", realistic), (GATE, realistic_gated)], ids=["entropy", GATE])
 @pytest.mark.parametrize("exits", [1, 2, 3, 4])
-def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int):
-    table, cost, latency = realistic(300, exits, seed=exits)
-    score_NK = scores_of(table, "entropy")
+def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int, score, example):
+    table, cost, latency = example(300, exits, seed=exits)
+    score_NK = scores_of(table, score)
     grid = make_grid(score_NK, 6)
     used = tuple(range(exits))
-    cost_K = leaving_ms(cost, latency, used, "entropy")
+    cost_K = leaving_ms(cost, latency, used, score)
     counts = tally(grid.levels_KN[:-1], tuple(table.correct_NK.T), grid.sizes(used[:-1]))
     found = [(w, t) for _, (wrong, total) in blocks(counts, [cost_K]) for w, t in zip(wrong, total, strict=True)]
     ladders = [[*t.tolist(), np.inf] for t in grid.thresholds[:-1]]
     every = list(product(*ladders))
     assert len(found) == len(every) == counts.vectors
     for (wrong, total), thresholds in zip(found, every, strict=True):
-        point = evaluate(table, ExitRule("entropy", used, thresholds), cost, latency)
+        point = evaluate(table, ExitRule(score, used, thresholds), cost, latency)
         assert 300 - wrong == point.correct
         assert total / 300 == point.latency_ms
         left = np.cumsum(point.shares)[:-1] * 300
@@ -116,10 +143,11 @@ def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int):
 
 
 @settings(deadline=None)
-@given(tables(), st.sampled_from(CHOICES), st.integers(2, 4), st.integers(3, 6))
+@given(st.one_of(tables(), gated_tables()), st.sampled_from(CHOICES), st.integers(2, 4), st.integers(3, 6))
 def test_points_are_normalised_consistent_and_few(example, objectives, most_exits, most_points):
     table, cost, latency = example
-    wanted = FrontierSettings(objectives, levels=5, max_exits=most_exits, max_points=most_points)
+    scores = available_scores(tuple(SCORES), gated=table.gates_NG is not None)
+    wanted = FrontierSettings(objectives, scores, levels=5, max_exits=most_exits, max_points=most_points)
     frontier = exact_frontier(table, cost, latency, wanted, split="validation")
     assert frontier.split == "validation" and 1 <= len(frontier.points) <= most_points
     for point in frontier.points:
@@ -130,6 +158,17 @@ def test_points_are_normalised_consistent_and_few(example, objectives, most_exit
     first_cost = next(o for o in objectives if o != accuracy)
     costs = [getattr(point, first_cost.name) for point in frontier.points]
     assert costs == sorted(costs)
+
+
+@given(gated_tables(), st.integers(0, 3))
+def test_dropping_an_exit_that_nobody_takes_never_costs_more(example, seed):
+    table, cost, latency = example
+    thresholds = np.random.default_rng(seed).integers(-3, 4, table.exits - 1).astype(np.float64).tolist()
+    rule = ExitRule(GATE, tuple(range(table.exits)), tuple(thresholds))
+    whole = evaluate(table, rule, cost, latency)
+    fewer = evaluate(table, normalised(scores_of(table, GATE), rule), cost, latency)
+    assert fewer.correct == whole.correct
+    assert fewer.latency_ms <= whole.latency_ms and fewer.macs <= whole.macs and fewer.params <= whole.params
 
 
 def test_exits_that_nobody_takes_are_dropped():

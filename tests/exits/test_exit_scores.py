@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchlab.exits.scores import SCORES
+from searchlab.errors import UserError
+from searchlab.exits.scores import GATE, SCORES, available_scores
 
 Logits = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=6)
 
@@ -50,3 +51,14 @@ def test_extreme_logits_stay_finite(name: str):
     extreme = np.asarray([[[most, -most, 0], [-most, -most, -most], [most, most, most]]], dtype=np.float32)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         assert np.isfinite(SCORES[name](extreme)).all()
+
+
+def test_the_gate_is_searched_where_there_are_gates():
+    assert GATE not in SCORES
+    assert available_scores(("margin", "entropy"), gated=False) == ("margin", "entropy")
+    assert available_scores(("margin", GATE, "entropy"), gated=False) == ("margin", "entropy")
+    assert available_scores(("margin",), gated=True) == ("margin", GATE)
+    assert available_scores((GATE, "margin"), gated=True) == ("margin", GATE)
+    assert available_scores((GATE,), gated=True) == (GATE,)
+    with pytest.raises(UserError, match=r"Study\.scores: a network without gates needs another score: 'gate'"):
+        available_scores((GATE,), gated=False)

@@ -9,14 +9,21 @@ from tiny import tiny_candidate, tiny_study
 
 from searchlab import record as nouns
 from searchlab import trial as trial_module
-from searchlab.artefacts import load_network
+from searchlab.architecture import ResNet
+from searchlab.artefacts import load_network, save_artefacts
+from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.data.batches import Normaliser
+from searchlab.deploy.scores import score_functions
 from searchlab.errors import UserError
 from searchlab.exits.evaluate import evaluate
+from searchlab.exits.scores import GATE
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.front import study_front
 from searchlab.measure.latency import LatencyOptions, measure_latency
+from searchlab.model.cost import network_cost
+from searchlab.model.early_exit import build
+from searchlab.operating_point import ExitRule, Frontier
 from searchlab.search import final
 from searchlab.search.final import look, looked_at
 from searchlab.study import TrialSpec
@@ -106,6 +113,32 @@ def test_latencies_are_measured_again_with_the_threads_of_the_trial(digits, tmp_
     later = look(study, points, digits, "cpu", before=looks)
     units = {seen.latency.reference.p50 for seen in (*looks, *later)}
     assert max(units) == pytest.approx(min(units)), "all in the milliseconds of the first look"
+
+
+def test_gates_are_measured_again_and_read(digits, tmp_path, monkeypatch):
+    measured = []
+
+    def quick(network, reference, images, scores, device, options=QUICK):
+        measured.append(list(scores))
+        return measure_latency(network, reference, images, scores, device, QUICK)
+
+    monkeypatch.setattr(final, "measure_latency", quick)
+    study = tiny_study("accuracy", "latency_ms")
+    candidate = Candidate(ResNet((1, 1), 4), (Exit(0, gate=Gate()), Exit(1, gate=Gate())))
+    network, normaliser = build(candidate, digits.spec), Normaliser.of(digits, "cpu")
+    cost, rule = network_cost(candidate, digits.spec), ExitRule(GATE, (0, 1, 2), (0.0, 0.0))
+    scores = score_functions(["margin", GATE])
+    latency = measure_latency(network, study.reference, digits.spec, scores, torch.device("cpu"), QUICK)
+    table = tabulate(network, digits.validation, normaliser)
+    frontier = Frontier("validation", (evaluate(table, rule, cost, latency.segments),))
+    record = nouns.TrialRecord(0, "complete", candidate, 0, cost=cost, latency=latency, frontier=frontier)
+    record = replace(record, directory=str(tmp_path))
+    save_artefacts(tmp_path, network, table, record)
+    (seen,) = look(study, study_front(study, [record]), digits, "cpu")
+    assert measured == [["margin", GATE]] and len(seen.latency.segments.gates_ms) == 2
+    test = tabulate(network, digits.test, normaliser)
+    assert seen.validation == (evaluate(table, rule, cost, seen.latency.segments),)
+    assert seen.test == (evaluate(test, rule, cost, seen.latency.segments),)
 
 
 # -- what a look makes of the records

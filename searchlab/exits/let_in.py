@@ -1,0 +1,82 @@
+"""Let-in thresholds of the checkpoint classifier (paper 000, "Parameter Search"): one early exit and the final one.
+
+Shapes: N samples, T thresholds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchlab.exits.evaluate import operating_point, scores_of
+from searchlab.exits.table import ExitTable
+from searchlab.operating_point import ExitRule, OperatingPoint
+from searchlab.record import NetworkCost, SegmentLatency
+
+SCORE = "max_logit"
+
+TARGETS = tuple(i / 10 for i in range(11))
+"""The paper's let-in thresholds: at least so large a share is to be let in, and at most a tenth of all more."""
+
+
+@dataclass(frozen=True)
+class LetIn:
+    """A row of the paper's table: what was aimed at, what was found, and what the whole network then does.
+
+    `share` is that of the samples whose score reaches `threshold`; `relative_accuracy` is the share of those that are
+    right, and 1 where there are none.
+    """
+
+    target: float
+    share: float
+    threshold: float
+    relative_accuracy: float
+    point: OperatingPoint
+
+
+def let_in_points(
+    table: ExitTable, exit: int, cost: NetworkCost, latency: SegmentLatency | None = None
+) -> tuple[LetIn, ...]:
+    """For every target the threshold of best relative accuracy whose share above is at most a tenth over the target.
+
+    Every threshold is tried that lets in another share. Of equal relative accuracies the smaller share wins: the
+    paper's search settles on letting in less. Nobody let in counts as never wrong, so the target 0 lets nobody in, as
+    in the paper's table 3; the target 1 lets in everyone, on any table: its threshold is minus infinity. A target
+    whose window holds no share (of few samples, or many equal scores) is left out.
+
+    Raises:
+        UserError: the decision by the highest logit was not measured.
+    """
+    assert 0 <= exit < table.exits - 1, (exit, table.exits)
+    score_NK, samples = scores_of(table, SCORE), table.samples
+    threshold_T, above_T, right_T = _thresholds(score_NK[:, exit], table.correct_NK[:, exit])
+    relative_T = np.where(above_T > 0, right_T / np.maximum(above_T, 1), 1.0)
+    found = []
+    for tenths, target in enumerate(TARGETS):
+        inside = np.flatnonzero((10 * above_T >= tenths * samples) & (10 * above_T <= (tenths + 1) * samples))
+        if len(inside) == 0:
+            continue
+        best = inside[relative_T[inside].argmax()]
+        rule = ExitRule(SCORE, (exit, table.exits - 1), (float(threshold_T[best]),))
+        point = operating_point(table.correct_NK, score_NK, rule, cost, latency)
+        share = float(above_T[best] / samples)
+        found.append(LetIn(target, share, rule.thresholds[0], float(relative_T[best]), point))
+    return tuple(found)
+
+
+def _thresholds(
+    score_N: NDArray[np.float64], correct_N: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """Every threshold that lets in another share, nobody first: itself, how many reach it, how many of them are right.
+
+    Each lies halfway between two neighbouring scores, so that a rounding elsewhere sends nobody another way.
+    """
+    order = np.argsort(-score_N, kind="stable")
+    ordered = score_N[order]
+    above_T = np.append(np.flatnonzero(ordered[1:] < ordered[:-1]) + 1, len(ordered))
+    lowest, below = ordered[above_T[:-1] - 1], ordered[above_T[:-1]]
+    halfway = below + (lowest - below) / 2
+    between = np.where(halfway > below, halfway, lowest)
+    right_T = np.cumsum(correct_N[order])[above_T - 1]
+    threshold_T = np.concatenate(([np.inf], between, [-np.inf]))
+    return threshold_T, np.concatenate(([0], above_T)), np.concatenate(([0], right_T))
