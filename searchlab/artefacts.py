@@ -7,13 +7,15 @@ import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from searchlab.candidate import Candidate, ImageSpec
+from searchlab.architecture import ImageSpec, Torchvision
+from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.exits.table import ExitTable, save_table
 from searchlab.model.early_exit import EarlyExitNetwork, build
@@ -69,6 +71,9 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
         UserError: the weights are missing, damaged, or of another network.
     """
     path = folder / WEIGHTS
+    if isinstance(candidate.architecture, Torchvision):
+        # What it began with need not be at hand any more.
+        candidate = replace(candidate, architecture=replace(candidate.architecture, weights=""))
     network = build(candidate, images)
     try:
         network.load_state_dict(load_file(path))

@@ -8,11 +8,13 @@ import torch
 
 from searchlab.artefacts import save_artefacts, versions
 from searchlab.candidate import Candidate
-from searchlab.data.batches import Normaliser, TrainBatches
+from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset, Split
-from searchlab.deploy.scores import SCORE_FUNCTIONS
+from searchlab.deploy.scores import score_functions
 from searchlab.errors import Interrupted, TrialFailure
+from searchlab.exits.costs import leaving_macs, leaving_ms
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
+from searchlab.exits.scores import GATE, available_scores
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.calibration import calibrated
@@ -25,8 +27,8 @@ from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, LatencyReport, NetworkCost, Seconds, State, TrialRecord
 from searchlab.routed import check_point
 from searchlab.study import Study, TrialSpec
-from searchlab.train.loop import Feed, Hooks, Trained, train
-from searchlab.train.regimes import phases
+from searchlab.train.course import Material, course_of
+from searchlab.train.loop import Hooks, Trained
 
 
 def _never() -> bool:
@@ -79,6 +81,7 @@ class _Bench:
     validation: Split
     watch: _Stopwatch
     hooks: TrialHooks
+    accuracies: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def study(self) -> Study:
@@ -87,6 +90,11 @@ class _Bench:
     @property
     def candidate(self) -> Candidate:
         return self.spec.candidate
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Those of the study that this network can have."""
+        return available_scores(self.study.scores, gated=bool(self.candidate.gates))
 
 
 def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None) -> TrialRecord:
@@ -143,7 +151,7 @@ def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
 
 def _measure(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
     begun = time.perf_counter()
-    scores = {name: SCORE_FUNCTIONS[name] for name in bench.study.scores}
+    scores = score_functions(bench.scores)
     with measuring():
         report = measure_latency(network, bench.study.reference, bench.dataset.spec, scores, bench.device)
         report = calibrated(report, bench.spec.reference_ms)
@@ -159,29 +167,41 @@ def _latency_excess(study: Study, report: LatencyReport | None) -> dict[str, flo
 
 def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tuple[Trained, TrialRecord]:
     begun = time.perf_counter()
-    training = bench.candidate.training
-    batches = TrainBatches(
-        bench.dataset.train.to(bench.device),
-        bench.normaliser,
-        training.augmentation,
-        training.batch_size,
-        bench.spec.seed,
-    )
-    plan = phases(bench.candidate, bench.study.epochs)
     with training_lock(bench.device) as lock:
-        trained = train(
-            network,
-            plan,
-            training,
-            Feed(batches.epoch, batches.steps),
-            Hooks(lambda: _after_step(bench, lock), lambda epoch, judged: _after_epoch(bench, record, epoch, judged)),
-            bf16=has_bf16(bench.device),
+        hooks = Hooks(
+            lambda: _after_step(bench, lock),
+            lambda epoch, judged: _after_epoch(bench, record, epoch, judged),
         )
+        trained = course_of(bench.candidate)(network, bench.candidate, _material(bench, record, hooks))
     bench.watch.lap("train", begun)
     state: State = "stopped" if trained.stopped else "complete"
     reason = f"at epoch {len(trained.curve)}, by {bench.study.early_stopping}" if trained.stopped else ""
-    done = replace(record, state=state, reason=reason, curve=trained.curve, epochs=len(trained.curve))
-    return trained, done
+    curve = tuple(replace(row, accuracy=bench.accuracies.get(row.epoch, ())) for row in trained.curve)
+    return trained, replace(record, state=state, reason=reason, curve=curve, epochs=len(curve))
+
+
+def _material(bench: _Bench, record: TrialRecord, hooks: Hooks) -> Material:
+    return Material(
+        train=bench.dataset.train.to(bench.device),
+        validation=bench.validation,
+        normaliser=bench.normaliser,
+        images=bench.dataset.spec,
+        epochs=bench.study.epochs,
+        seed=bench.spec.seed,
+        bf16=has_bf16(bench.device),
+        exit_costs=_exit_costs(bench, record),
+        scratch=bench.spec.directory,
+        hooks=hooks,
+    )
+
+
+def _exit_costs(bench: _Bench, record: TrialRecord) -> tuple[float, ...]:
+    """What leaving at each exit costs with all exits in use: milliseconds where they were measured, else MACs."""
+    assert record.cost is not None
+    exits, score = range(len(record.cost.heads)), GATE if bench.candidate.gates else bench.scores[0]
+    if record.latency is not None:
+        return tuple(leaving_ms(record.cost, record.latency.segments, exits, score).tolist())
+    return tuple(leaving_macs(record.cost, exits, score).tolist())
 
 
 def _after_step(bench: _Bench, lock: TrainingLock) -> None:
@@ -192,16 +212,18 @@ def _after_step(bench: _Bench, lock: TrainingLock) -> None:
 
 def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: EarlyExitNetwork) -> bool:
     bench.hooks.on_epoch(epoch)
-    if epoch.epoch not in bench.study.rungs:
+    at_rung = epoch.epoch in bench.study.rungs
+    if not at_rung and not bench.study.curves:
         return True
-    frontier = _frontier(bench, record, tabulate(judged, bench.validation, bench.normaliser))
-    return bench.hooks.on_rung(epoch.epoch, frontier)
+    table = tabulate(judged, bench.validation, bench.normaliser)
+    bench.accuracies[epoch.epoch] = tuple(table.correct_NK.mean(axis=0).tolist())
+    return not at_rung or bench.hooks.on_rung(epoch.epoch, _frontier(bench, record, table))
 
 
 def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable) -> Frontier:
     assert record.cost is not None
     study = bench.study
-    settings = FrontierSettings(study.objectives, study.scores, study.levels, min_accuracy=study.min_accuracy)
+    settings = FrontierSettings(study.objectives, bench.scores, study.levels, min_accuracy=study.min_accuracy)
     segments = record.latency.segments if record.latency else None
     return exact_frontier(table, record.cost, segments, settings)
 

@@ -11,8 +11,9 @@ import torch
 from tiny import tiny_candidate, tiny_study
 
 from searchlab import trial as trial_module
+from searchlab.architecture import ResNet
 from searchlab.artefacts import load_network
-from searchlab.candidate import Augmentation, Candidate, Head, ResNet, Training
+from searchlab.candidate import Augmentation, Candidate, Head, Training
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
 from searchlab.errors import Interrupted, UserError
@@ -195,7 +196,7 @@ def test_too_little_memory_is_a_failed_record(digits, monkeypatch, error):
     def full(*given, **named):
         raise error
 
-    monkeypatch.setattr(trial_module, "train", full)
+    monkeypatch.setattr(trial_module, "course_of", lambda candidate: full)
     record = run_trial(spec_of(), digits)
     assert record.state == "failed"
     assert record.reason == f"out of memory: {str(error).splitlines()[0]}"
@@ -205,7 +206,7 @@ def test_our_own_mistakes_are_not_hidden(digits, monkeypatch):
     def broken(*given, **named):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(trial_module, "train", broken)
+    monkeypatch.setattr(trial_module, "course_of", lambda candidate: broken)
     with pytest.raises(RuntimeError, match="mat1"):
         run_trial(spec_of(), digits)
 

@@ -7,6 +7,7 @@ Shape suffixes: N images in the batch, C channels, H height, W width.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from torch.nn import functional as F
 
 from searchlab.candidate import Augmentation
 from searchlab.errors import UserError
+
+Padding = Literal["reflection", "border", "zeros"]
+"""What is beyond an image's edge: its mirror image, its last pixels, or black."""
 
 LUMA = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -69,24 +73,45 @@ def mirror(images_NCHW: Tensor, mirrored_N: Tensor) -> Tensor:
 
 def shift(images_NCHW: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
     """Windows of the images' own size, moved down and right; beyond an edge the image is reflected."""
-    N, C, H, W = images_NCHW.shape
+    _, _, H, W = images_NCHW.shape
     rows_NH = _reflected(down_N[:, None] + torch.arange(H, device=images_NCHW.device), H)
     columns_NW = _reflected(right_N[:, None] + torch.arange(W, device=images_NCHW.device), W)
-    index = (rows_NH[:, :, None] * W + columns_NW[:, None, :]).view(N, 1, H * W).expand(N, C, H * W)
-    return images_NCHW.reshape(N, C, H * W).gather(2, index).view(N, C, H, W)
+    return pick(images_NCHW, rows_NH, columns_NW)
+
+
+def pick(images_NCHW: Tensor, rows_NH: Tensor, columns_NW: Tensor) -> Tensor:
+    """The pixels where the rows and columns given for each image meet; any number of either."""
+    N, C, H, W = images_NCHW.shape
+    index = (rows_NH[:, :, None] * W + columns_NW[:, None, :]).view(N, 1, -1).expand(N, C, -1)
+    picked = images_NCHW.reshape(N, C, H * W).gather(2, index)
+    return picked.view(N, C, rows_NH.shape[1], columns_NW.shape[1])
 
 
 def _reflected(position: Tensor, size: int) -> Tensor:
     return (size - 1) - ((size - 1) - position.abs()).abs()
 
 
-def rotate(images_NCHW: Tensor, radians_N: Tensor) -> Tensor:
-    """Images turned counter-clockwise about their centre, bilinear, reflected at the edges; float32."""
+def rotate(images_NCHW: Tensor, radians_N: Tensor, *, padding: Padding = "reflection") -> Tensor:
+    """Images turned counter-clockwise about their centre, bilinear; float32. `padding` is what lies outside."""
     _, _, H, W = images_NCHW.shape
     cosine, sine, zero = radians_N.cos(), radians_N.sin(), torch.zeros_like(radians_N)
-    rows = (cosine, -sine * H / W, zero, sine * W / H, cosine, zero)
+    return _sample(images_NCHW, (cosine, -sine * H / W, zero, sine * W / H, cosine, zero), padding)
+
+
+def magnify(images_NCHW: Tensor, height_N: Tensor, width_N: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
+    """A window of each image at the image's own size, bilinear; float32.
+
+    Height and width are shares of the image's, in 0..1; `down_N` and `right_N` are shares of the room that they leave.
+    """
+    zero = torch.zeros_like(width_N)
+    across, along = (1 - width_N) * (2 * right_N - 1), (1 - height_N) * (2 * down_N - 1)
+    return _sample(images_NCHW, (width_N, zero, across, zero, height_N, along), "border")
+
+
+def _sample(images_NCHW: Tensor, rows: tuple[Tensor, ...], padding: Padding) -> Tensor:
+    """Each image through an affine map: the six entries of its two rows, in the coordinates of `affine_grid`."""
     grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images_NCHW.shape), align_corners=False)
-    return F.grid_sample(images_NCHW.float(), grid, padding_mode="reflection", align_corners=False)
+    return F.grid_sample(images_NCHW.float(), grid, padding_mode=padding, align_corners=False)
 
 
 def recolour(images_NCHW: Tensor, brightness_N: Tensor, contrast_N: Tensor, saturation_N: Tensor) -> Tensor:
@@ -139,6 +164,24 @@ def crop(images_NCHW: Tensor, draw: Draw) -> Tensor:
     return shift(images_NCHW, draw.integers(-most, most), draw.integers(-most, most))
 
 
+def zoom(images_NCHW: Tensor, draw: Draw) -> Tensor:
+    """A random resized crop: a window of at least the share `zoom` of the area, its sides as 3 to 4 up to 4 to 3.
+
+    As torchvision's RandomResizedCrop, but that windows may lie between pixels, and that the ratio (log-uniform) is
+    drawn among those with which the window fits, where torchvision tries ten times.
+    """
+    least = draw.augmentation.zoom
+    if least == 1:
+        return images_NCHW
+    _, _, H, W = images_NCHW.shape
+    area_N, most, whole = draw.around((1 + least) / 2, (1 - least) / 2), math.log(4 / 3), math.log(W / H)
+    low_N, high_N = (whole + area_N.log()).clamp(min=-most), (whole - area_N.log()).clamp(max=most)
+    ratio_N = torch.lerp(low_N, high_N, draw.around(0.5, 0.5)).exp()
+    # Images more oblong than 3 to 4 may have no such window.
+    height_N, width_N = (area_N / ratio_N * W / H).sqrt().clamp(max=1), (area_N * ratio_N * H / W).sqrt().clamp(max=1)
+    return magnify(images_NCHW, height_N, width_N, draw.around(0.5, 0.5), draw.around(0.5, 0.5))
+
+
 def rotation(images_NCHW: Tensor, draw: Draw) -> Tensor:
     """A turn of at most `rotation_degrees` each way."""
     if not (most := draw.augmentation.rotation_degrees):
@@ -162,5 +205,5 @@ def cutout(images_NCHW: Tensor, draw: Draw) -> Tensor:
     return blank(images_NCHW, top_N, left_N, size, draw.fill_C)
 
 
-STEPS: tuple[Callable[[Tensor, Draw], Tensor], ...] = (flip, crop, rotation, colour, cutout)
+STEPS: tuple[Callable[[Tensor, Draw], Tensor], ...] = (flip, crop, zoom, rotation, colour, cutout)
 """Every step, in order. Bytes are moved first, which is cheap; the square comes last, so that nothing distorts it."""

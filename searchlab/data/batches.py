@@ -80,8 +80,7 @@ class TrainBatches:
         """The batches of epoch `number`, counted from 0."""
         device, size = self.split.images_NCHW.device, len(self.split)
         generator = seeded_generator(device, self.seed, f"epoch {number}")
-        order = torch.randperm(size, generator=generator, device=device)
-        order = torch.cat((order, order[: self.steps * self.batch_size - size])) if self.steps > 1 else order
+        order = shuffled(size, self.batch_size, generator)
         coins = torch.rand(size, generator=seeded_generator(device, self.seed, "coins"), device=device) < 0.5
         for chosen_N in torch.split(order, self.batch_size):
             draw = Draw(self.augmentation, number, generator, coins[chosen_N], 255 * self.normaliser.mean_C)
@@ -89,6 +88,15 @@ class TrainBatches:
             for step in STEPS:
                 images_NCHW = step(images_NCHW, draw)
             yield self.normaliser(images_NCHW), self.split.labels_N[chosen_N]
+
+
+def shuffled(size: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """The numbers below `size` in random order, on the generator's device, to be split into batches of one size.
+
+    What the last batch lacks is filled up from the start; fewer numbers than a batch are one smaller batch.
+    """
+    order = torch.randperm(size, generator=generator, device=generator.device)
+    return torch.cat((order, order[: -size % batch_size])) if size > batch_size else order
 
 
 def evaluation_batches(split: Split, normaliser: Normaliser, batch_size: int = 1000) -> Iterator[Batch]:

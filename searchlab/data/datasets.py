@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
+from torch.nn import functional
 
+from searchlab.architecture import ImageSpec
 from searchlab.data.cifar100 import CLASSES, COARSE, SUPERCLASSES
 from searchlab.data.folder import load_folder
 from searchlab.data.official import read
@@ -39,6 +41,15 @@ def load(spec: str, root: Path, *, download: bool = False) -> Dataset:
     return DATASETS[spec](root, download)
 
 
+def image_spec(spec: str, root: Path) -> ImageSpec:
+    """The shape of the images of a data set; those with official files need not be there.
+
+    Raises:
+        UserError: as `load`.
+    """
+    return SHAPES[spec] if spec in SHAPES else load(spec, root).spec
+
+
 def digits(root: Path, download: bool) -> Dataset:
     """1,797 handwritten digits of 8x8 pixels in grey (UCI, 1998), carried by scikit-learn."""
     found = load_digits()
@@ -47,6 +58,31 @@ def digits(root: Path, download: bool) -> Dataset:
     everything = Split(torch.from_numpy(levels_NHW).unsqueeze(1), torch.from_numpy(found.target.astype(np.int64)))
     class_names = [str(name) for name in found.target_names]
     return assemble("digits", three_way(everything, class_names), class_names)
+
+
+def digits_28x28(root: Path, download: bool) -> Dataset:
+    """The same images enlarged to the size of MNIST's."""
+    return _enlarged("digits_28x28", digits(root, download), 28, channels=1)
+
+
+def digits_32x32(root: Path, download: bool) -> Dataset:
+    """The same images enlarged to the size of CIFAR's, with three equal channels."""
+    return _enlarged("digits_32x32", digits(root, download), 32, channels=3)
+
+
+def _enlarged(name: str, small: Dataset, size: int, *, channels: int) -> Dataset:
+    train, validation, test = (
+        Split(
+            functional.interpolate(part.images_NCHW.float(), (size, size), mode="bilinear")
+            .round()
+            .to(torch.uint8)
+            .expand(-1, channels, -1, -1)
+            .contiguous(),
+            part.labels_N,
+        )
+        for part in (small.train, small.validation, small.test)
+    )
+    return assemble(name, (train, validation, test), small.class_names)
 
 
 def cifar10(root: Path, download: bool) -> Dataset:
@@ -113,6 +149,8 @@ def synthetic_images(count: int, seed: int) -> Split:
 
 DATASETS: dict[str, Callable[[Path, bool], Dataset]] = {
     "digits": digits,
+    "digits_28x28": digits_28x28,
+    "digits_32x32": digits_32x32,
     "cifar10": cifar10,
     "cifar100": cifar100,
     "cifar100_coarse": cifar100_coarse,
@@ -121,3 +159,12 @@ DATASETS: dict[str, Callable[[Path, bool], Dataset]] = {
     "synthetic": synthetic,
 }
 """Name to loader: called with the data root, and whether files that are missing may be downloaded."""
+
+SHAPES: dict[str, ImageSpec] = {
+    "cifar10": ImageSpec(3, 32, 32, 10),
+    "cifar100": ImageSpec(3, 32, 32, 100),
+    "cifar100_coarse": ImageSpec(3, 32, 32, 20),
+    "mnist": ImageSpec(1, 28, 28, 10),
+    "fashion_mnist": ImageSpec(1, 28, 28, 10),
+}
+"""What is known of data sets with official files before they are there."""

@@ -20,6 +20,10 @@ from searchlab.data.splits import Split
 from searchlab.errors import UserError
 
 
+class MissingFiles(UserError):
+    """Files of a data set are not there, and were not or cannot be fetched."""
+
+
 @dataclass(frozen=True)
 class Source:
     """An official data set: torchvision's class, and a check for every file (a path below the data root)."""
@@ -67,7 +71,8 @@ def read(name: str, root: Path, *, download: bool) -> tuple[Split, Split, tuple[
     Files that are missing are fetched where `download` is set; a file that is there is never replaced.
 
     Raises:
-        UserError: files are missing or corrupt, or cannot be downloaded.
+        MissingFiles: files are missing, or cannot be downloaded.
+        UserError: files are corrupt.
     """
     source = SOURCES[name]
     missing = _missing(source, root)
@@ -75,7 +80,7 @@ def read(name: str, root: Path, *, download: bool) -> tuple[Split, Split, tuple[
         _download(name, root)
         missing = _missing(source, root)
     if missing:
-        raise UserError(
+        raise MissingFiles(
             f"{name} is not there, {len(missing)} of its {len(source.checks)} files are missing",
             where=str(root),
             value=missing[0],
@@ -112,7 +117,7 @@ def _download(name: str, root: Path) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             SOURCES[name].kind(str(root), download=True)
     except (OSError, RuntimeError, EOFError, tarfile.TarError, http.client.HTTPException) as error:
-        raise UserError(f"{name} cannot be downloaded, {error}", where=str(root)) from error
+        raise MissingFiles(f"{name} cannot be downloaded, {error}", where=str(root)) from error
 
 
 def _split(part: Any, classes: int, folder: Path) -> Split:

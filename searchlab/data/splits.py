@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from searchlab.candidate import ImageSpec
+from searchlab.architecture import ImageSpec
 from searchlab.errors import UserError
 
 DATA_SEED = 0
@@ -146,6 +146,44 @@ def three_way(everything: Split, class_names: Sequence[str]) -> Parts:
     rest, test = _hold_out(everything, count)
     train, validation = _hold_out(rest, count)
     return train, validation, test
+
+
+def limited(dataset: Dataset, images: int) -> Dataset:
+    """A data set of `images` of the training images, stratified; validation and test are cut in proportion.
+
+    Every split keeps an image of every class. Equal arguments give equal images, and a larger part holds a smaller one.
+    It has a hash of its own, and is normalised as the whole is. Where there are no more images, it is the whole.
+
+    Raises:
+        UserError: fewer images than classes.
+    """
+    classes, share = dataset.spec.classes, images / len(dataset.train)
+    if images < classes:
+        raise UserError(
+            "too few images", where="max_images", value=images, allowed=f"at least one of {classes} classes"
+        )
+    if share >= 1:
+        return dataset
+    train, validation, test = (
+        _stratified(split, max(classes, round(share * len(split))))
+        for split in (dataset.train, dataset.validation, dataset.test)
+    )
+    statistics = (dataset.mean, dataset.std)
+    return assemble(
+        dataset.name, (train, validation, test), dataset.class_names, statistics=statistics, coarse=dataset.coarse
+    )
+
+
+def _stratified(split: Split, count: int) -> Split:
+    """The first `count` images in an order of which every beginning is stratified: an image's place in its class, as a
+    share of the class, so that one of each class comes first."""
+    labels_N = split.labels_N.numpy()
+    shuffled_N = np.random.default_rng(DATA_SEED).permutation(len(split))
+    place_N = np.empty(len(split))
+    for label in np.unique(labels_N):
+        members = shuffled_N[labels_N[shuffled_N] == label]
+        place_N[members] = np.arange(len(members)) / len(members)
+    return _take(split, shuffled_N[np.argsort(place_N[shuffled_N], kind="stable")][:count])
 
 
 def _refuse_scarce(split: Split, class_names: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The only training loop.
 
-Shape suffixes: N images, C channels, H and W pixels, K exits.
+Shape suffixes: N images, C channels, H and W pixels.
 """
 
 import math
@@ -9,25 +9,31 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from searchlab.candidate import Training
 from searchlab.errors import TrialFailure
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.record import Epoch
-from searchlab.train.losses import exits_cross_entropy
+from searchlab.train.learning import LossFunction, loss_function, set_learning
+from searchlab.train.recipes import optimizer_of, recipe_of
 from searchlab.train.regimes import Phase
-from searchlab.train.schedules import scheduler
+from searchlab.train.schedules import Span, scheduler
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Feed:
-    """Where batches come from: `batches(epoch)` yields (images_NCHW, labels_N) on the device, `steps` of them."""
+    """Where batches come from: `batches(epoch)` yields (images_NCHW, labels_N) on the device, `steps` of them.
+
+    Epochs are counted from `first`: how many there were before this loop.
+    """
 
     batches: Callable[[int], Iterator[Batch]]
     steps: int
+    first: int = 0
 
 
 def _nothing() -> None:
@@ -38,13 +44,20 @@ def _go_on(epoch: Epoch, network: EarlyExitNetwork) -> bool:
     return True
 
 
+def _not_given(network: EarlyExitNetwork) -> float:
+    raise AssertionError("this schedule needs Hooks.validation_error")
+
+
 @dataclass(frozen=True)
 class Hooks:
     """What the loop calls: `on_step` after every step (it may raise to end the training at once), and `on_epoch` after
-    every epoch with the averaged network, which is what will be judged; False ends the training there."""
+    every epoch with the averaged network, which is what will be judged; False ends the training there.
+    `validation_error`, a share from 0 to 1, is asked after every epoch by the schedules that go by it, and by no other.
+    """
 
     on_step: Callable[[], None] = _nothing
     on_epoch: Callable[[Epoch, EarlyExitNetwork], bool] = _go_on
+    validation_error: Callable[[EarlyExitNetwork], float] = _not_given
 
 
 @dataclass(frozen=True)
@@ -68,21 +81,25 @@ def train(
     judged = cast(EarlyExitNetwork, averaged.module)
     curve: list[Epoch] = []
     for phase in phases:
-        _set_learning(network, phase)
-        optimizer = _optimizer(network, training)
-        schedule = scheduler(training.schedule, optimizer, phase.epochs * feed.steps)
-        step = _step_function(network, phase, training, optimizer, bf16=bf16)
+        set_learning(network, phase)
+        optimizer = optimizer_of(phase, training, [p for p in network.parameters() if p.requires_grad])
+        span = Span(feed.steps, phase.epochs, training.decay)
+        schedule = scheduler(recipe_of(phase, training).schedule, optimizer, span)
+        step = _step_function(loss_function(network, phase, training, bf16=bf16), optimizer)
         for _ in range(phase.epochs):
             total = torch.zeros((), device=next(network.parameters()).device)
-            rate = schedule.get_last_lr()[0]
-            for images_NCHW, labels_N in feed.batches(len(curve)):
+            rate, number = schedule.get_last_lr()[0], feed.first + len(curve)
+            for images_NCHW, labels_N in feed.batches(number):
                 total = total + step(images_NCHW, labels_N)
-                schedule.step()
+                if not isinstance(schedule, ReduceLROnPlateau):
+                    schedule.step()
                 averaged.update_parameters(network)
                 hooks.on_step()
-            curve.append(_epoch(len(curve) + 1, float(total) / feed.steps, float(rate)))
+            curve.append(_epoch(number + 1, float(total) / feed.steps, float(rate)))
             if not hooks.on_epoch(curve[-1], judged.eval()):
                 return Trained(judged.eval(), tuple(curve), stopped=True)
+            if isinstance(schedule, ReduceLROnPlateau):
+                schedule.step(hooks.validation_error(judged.eval()))
     return Trained(judged.eval(), tuple(curve), stopped=False)
 
 
@@ -92,43 +109,17 @@ def _epoch(number: int, loss: float, rate: float) -> Epoch:
     return Epoch(number, loss, rate)
 
 
-def _step_function(
-    network: EarlyExitNetwork, phase: Phase, training: Training, optimizer: torch.optim.Optimizer, *, bf16: bool
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    device = next(network.parameters()).device
-    weights_K = torch.tensor(phase.loss_weights, device=device)
+def _step_function(loss_of: LossFunction, optimizer: torch.optim.Optimizer) -> LossFunction:
+    """One step of the optimizer; it returns the loss before it."""
 
     def step(images_NCHW: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            logits_NKC = network(images_NCHW)
-        loss = exits_cross_entropy(logits_NKC, labels_N, weights_K, training.label_smoothing)
+        loss = loss_of(images_NCHW, labels_N)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.detach()
 
     return step
-
-
-def _optimizer(network: EarlyExitNetwork, training: Training) -> torch.optim.Optimizer:
-    """Fused Nesterov SGD. Gains and biases are not decayed; the decay does not grow with the learning rate."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    decay = training.weight_decay / training.learning_rate
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    nesterov = training.momentum > 0
-    return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum, nesterov=nesterov, fused=True)
-
-
-def _set_learning(network: EarlyExitNetwork, phase: Phase) -> None:
-    """Frozen stages keep their statistics and take no gradient; a head whose loss does not count is left as it is."""
-    network.train()
-    frozen = phase.learns == "heads"
-    network.stages.train(not frozen).requires_grad_(not frozen)
-    for head, weight in zip(network.heads, phase.loss_weights, strict=True):
-        head.requires_grad_(weight > 0)
 
 
 def _warmed_up_ema(decay: float) -> Callable[..., None]:

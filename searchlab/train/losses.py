@@ -1,10 +1,22 @@
 """What a training minimises.
 
-Shape suffixes: N images, K exits, C classes.
+Shape suffixes: N images, K exits, C classes, G gates (one fewer than exits).
 """
 
 import torch
 from torch.nn import functional as F
+
+
+def cross_entropies(logits_NKC: torch.Tensor, labels_N: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
+    """Every exit's cross-entropy on every image, in float32; shape NK."""
+    images, exits, _ = logits_NKC.shape
+    losses = F.cross_entropy(
+        logits_NKC.float().flatten(0, 1),
+        labels_N.repeat_interleave(exits),
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )
+    return losses.view(images, exits)
 
 
 def exits_cross_entropy(
@@ -14,11 +26,28 @@ def exits_cross_entropy(
 
     The weights are divided by their sum, so that the loss of one exit and of many call for the same learning rate.
     """
-    images, exits, _ = logits_NKC.shape
-    losses = F.cross_entropy(
-        logits_NKC.float().flatten(0, 1),
-        labels_N.repeat_interleave(exits),
-        reduction="none",
-        label_smoothing=label_smoothing,
-    )
-    return losses.view(images, exits).mean(dim=0) @ (weights_K / weights_K.sum())
+    losses_NK = cross_entropies(logits_NKC, labels_N, label_smoothing)
+    return losses_NK.mean(dim=0) @ (weights_K / weights_K.sum())
+
+
+def leaving_probabilities(gates_NG: torch.Tensor) -> torch.Tensor:
+    """How likely each image leaves at each exit where gate g opens with probability sigmoid(g); shape NK.
+
+    reach_k g_k, with reach_k the product of 1 - g_j over the exits before k, and 1 for the last gate, which is not
+    learned. Logarithms are added up: a product of saturated gates would have no gradient left.
+    """
+    zero_N1 = gates_NG.new_zeros((len(gates_NG), 1))
+    log_reach_NK = torch.cat([zero_N1, F.logsigmoid(-gates_NG).cumsum(dim=1)], dim=1)
+    return (log_reach_NK + torch.cat([F.logsigmoid(gates_NG), zero_N1], dim=1)).exp()
+
+
+def expected_exit_loss(
+    gates_NG: torch.Tensor, cross_entropies_NK: torch.Tensor, costs_K: torch.Tensor, alpha: float
+) -> torch.Tensor:
+    """Expected error and cost of leaving where the gates say, a scalar (paper 001; design, section 7).
+
+    Mean over images of the sum over exits of reach_k g_k ((1 - alpha) CE_k + alpha c_k). `gates_NG` are logits,
+    `costs_K` are on a scale from 0 to 1, as `alpha` is.
+    """
+    price_NK = (1 - alpha) * cross_entropies_NK + alpha * costs_K
+    return (leaving_probabilities(gates_NG) * price_NK).sum(dim=1).mean()

@@ -7,14 +7,22 @@ from typing import Literal
 from searchlab.candidate import Candidate
 from searchlab.errors import unknown
 
+Learns = Literal["all", "heads", "gates"]
+
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs in which some parts learn. `loss_weights` has one weight per exit, the final head's last."""
+    """Some epochs in which some parts learn; what does not learn is frozen, its statistics included.
+
+    "all" is stages and heads, "heads" heads on the frozen stages, "gates" gates with all else frozen. `loss_weights`
+    has one weight per exit, the final head's last (gates weigh exits by who comes there instead). `exit_costs` says
+    what leaving at each exit costs, on a scale from 0 to 1; only gates learn from it.
+    """
 
     epochs: int
-    learns: Literal["all", "heads"]
+    learns: Learns
     loss_weights: tuple[float, ...]
+    exit_costs: tuple[float, ...] = ()
 
 
 def _all_weights(candidate: Candidate) -> tuple[float, ...]:
@@ -32,11 +40,7 @@ def _joint(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
 
 def _frozen(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
     """The backbone with its final head first, then the other heads on the frozen backbone."""
-    heads = epochs // 4
-    if not candidate.exits or heads == 0:
-        return _joint(candidate, epochs)
-    weights = (*(exit.loss_weight for exit in candidate.exits), 0.0)
-    return (Phase(epochs - heads, "all", _final_only(candidate)), Phase(heads, "heads", weights))
+    return _backbone_then_heads(candidate, epochs, _later(candidate, epochs, epochs // 4))
 
 
 def _mixed(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
@@ -47,10 +51,34 @@ def _mixed(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
     return (Phase(first, "all", _final_only(candidate)), Phase(epochs - first, "all", _all_weights(candidate)))
 
 
+def _gates(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
+    """Backbone, heads, then gates (paper 001, section 4). Where there are two epochs, everything, then gates."""
+    later = min(epochs - 1, max(2, _later(candidate, epochs, epochs // 2)))
+    if later == 0:
+        return _joint(candidate, epochs)
+    gates = max(1, later // 2)
+    before = _backbone_then_heads(candidate, epochs - gates, later - gates)
+    return (*before, Phase(gates, "gates", _all_weights(candidate)))
+
+
+def _later(candidate: Candidate, epochs: int, usual: int) -> int:
+    """Epochs after the backbone's: the share that its heads' recipe asks for, but at least 1 where there are two."""
+    heads = candidate.training.heads
+    return usual if heads is None else min(epochs - 1, max(1, round(heads.epochs * epochs)))
+
+
+def _backbone_then_heads(candidate: Candidate, epochs: int, heads: int) -> tuple[Phase, ...]:
+    if not candidate.exits or heads == 0:
+        return _joint(candidate, epochs)
+    weights = (*(exit.loss_weight for exit in candidate.exits), 0.0)
+    return (Phase(epochs - heads, "all", _final_only(candidate)), Phase(heads, "heads", weights))
+
+
 REGIMES: dict[str, Callable[[Candidate, int], tuple[Phase, ...]]] = {
     "joint": _joint,
     "frozen": _frozen,
     "mixed": _mixed,
+    "gates": _gates,
 }
 
 

@@ -9,10 +9,23 @@ from hypothesis import strategies as st
 from torchvision.transforms import functional as tv
 
 from searchlab.candidate import Augmentation
-from searchlab.data.augment import STEPS, Draw, blank, check_augmentation, cutout, flip, mirror, recolour, rotate, shift
+from searchlab.data.augment import (
+    STEPS,
+    Draw,
+    blank,
+    check_augmentation,
+    cutout,
+    flip,
+    magnify,
+    mirror,
+    recolour,
+    rotate,
+    shift,
+    zoom,
+)
 from searchlab.errors import UserError
 
-EVERYTHING = Augmentation(flip="random", crop_pixels=2, cutout_pixels=3, colour=0.3, rotation_degrees=30)
+EVERYTHING = Augmentation(flip="random", crop_pixels=2, cutout_pixels=3, colour=0.3, rotation_degrees=30, zoom=0.4)
 
 
 def images(count=6, channels=3, height=7, width=9, seed=0):
@@ -77,6 +90,37 @@ def test_quarter_turn_of_a_square():
     torch.testing.assert_close(
         rotate(batch, torch.full((2,), math.pi / 2)), batch.float().rot90(1, (2, 3)), atol=0.01, rtol=0
     )
+
+
+def test_windows_of_whole_pixels_against_torchvision():
+    """But for the window's outermost pixels, where a resized crop does not see what is beside it."""
+    batch, windows = images(3, 2, 12, 16), [(0, 0, 12, 16), (2, 4, 6, 8), (5, 3, 7, 11)]
+    top, left, height, width = torch.tensor(windows, dtype=torch.float32).T
+    down, right = top / (12 - height).clamp(min=1), left / (16 - width).clamp(min=1)
+    results = magnify(batch, height / 12, width / 16, down, right)
+    for image, window, result in zip(batch.float(), windows, results, strict=True):
+        expected = tv.resized_crop(image, *window, [12, 16], antialias=True)
+        torch.testing.assert_close(result[:, 2:-2, 2:-2], expected[:, 2:-2, 2:-2], atol=0.01, rtol=0)
+    torch.testing.assert_close(results[0], batch[0].float(), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (24, 32), (64, 8)])
+@pytest.mark.parametrize("least", [0.08, 0.5, 0.99])
+def test_zoom_draws_windows_of_the_right_area_and_ratio_inside_the_image(monkeypatch, height, width, least):
+    drawn = []
+    monkeypatch.setattr("searchlab.data.augment.magnify", lambda images, *window: drawn.append(window) or images)
+    zoom(torch.zeros(20_000, 1, height, width), draw(Augmentation(zoom=least), 20_000, 1))
+    (window,) = drawn
+    assert all(((share >= 0) & (share <= 1)).all() for share in window)
+    tall, wide, down, right = window
+    ratio = (wide * width) / (tall * height)
+    if width >= height / 2:
+        assert (tall * wide).min() >= least - 1e-5 and (tall * wide).mean() == pytest.approx((1 + least) / 2, abs=0.01)
+        assert ratio.min() >= 3 / 4 - 1e-5 and ratio.max() <= 4 / 3 + 1e-5
+        if width == height and least < 0.5:
+            assert ratio.min() < 0.76 and ratio.max() > 1.32 and ratio.log().mean().abs() < 0.01
+    for share in (down, right):
+        assert share.mean() == pytest.approx(0.5, abs=0.01) and share.min() < 0.01 and share.max() > 0.99
 
 
 @pytest.mark.parametrize("channels", [1, 3])

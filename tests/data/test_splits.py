@@ -10,6 +10,7 @@ from searchlab.data.splits import (
     channel_statistics,
     data_hash,
     held_out_count,
+    limited,
     three_way,
     with_validation,
 )
@@ -120,3 +121,46 @@ def test_assemble_fills_in_what_is_known():
     fixed = assemble("numbers", parts, names("abc"), statistics=((0.5,), (0.25,)), coarse=(0, 0, 1))
     assert (fixed.mean, fixed.std, fixed.coarse) == ((0.5,), (0.25,), (0, 0, 1))
     assert fixed.hash == dataset.hash
+
+
+def data_of(per_class):
+    everything = numbered(per_class)
+    return assemble("made up", three_way(everything, names(per_class)), names(per_class), coarse=(0,) * len(per_class))
+
+
+@given(st.lists(st.integers(5, 60), min_size=2, max_size=5), st.integers(0, 100))
+def test_a_limited_data_set_is_a_stratified_part_in_the_same_roles(per_class, more):
+    whole, classes = data_of(per_class), len(per_class)
+    images = classes + more
+    part = limited(whole, images)
+    share = min(1.0, images / len(whole.train))
+    assert len(part.train) == min(images, len(whole.train))
+    for less, all_of_it in ((getattr(part, role), getattr(whole, role)) for role in ("train", "validation", "test")):
+        assert len(less) == min(len(all_of_it), max(classes, round(share * len(all_of_it))))
+        assert set(numbers(less)) <= set(numbers(all_of_it)) and numbers(less) == sorted(numbers(less))
+        counts = np.bincount(less.labels_N.numpy(), minlength=classes)
+        fair = np.bincount(all_of_it.labels_N.numpy()) / len(all_of_it)
+        assert counts.min() >= 1
+        # One of each class comes first: a class has at most one too many, and the others share what that takes.
+        over = counts - fair * len(less)
+        assert np.all(over < 1 + 1e-9) and np.all(over > -classes * fair - 1e-9)
+    assert (part.mean, part.std, part.coarse, part.class_names) == (
+        whole.mean,
+        whole.std,
+        whole.coarse,
+        whole.class_names,
+    )
+
+
+def test_a_part_is_another_data_set_and_a_larger_one_holds_it():
+    whole = data_of([60, 40, 90])
+    small, large = limited(whole, 20), limited(whole, 50)
+    assert len({data.hash for data in (whole, small, large)}) == 3
+    assert limited(whole, 20).hash == small.hash
+    assert set(numbers(small.train)) < set(numbers(large.train))
+    assert limited(whole, 10_000) is whole
+
+
+def test_fewer_images_than_classes_are_refused():
+    with pytest.raises(UserError, match=r"max_images: too few images: 2 .*3 classes"):
+        limited(data_of([9, 9, 9]), 2)

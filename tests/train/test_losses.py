@@ -1,10 +1,11 @@
 import math
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searchlab.train.losses import exits_cross_entropy
+from searchlab.train.losses import exits_cross_entropy, expected_exit_loss, leaving_probabilities
 
 
 def literally(logits_NKC, labels_N, weights_K, label_smoothing):
@@ -58,3 +59,53 @@ def test_an_exit_without_weight_takes_no_part():
 def test_half_precision_logits_give_a_single_precision_loss():
     logits_NKC = torch.randn(4, 2, 3).bfloat16()
     assert exits_cross_entropy(logits_NKC, torch.zeros(4, dtype=torch.long), torch.ones(2), 0.0).dtype == torch.float32
+
+
+def double_loop(gates_NG, cross_entropies_NK, costs_K, alpha):
+    """Paper 001's expected loss as it stands, one exit of one image at a time."""
+    total = torch.zeros((), dtype=gates_NG.dtype)
+    for image in range(len(gates_NG)):
+        reach = torch.ones((), dtype=gates_NG.dtype)
+        for exit in range(len(costs_K)):
+            gate = torch.sigmoid(gates_NG[image, exit]) if exit < gates_NG.shape[1] else torch.ones_like(reach)
+            total = total + (1 - alpha) * reach * gate * cross_entropies_NK[image, exit]
+            total = total + alpha * reach * gate * costs_K[exit]
+            reach = reach * (1 - gate)
+    return total / len(gates_NG)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.integers(1, 5), st.floats(0, 1), st.sampled_from([0.1, 3.0, 30.0]), st.integers(0, 99))
+def test_the_expected_loss_is_the_literal_double_loop(images, exits, alpha, spread, seed):
+    generator = torch.Generator().manual_seed(seed)
+    gates_NG = (spread * torch.randn(images, exits - 1, generator=generator)).requires_grad_()
+    cross_entropies_NK = 3 * torch.rand(images, exits, generator=generator)
+    costs_K = torch.rand(exits, generator=generator).cumsum(0).clamp(max=1)
+    found = expected_exit_loss(gates_NG, cross_entropies_NK, costs_K, alpha)
+    literal = double_loop(gates_NG.double(), cross_entropies_NK.double(), costs_K.double(), alpha)
+    assert found.shape == ()
+    torch.testing.assert_close(found.double(), literal, rtol=0, atol=1e-6)
+    if exits > 1:
+        gradients = [torch.autograd.grad(loss, gates_NG)[0] for loss in (found, literal)]
+        torch.testing.assert_close(*gradients, rtol=0, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=5))
+def test_every_image_leaves_somewhere(gates):
+    torch.testing.assert_close(leaving_probabilities(torch.tensor([gates])).sum(), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("gate", [-80.0, -20.0, 0.0, 20.0, 80.0])
+def test_a_saturated_gate_keeps_its_gradient(gate):
+    """g (1 - g) times the difference in price, where 1 - g itself is 0 in float32."""
+    gates_NG = torch.tensor([[gate]], requires_grad=True)
+    expected_exit_loss(gates_NG, torch.tensor([[2.0, 0.5]]), torch.tensor([0.1, 1.0]), 0.0).backward()
+    expected = math.exp(-abs(gate)) / (1 + math.exp(-abs(gate))) ** 2 * (2.0 - 0.5)
+    assert gates_NG.grad is not None
+    assert gates_NG.grad.item() == pytest.approx(expected, rel=1e-4, abs=1e-37)
+
+
+def test_without_gates_the_expected_loss_is_that_of_the_final_head():
+    loss = expected_exit_loss(torch.zeros(2, 0), torch.tensor([[1.0], [3.0]]), torch.tensor([1.0]), 0.25)
+    assert loss.item() == 0.75 * 2.0 + 0.25

@@ -5,20 +5,31 @@ from itertools import pairwise
 import pytest
 import torch
 
+from searchlab.candidate import Decay
 from searchlab.errors import UserError
-from searchlab.train.schedules import SCHEDULES, WARM_UP_SHARE, scheduler
+from searchlab.train.schedules import SCHEDULES, WARM_UP_SHARE, Span, scheduler
+
+BY_EPOCH = {"constant", "multi_step", "every", "plateau"}
+"""Schedules that go down in steps, or not at all, and so need not end near zero."""
 
 
-def rates(name, steps, peaks=(1.0,)):
-    """The learning rates of each step (one list per parameter group), stepped as the loop does."""
+def rates(name, steps, peaks=(1.0,), *, epochs=None, decay=Decay(every=2, patience=1), errors=None):  # noqa: B008
+    """The learning rates of each step (one list per parameter group), stepped as the loop does.
+
+    Epochs of one step where nothing else is said, and a validation error that never falls.
+    """
+    epochs = epochs or steps
     groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": peak} for peak in peaks]
     optimizer = torch.optim.SGD(groups)
-    schedule = scheduler(name, optimizer, steps)
+    schedule = scheduler(name, optimizer, Span(steps // epochs, epochs, decay))
     found = []
-    for _ in range(steps):
+    for step in range(steps):
         found.append([group["lr"] for group in optimizer.param_groups])
         optimizer.step()
-        schedule.step()
+        if name != "plateau":
+            schedule.step()
+        elif (step + 1) % (steps // epochs) == 0:
+            schedule.step(errors[step // (steps // epochs)] if errors else 0.5)
     return [list(each) for each in zip(*found, strict=True)]
 
 
@@ -31,7 +42,7 @@ def test_schedules_reach_the_peak_and_never_pass_it(name, steps):
     assert min(found) > 0
 
 
-@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"constant"}))
+@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - BY_EPOCH))
 @pytest.mark.parametrize("steps", [20, 400])
 def test_schedules_end_near_zero(name, steps):
     (found,) = rates(name, steps)
@@ -56,6 +67,32 @@ def test_every_group_has_its_own_peak(name):
 
 def test_the_constant_schedule_is_constant():
     assert set(rates("constant", 9)[0]) == {1.0}
+
+
+def test_milestones_are_shares_of_the_epochs():
+    """Paper 004, section 2.2: a tenth after 15, 25, 35 and 45 of 50 epochs."""
+    (found,) = rates("multi_step", 150, epochs=50, decay=Decay(milestones=(0.3, 0.5, 0.7, 0.9)))
+    passed = [sum(epoch >= milestone for milestone in (15, 25, 35, 45)) for epoch in range(50) for _ in range(3)]
+    assert found == pytest.approx([0.1**times for times in passed])
+
+
+def test_a_milestone_within_an_epoch_waits_for_its_end():
+    (found,) = rates("multi_step", 10, epochs=5, decay=Decay(factor=0.5, milestones=(0.5,)))
+    assert found == [1.0] * 6 + [0.5] * 4
+
+
+def test_every_few_epochs():
+    """Paper 002: 4 % less every 8 epochs."""
+    (found,) = rates("every", 40, epochs=20, decay=Decay(factor=0.96, every=8))
+    assert found == pytest.approx([1.0] * 16 + [0.96] * 16 + [0.96**2] * 8)
+
+
+def test_a_plateau_is_an_error_that_has_not_fallen_for_more_than_its_patience():
+    errors = [0.9, 0.5, 0.5, 0.6, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4]
+    (found,) = rates("plateau", 20, epochs=10, decay=Decay(patience=1), errors=errors)
+    per_epoch = found[::2]
+    # Lowered after epoch 4 (two without a fall) and after epoch 7 and 9 (counted anew each time).
+    assert per_epoch == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001])
 
 
 def test_an_unknown_schedule_is_the_users_mistake():

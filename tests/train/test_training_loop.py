@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from searchlab.candidate import Candidate, Exit, Head, ImageSpec, ResNet, Training
+from searchlab.architecture import ImageSpec, ResNet
+from searchlab.candidate import Candidate, Decay, Exit, Gate, Head, HeadTraining, Training
 from searchlab.errors import TrialFailure
 from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.train.loop import Feed, Hooks, train
 from searchlab.train.losses import exits_cross_entropy
+from searchlab.train.recipes import OPTIMIZERS
 from searchlab.train.regimes import Phase, phases
+from searchlab.train.schedules import SCHEDULES
 
 IMAGES = ImageSpec(1, 8, 8, 4)
 STEPS, BATCH = 6, 32
@@ -175,6 +178,132 @@ def test_without_averaging_the_raw_weights_come_back():
         torch.testing.assert_close(averaged[name], last[name], rtol=0, atol=0)
 
 
+GATED = replace(CANDIDATE, exits=tuple(replace(exit, gate=Gate(2)) for exit in CANDIDATE.exits))
+NORMED = Head(2, hidden=(6,), dropout=0.2, batch_norm=True)
+
+
+def changes(candidate, phase, training):
+    """Which tensors of a network a phase changes, by the names of the parts that they are in."""
+    torch.manual_seed(0)
+    network = build(candidate, IMAGES)
+    before = weights(network)
+    train(network, (phase,), training, FEED, Hooks(), bf16=False)
+    after = weights(network)
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    return {".".join(name.split(".")[:2]) for name in changed}, changed
+
+
+@pytest.mark.parametrize(
+    ("learns", "loss_weights", "expected"),
+    [
+        ("all", (0.0, 0.0, 1.0), {"stages.0", "stages.1", "stages.2", "heads.2"}),
+        ("all", (0.0, 1.0, 0.5), {"stages.0", "stages.1", "stages.2", "heads.1", "heads.2"}),
+        ("heads", (1.0, 0.5, 0.0), {"heads.0", "heads.1"}),
+        ("gates", (1.0, 0.5, 1.0), {"gates.0", "gates.1"}),
+    ],
+)
+def test_what_does_not_learn_keeps_even_its_statistics(learns, loss_weights, expected):
+    exits = tuple(replace(exit, head=NORMED) for exit in GATED.exits)
+    candidate = replace(GATED, exits=exits, final=NORMED)
+    phase = Phase(1, learns, loss_weights, exit_costs=(0.2, 0.5, 1.0))
+    parts, changed = changes(candidate, phase, replace(CANDIDATE.training, weight_decay=0.1))
+    assert parts == expected
+    if learns != "gates":
+        assert any("running_mean" in name for name in changed)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_gates_weigh_error_against_cost(alpha):
+    """Where only cost counts, they leave as soon as they can; where only error does, not from a head that guesses."""
+    torch.manual_seed(0)
+    network = build(GATED, IMAGES)
+    training = replace(CANDIDATE.training, gate_loss_weight=alpha, learning_rate=0.5)
+    plan = (
+        Phase(12, "all", (0.0, 0.0, 1.0)),
+        Phase(6, "gates", (1.0, 1.0, 1.0), exit_costs=(0.1, 0.5, 1.0)),
+    )
+    result = train(network, plan, training, FEED, Hooks(), bf16=False)
+    images_NCHW, _ = batch(10_000)
+    with torch.no_grad():
+        gates_NG = result.network.gate_logits(result.network.maps(images_NCHW))
+    assert (gates_NG[:, 0] > 0).float().mean() == alpha
+    assert result.curve[-1].loss < result.curve[12].loss
+
+
+def test_a_head_on_a_frozen_backbone_learns_as_if_it_were_alone():
+    torch.manual_seed(0)
+    both = build(CANDIDATE, IMAGES)
+    alone = build(replace(CANDIDATE, exits=CANDIDATE.exits[:1]), IMAGES)
+    start = {name: tensor.clone() for name, tensor in both.state_dict().items()}
+    renamed = {name.replace("heads.2", "heads.1"): start[name] for name in start if not name.startswith("heads.1")}
+    alone.load_state_dict(renamed)
+    train(both, (Phase(2, "heads", (1.0, 0.5, 0.0)),), CANDIDATE.training, FEED, Hooks(), bf16=False)
+    train(alone, (Phase(2, "heads", (1.0, 0.0)),), CANDIDATE.training, FEED, Hooks(), bf16=False)
+    torch.testing.assert_close(weights(both.heads[0]), weights(alone.heads[0]))
+
+
+def test_a_phase_has_one_optimizer_whatever_the_recipe(monkeypatch):
+    made = []
+    for name in ("sgd", "adam"):
+        real = OPTIMIZERS[name]
+        monkeypatch.setitem(OPTIMIZERS, name, lambda *given, name=name, real=real: made.append(name) or real(*given))
+    torch.manual_seed(0)
+    heads = HeadTraining(optimizer="adam", epochs=0.5)
+    candidate = replace(GATED, training=replace(GATED.training, regime="gates", heads=heads))
+    plan = tuple(replace(phase, exit_costs=(0.1, 0.5, 1.0)) for phase in phases(candidate, 8))
+    train(build(candidate, IMAGES), plan, candidate.training, FEED, Hooks(), bf16=False)
+    assert made == ["sgd", "adam", "adam"]
+
+
+def test_heads_with_a_recipe_of_their_own_learn_by_plain_adam():
+    torch.manual_seed(0)
+    heads = HeadTraining("adam", learning_rate=0.01, weight_decay=0.02, epochs=0.5)
+    training = replace(CANDIDATE.training, ema=0.0, schedule="constant", heads=heads)
+    network, twin = linear_network(), linear_network()
+    result = train(network, (Phase(2, "heads", (1.0, 0.0)),), training, FEED, Hooks(), bf16=False)
+    optimizer = torch.optim.Adam(twin.heads[0].parameters(), lr=0.01, weight_decay=0.02)
+    for step in range(2 * STEPS):
+        images_NCHW, labels_N = batch(step)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(twin.heads[0](images_NCHW), labels_N).backward()
+        optimizer.step()
+    assert [row.learning_rate for row in result.curve] == [0.01, 0.01]
+    torch.testing.assert_close(weights(result.network), weights(twin), rtol=1e-4, atol=1e-6)
+
+
+def test_the_rate_of_heads_on_stored_features_stays_as_it_is():
+    training = replace(CANDIDATE.training, heads=HeadTraining(learning_rate=0.01, stored=True), schedule="cosine")
+    plan = (Phase(2, "all", (0.0, 1.0)), Phase(2, "heads", (1.0, 0.0)))
+    result = train(linear_network(), plan, training, FEED, Hooks(), bf16=False)
+    assert [row.learning_rate for row in result.curve] == pytest.approx([0.1, 0.05, 0.01, 0.01])
+
+
+def test_epochs_are_counted_from_where_the_feed_begins():
+    asked, seen = [], []
+    feed = Feed(lambda epoch: asked.append(epoch) or iter([batch(epoch)]), 1, first=5)
+    result, _ = trained(epochs=2, feed=feed, hooks=Hooks(on_epoch=lambda epoch, _: seen.append(epoch.epoch) or True))
+    assert (asked, seen, [row.epoch for row in result.curve]) == ([5, 6], [6, 7], [6, 7])
+
+
+def test_a_plateau_asks_for_the_error_of_what_will_be_judged_after_every_epoch():
+    judged, seen = [], []
+    errors = iter([0.5, 0.6, 0.4, 0.4])
+    hooks = Hooks(
+        on_epoch=lambda epoch, network: judged.append(network) or True,
+        validation_error=lambda network: seen.append((network, network.training)) or next(errors),
+    )
+    candidate = recipe(schedule="plateau", learning_rate=0.1, decay=Decay(patience=0))
+    result, _ = trained(candidate, epochs=4, hooks=hooks)
+    assert [row.learning_rate for row in result.curve] == pytest.approx([0.1, 0.1, 0.01, 0.01])
+    assert seen == [(network, False) for network in judged]
+
+
+@pytest.mark.parametrize("schedule", sorted(set(SCHEDULES) - {"plateau"}))
+def test_no_other_schedule_asks_for_the_error(schedule):
+    result, _ = trained(recipe(schedule=schedule), epochs=2)
+    assert len(result.curve) == 2
+
+
 def linear_network():
     """Two exits on the bare pixels: little enough to be trained by hand."""
     torch.manual_seed(1)
@@ -183,7 +312,7 @@ def linear_network():
 
 
 def by_hand(network, training, loss_weights, epochs):
-    """Nesterov's momentum, decay of matrices only, a cosine, a moving average: written out, with the last losses."""
+    """Momentum, decay of matrices only, a cosine, a moving average: written out, with the last losses."""
     total, parameters = epochs * STEPS, dict(network.named_parameters())
     speed = {name: torch.zeros_like(p) for name, p in parameters.items()}
     average, losses = {name: p.detach().clone() for name, p in parameters.items()}, []
@@ -198,15 +327,22 @@ def by_hand(network, training, loss_weights, epochs):
             if parameter.ndim > 1:
                 gradient = gradient + training.weight_decay / training.learning_rate * parameter.detach()
             speed[name] = training.momentum * speed[name] + gradient
-            parameter.data -= rate * (gradient + training.momentum * speed[name])
+            ahead = gradient + training.momentum * speed[name]
+            parameter.data -= rate * (ahead if training.nesterov else speed[name])
             average[name] = keep * average[name] + (1 - keep) * parameter.detach()
     return average, losses[-STEPS:]
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_the_loop_does_what_its_recipe_says(momentum):
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, True), (0.9, True), (0.9, False)])
+def test_the_loop_does_what_its_recipe_says(momentum, nesterov):
     training = Training(
-        schedule="cosine", learning_rate=0.2, momentum=momentum, weight_decay=0.02, label_smoothing=0.1, ema=0.8
+        schedule="cosine",
+        learning_rate=0.2,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=0.02,
+        label_smoothing=0.1,
+        ema=0.8,
     )
     plan = (Phase(3, "all", (0.5, 2.0)),)
     result = train(linear_network(), plan, training, FEED, Hooks(), bf16=False)

@@ -1,0 +1,104 @@
+"""Who learns in a phase, and from which loss.
+
+What is frozen runs without gradients and keeps its statistics; a head whose loss does not count is not run at all.
+Shape suffixes: N images, C channels or classes, H and W pixels, K exits.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from searchlab.candidate import Training
+from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.train.losses import cross_entropies, exits_cross_entropy, expected_exit_loss
+from searchlab.train.regimes import Phase
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+"""(images_NCHW, labels_N) to a scalar."""
+
+Autocast = Callable[[], torch.autocast]
+
+
+def set_learning(network: EarlyExitNetwork, phase: Phase) -> None:
+    """What learns takes gradients and is in training mode; all else takes none and is in evaluation mode."""
+    _set(network.stages, phase.learns == "all")
+    for head, weight in zip(network.heads, phase.loss_weights, strict=True):
+        _set(head, phase.learns != "gates" and weight > 0)
+    _set(network.gates, phase.learns == "gates")
+
+
+def _set(module: nn.Module, learns: bool) -> None:
+    module.train(learns).requires_grad_(learns)
+
+
+def loss_function(network: EarlyExitNetwork, phase: Phase, training: Training, *, bf16: bool) -> LossFunction:
+    """The loss of a phase, forward passes under autocast where `bf16` says so."""
+    autocast = partial(torch.autocast, _device(network).type, dtype=torch.bfloat16, enabled=bf16)
+    return LOSSES[phase.learns](network, phase, training, autocast)
+
+
+def _everything(network: EarlyExitNetwork, phase: Phase, training: Training, autocast: Autocast) -> LossFunction:
+    """The weighted mean of the exits' losses."""
+    counted, weights_K = _counted(network, phase)
+
+    def loss(images_NCHW: Tensor, labels_N: Tensor) -> Tensor:
+        with autocast():
+            logits_NKC = _logits(network, network.maps(images_NCHW), counted)
+        return exits_cross_entropy(logits_NKC, labels_N, weights_K, training.label_smoothing)
+
+    return loss
+
+
+def _heads(network: EarlyExitNetwork, phase: Phase, training: Training, autocast: Autocast) -> LossFunction:
+    """The sum of the heads' losses: no head learns another way because there are others (paper 001, section 4)."""
+    counted, weights_K = _counted(network, phase)
+
+    def loss(images_NCHW: Tensor, labels_N: Tensor) -> Tensor:
+        with autocast(), torch.no_grad():
+            maps = network.maps(images_NCHW)
+        with autocast():
+            logits_NKC = _logits(network, maps, counted)
+        return cross_entropies(logits_NKC, labels_N, training.label_smoothing).mean(dim=0) @ weights_K
+
+    return loss
+
+
+def _gates(network: EarlyExitNetwork, phase: Phase, training: Training, autocast: Autocast) -> LossFunction:
+    """The expected loss of leaving where the gates say."""
+    assert len(phase.exit_costs) == len(network.heads), "gates learn from the cost of every exit"
+    costs_K = torch.tensor(phase.exit_costs, device=_device(network))
+
+    def loss(images_NCHW: Tensor, labels_N: Tensor) -> Tensor:
+        with autocast(), torch.no_grad():
+            maps = network.maps(images_NCHW)
+            logits_NKC = network.logits(maps)
+        with autocast():
+            gates_NG = network.gate_logits(maps)
+        errors_NK = cross_entropies(logits_NKC, labels_N)
+        return expected_exit_loss(gates_NG.float(), errors_NK, costs_K, training.gate_loss_weight)
+
+    return loss
+
+
+LOSSES: dict[str, Callable[[EarlyExitNetwork, Phase, Training, Autocast], LossFunction]] = {
+    "all": _everything,
+    "heads": _heads,
+    "gates": _gates,
+}
+"""What learns to the loss that it learns from."""
+
+
+def _counted(network: EarlyExitNetwork, phase: Phase) -> tuple[list[int], Tensor]:
+    """The exits whose loss counts, and their weights_K."""
+    counted = [index for index, weight in enumerate(phase.loss_weights) if weight > 0]
+    return counted, torch.tensor([phase.loss_weights[index] for index in counted], device=_device(network))
+
+
+def _logits(network: EarlyExitNetwork, maps: Sequence[Tensor], counted: list[int]) -> Tensor:
+    return torch.stack([network.heads[index](maps[index]) for index in counted], dim=1)
+
+
+def _device(network: EarlyExitNetwork) -> torch.device:
+    return next(network.parameters()).device

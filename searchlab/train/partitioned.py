@@ -1,0 +1,150 @@
+"""The course of a partitioned network (paper 003, section 3): each of its networks learns by itself, one after another.
+
+Shape suffixes: N images, C classes (in images_NCHW, channels).
+"""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from searchlab.architecture import Partitioned
+from searchlab.candidate import Candidate
+from searchlab.data.batches import evaluation_batches, seeded_generator
+from searchlab.data.splits import Split
+from searchlab.model.blocks import Stage
+from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.model.partitioned import Classifier, RoutedExperts
+from searchlab.record import Epoch
+from searchlab.train.loop import Trained
+from searchlab.train.material import Material
+from searchlab.train.usual import usual_course
+
+ROUTER_SHARE = 35 / 75
+"""Of the epochs of router and experts: the paper's router learnt for 35, each of its experts for 40."""
+
+FEWEST = 2
+"""Images without which an expert is left as it is: normalisation finds no variance in one."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Epochs of each network, in passes over the images that it learns from."""
+
+    generalist: int
+    router: int
+    experts: int
+
+
+def budget(epochs: int, *, generalist: bool) -> Budget:
+    """A study's epochs: half of them a generalist's, the rest shared as in the paper, at least one for every network.
+
+    Every expert has all the experts' epochs: together they see each image once per epoch, as one network would.
+    """
+    own = epochs // 2 if generalist else 0
+    router = max(1, round(ROUTER_SHARE * (epochs - own)))
+    return Budget(max(1, own) if generalist else 0, router, max(1, epochs - own - router))
+
+
+def partitioned_course(network: EarlyExitNetwork, candidate: Candidate, material: Material) -> Trained:
+    """Generalist, router and experts, each by the usual course on images and labels of its own.
+
+    The generalist learns first, with its exits, by the candidate's regime: so rungs find a network that compares with
+    others. (Without a generalist all is chance until the experts learn: do not stop such trials early.) The router
+    learns the groups, is frozen, and routes every training image; each expert learns from those routed to it, where
+    images of other groups have a random class of its own, drawn once from the seed. An expert of one class, or of fewer
+    than two images, is left as it is.
+
+    Epochs are numbered on from network to network: as every expert has its own, there are more than the study's. The
+    hook gets the whole network in its present state, with averaged weights, and may end the training.
+
+    Raises:
+        TrialFailure: a loss is no longer a number.
+    """
+    architecture, routed = candidate.architecture, network.heads[0]
+    assert isinstance(architecture, Partitioned) and isinstance(routed, RoutedExperts)
+    lessons, plan = _Lessons(network.eval()), budget(material.epochs, generalist=bool(architecture.generalist))
+    if architecture.generalist is not None:
+        exits = tuple(replace(exit, cut=exit.cut - 1) for exit in candidate.exits)
+        own = replace(candidate, architecture=architecture.generalist, exits=exits)
+        lessons.learn(own, network.stages[1:], network.heads[1:], replace(material, epochs=plan.generalist))
+    own = Candidate(architecture.router, training=candidate.training)
+    lessons.learn(own, routed.router.stages, [routed.router.head], _for_router(architecture, material, plan.router))
+    went_N = _went(routed, material)
+    for number, expert in enumerate(routed.experts):
+        lesson = _for_expert(architecture.groups[number], went_N == number, material, plan.experts)
+        if lesson is not None:
+            assert isinstance(expert, Classifier)
+            own = Candidate(architecture.experts[number], training=candidate.training)
+            lessons.learn(own, expert.stages, [expert.head], lesson)
+    return Trained(network, tuple(lessons.curve), lessons.stopped)
+
+
+@dataclass
+class _Lessons:
+    """Networks learn one after another; the averaged weights of each go into the whole as it learns."""
+
+    network: EarlyExitNetwork
+    curve: list[Epoch] = field(default_factory=list)
+    stopped: bool = False
+
+    def learn(
+        self, candidate: Candidate, stages: Iterable[nn.Module], heads: Iterable[nn.Module], material: Material
+    ) -> None:
+        """A copy of these stages and heads, which are parts of the whole, takes the usual course as a network."""
+        if self.stopped:
+            return
+        parts, before = [*stages, *heads], len(self.curve)
+        copies = [Stage(str(cut), deepcopy(stage), 0, 0, 0) for cut, stage in enumerate(stages)]
+        learner = EarlyExitNetwork(copies, [deepcopy(head) for head in heads], candidate.cuts)
+
+        def on_epoch(epoch: Epoch, averaged: EarlyExitNetwork) -> bool:
+            for part, learnt in zip(parts, (*averaged.stages, *averaged.heads), strict=True):
+                part.load_state_dict(learnt.state_dict())
+            self.curve.append(replace(epoch, epoch=before + epoch.epoch))
+            return material.hooks.on_epoch(self.curve[-1], self.network)
+
+        hooks = replace(material.hooks, on_epoch=on_epoch)
+        self.stopped = usual_course(learner, candidate, replace(material, hooks=hooks)).stopped
+
+
+def _for_router(architecture: Partitioned, material: Material, epochs: int) -> Material:
+    """All images, labelled with the group of their class."""
+    group_C = torch.empty(material.images.classes, dtype=torch.int64, device=material.train.labels_N.device)
+    for number, group in enumerate(architecture.groups):
+        group_C[list(group)] = number
+    train, validation = (
+        Split(split.images_NCHW, group_C[split.labels_N]) for split in (material.train, material.validation)
+    )
+    images = replace(material.images, classes=len(architecture.groups))
+    return replace(material, train=train, validation=validation, images=images, epochs=epochs)
+
+
+def _went(routed: RoutedExperts, material: Material) -> Tensor:
+    """went_N: the group to which the router sends every training image, not augmented."""
+    with torch.no_grad():
+        batches = evaluation_batches(material.train, material.normaliser)
+        return torch.cat([routed.route(images_NCHW).argmax(dim=1) for images_NCHW, _ in batches])
+
+
+def _for_expert(group: tuple[int, ...], here_N: Tensor, material: Material, epochs: int) -> Material | None:
+    """The images that came here, labelled with the place of their class in the group; None where there is no lesson.
+
+    An image of another group has a random place, the same in every epoch. The validation split is that of the group.
+    """
+    device, classes = here_N.device, len(group)
+    if classes == 1 or int(here_N.sum()) < FEWEST:
+        return None
+    place_C = torch.full((material.images.classes,), -1, device=device)
+    place_C[list(group)] = torch.arange(classes, device=device)
+    generator = seeded_generator(device, material.seed, "wrongly routed")
+    random_N = torch.randint(2**31, here_N.shape, generator=generator, device=device) % classes
+    place_N = place_C[material.train.labels_N]
+    place_N = torch.where(place_N < 0, random_N, place_N)
+    train = Split(material.train.images_NCHW[here_N], place_N[here_N])
+    there_N = place_C[material.validation.labels_N]
+    validation = Split(material.validation.images_NCHW[there_N >= 0], there_N[there_N >= 0])
+    images = replace(material.images, classes=classes)
+    return replace(material, train=train, validation=validation, images=images, epochs=epochs)

@@ -1,0 +1,98 @@
+"""The usual course: the phases of a candidate's regime, one after the other, on one network.
+
+A course of another kind, which trains several networks, calls this one for each of them.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from searchlab.candidate import Candidate
+from searchlab.exits.tabulate import tabulate
+from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.record import Epoch
+from searchlab.train.loop import Feed, Hooks, Trained, train
+from searchlab.train.material import Material, batches_for
+from searchlab.train.recipes import recipe_of
+from searchlab.train.regimes import Phase, phases
+from searchlab.train.stored import StoredNetwork, stored_features
+
+
+def usual_course(network: EarlyExitNetwork, candidate: Candidate, material: Material) -> Trained:
+    """Trains all phases of the candidate's regime; heads and gates learn on the averaged backbone, which is judged.
+
+    Raises:
+        TrialFailure: the loss is no longer a number.
+        UserError: the augmentation does not fit the images, or features cannot be stored.
+    """
+    training, plan = candidate.training, phases(candidate, material.epochs)
+    backbone = tuple(phase for phase in plan if phase.learns == "all")
+    batches = batches_for(material.train, material.normaliser, training, material.seed)
+    feed, hooks = Feed(batches.epoch, batches.steps), _with_error(material)
+    trained = train(network, backbone, training, feed, hooks, bf16=material.bf16)
+    later = plan[len(backbone) :]
+    if trained.stopped or not later:
+        return trained
+    network.load_state_dict(trained.network.state_dict())
+    with _lesson(network, candidate, replace(material, hooks=hooks), later[0]) as lesson:
+        return _frozen_phases(lesson, candidate, material, later, trained.curve)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What learns on the frozen backbone, from what; `whole` puts the averaged learner into its network."""
+
+    learner: EarlyExitNetwork
+    feed: Feed
+    hooks: Hooks
+    whole: Callable[[EarlyExitNetwork], EarlyExitNetwork]
+
+
+def _frozen_phases(
+    lesson: _Lesson, candidate: Candidate, material: Material, later: tuple[Phase, ...], curve: tuple[Epoch, ...]
+) -> Trained:
+    """One loop per phase, each on what the averages of the one before it were."""
+    learner = lesson.learner
+    for phase in later:
+        if phase.learns == "gates":
+            phase = replace(phase, exit_costs=material.scaled_costs)
+        feed = replace(lesson.feed, first=len(curve))
+        trained = train(learner, (phase,), candidate.training, feed, lesson.hooks, bf16=material.bf16)
+        curve += trained.curve
+        if trained.stopped:
+            break
+        learner.load_state_dict(trained.network.state_dict())
+    return Trained(lesson.whole(trained.network), curve, trained.stopped)
+
+
+@contextmanager
+def _lesson(network: EarlyExitNetwork, candidate: Candidate, material: Material, phase: Phase) -> Iterator[_Lesson]:
+    """Augmented images through the network, or stored features through its heads and gates alone."""
+    heads, recipe = candidate.training.heads, recipe_of(phase, candidate.training)
+    if heads is None or not heads.stored:
+        batches = batches_for(material.train, material.normaliser, recipe, material.seed)
+        yield _Lesson(network, Feed(batches.epoch, batches.steps), material.hooks, lambda averaged: averaged)
+        return
+    twin, size, hooks = copy.deepcopy(network).eval(), recipe.batch_size, material.hooks
+
+    def whole(averaged: EarlyExitNetwork) -> EarlyExitNetwork:
+        twin.heads, twin.gates = averaged.heads, averaged.gates
+        return twin
+
+    def on_epoch(epoch: Epoch, averaged: EarlyExitNetwork) -> bool:
+        return hooks.on_epoch(epoch, whole(averaged))
+
+    with stored_features(network, material.train, material.normaliser, material.scratch, hooks.on_step) as stored:
+        feed = Feed(lambda number: stored.batches(number, size, material.seed), stored.steps(size))
+        yield _Lesson(StoredNetwork(network, stored.shapes), feed, replace(hooks, on_epoch=on_epoch), whole)
+
+
+def _with_error(material: Material) -> Hooks:
+    """The material's hooks, and how the schedules that ask for it get the final head's error on validation."""
+
+    def error(network: EarlyExitNetwork) -> float:
+        table = tabulate(network, material.validation, material.normaliser)
+        return 1.0 - float(table.correct_NK[:, -1].mean())
+
+    return replace(material.hooks, validation_error=error)
