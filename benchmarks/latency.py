@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from common import Bar, arguments, report
 
-from searchlab.candidate import Candidate, Exit, Head, ImageSpec, ResNet
+from searchlab.architecture import ImageSpec, ResNet
+from searchlab.candidate import Candidate, Exit, Gate, Head
 from searchlab.deploy.runtime import EarlyExitRuntime
-from searchlab.deploy.scores import SCORE_FUNCTIONS
+from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
 from searchlab.exits.costs import leaving_ms
-from searchlab.exits.scores import SCORES
+from searchlab.exits.evaluate import scores_of
+from searchlab.exits.scores import GATE
+from searchlab.exits.table import ExitTable
 from searchlab.measure.device import resolve_device, this_machine
 from searchlab.measure.end_to_end import check_latency
 from searchlab.measure.isolation import measuring
@@ -37,15 +40,22 @@ CASES = {
         CIFAR,
         "max_logit",
     ),
+    "cifar, gates, wide heads": (
+        Candidate(ResNet((1, 2, 2), 32), tuple(Exit(cut, Head(2, (128,)), gate=Gate()) for cut in (1, 3))),
+        CIFAR,
+        GATE,
+    ),
 }
 
 
 def mixed_rule(network: EarlyExitNetwork, samples_NCHW: torch.Tensor, score: str) -> ExitRule:
     """Every exit in use, and at each but the last a threshold that about a third of all samples reach."""
     with torch.inference_mode():
-        logits_NKC = network.eval()(samples_NCHW).cpu().numpy()
-    thresholds = np.quantile(SCORES[score](logits_NKC)[:, :-1], 0.667, axis=0)
-    return ExitRule(score, tuple(range(logits_NKC.shape[1])), tuple(float(t) for t in thresholds))
+        maps = network.eval().maps(samples_NCHW)
+        gates_NG = network.gate_logits(maps).cpu().numpy() if len(network.gates) else None
+        table = ExitTable(network.logits(maps).cpu().numpy(), np.zeros(len(samples_NCHW), dtype=np.int64), gates_NG)
+    thresholds = np.quantile(scores_of(table, score)[:, :-1], 0.667, axis=0)
+    return ExitRule(score, tuple(range(table.exits)), tuple(float(t) for t in thresholds))
 
 
 def check(name: str, device: torch.device, options: LatencyOptions, samples: int) -> tuple[LatencyCheck, str]:
@@ -65,7 +75,7 @@ def check(name: str, device: torch.device, options: LatencyOptions, samples: int
             runtime.classify,
             samples_NCHW,
             lambda latency: float(leaving_ms(cost, latency, rule.exits, score)[exits].mean()),
-            {score: SCORE_FUNCTIONS[score]},
+            score_functions([score]),
             options,
         )
     return found, " ".join(f"{exits.count(exit) / samples:.0%}" for exit in rule.exits)
@@ -81,20 +91,20 @@ def main() -> None:
     quick = arguments(__doc__ or "").quick
     device = resolve_device("auto")
     options = LatencyOptions(budget_s=2.0 if quick else 10.0)
-    print(f"{'against itself':22} {'own ms':>10} {'again ms':>10} {'ratio':>8}  95 % interval")
+    print(f"{'against itself':24} {'own ms':>10} {'again ms':>10} {'ratio':>8}  95 % interval")
     figures, self_errors, additive_errors = {}, [], []
     for name in ("resnet8", "resnet20"):
         own = self_ratio(name, device, options)
         print(
-            f"{name:22} {own.whole.p50:10.3f} {own.reference.p50:10.3f} {own.ratio.value:8.3f}"
+            f"{name:24} {own.whole.p50:10.3f} {own.reference.p50:10.3f} {own.ratio.value:8.3f}"
             f"  [{own.ratio.low:.3f}, {own.ratio.high:.3f}]"
         )
         figures[f"ratio of {name} to itself"] = own.ratio.value
         self_errors.append(abs(own.ratio.value - 1))
-    print(f"{'additive model':22} {'additive':>10} {'end to end':>10} {'error':>8}  share per exit")
+    print(f"{'additive model':24} {'additive':>10} {'end to end':>10} {'error':>8}  share per exit")
     for name in CASES:
         found, shares = check(name, device, replace(options, budget_s=2 * options.budget_s), samples=32)
-        print(f"{name:22} {found.additive_ms:10.3f} {found.end_to_end_ms:10.3f} {found.error:+8.1%}  {shares}")
+        print(f"{name:24} {found.additive_ms:10.3f} {found.end_to_end_ms:10.3f} {found.error:+8.1%}  {shares}")
         figures[f"additive error, {name}"] = found.error
         additive_errors.append(abs(found.error))
     bars: dict[str, Bar] = {

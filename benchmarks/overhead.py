@@ -28,7 +28,7 @@ from searchlab.operating_point import Frontier
 from searchlab.plain import to_plain
 from searchlab.record import Epoch, TrialRecord
 from searchlab.runners.local import run_local
-from searchlab.search.catalog import find, load_space, load_study
+from searchlab.search.catalog import find, load_space, load_studies
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.spaces import propose
 from searchlab.search.store import Definition, StudyStore, open_storage
@@ -101,7 +101,7 @@ def main() -> None:
     args = arguments(__doc__ or "")
     sizes = SIZES[:2] if args.quick else SIZES
     source = find("study", "digits")
-    written = replace(load_study(source), epochs=1, objectives=(accuracy, macs), min_accuracy=0.0)
+    written = replace(load_studies(source)[0], epochs=1, objectives=(accuracy, macs), min_accuracy=0.0)
     found = find("space", written.space)
     space, dataset = load_space(found), load("digits", args.data)
     figures: dict[str, float] = {}

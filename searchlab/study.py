@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from searchlab.candidate import Candidate, Positive, PositiveReal
+from searchlab.architecture import Positive
+from searchlab.candidate import Candidate, PositiveReal
 from searchlab.objective import Objective, accuracy, latency_ms
 from searchlab.plain import NOUN
 
@@ -17,8 +18,10 @@ class Study:
 
     `space` and `data` are names (or paths, or "folder:PATH"). `rungs` are epochs at which trials are compared.
     Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
-    `enqueue` holds parameters of the space that are tried first. `levels` is the number of thresholds per exit in
-    the frontier search. `name` is filled from the file's name where it is empty.
+    `enqueue` holds parameters of the space that are tried first, the first one as trial 0, and `rows` what tables call
+    them. `levels` is the number of thresholds per exit in the frontier search. `name` is filled from the file's name
+    where it is empty. `max_images` trains on so many images (see `data.splits.limited`). With `curves`, validation
+    accuracy is looked at after every epoch. `table` names the paper whose table the study fills.
     """
 
     space: str
@@ -49,6 +52,10 @@ class Study:
     )
     levels: Annotated[int, Field(ge=2, le=1001)] = 101
     enqueue: tuple[dict[str, Any], ...] = ()
+    rows: tuple[str, ...] = ()
+    max_images: Positive | None = None
+    curves: bool = False
+    table: str = ""
 
     def __post_init__(self) -> None:
         names = [objective.name for objective in self.objectives]
@@ -58,15 +65,21 @@ class Study:
             raise ValueError(f"rungs must be increasing, not {list(self.rungs)}")
         if self.rungs and self.rungs[-1] >= self.epochs:
             raise ValueError(f"rungs must lie before the last epoch ({self.epochs}), not {list(self.rungs)}")
+        if self.rows and (len(self.rows) != len(self.enqueue) or len(set(self.rows)) != len(self.rows)):
+            raise ValueError(f"rows name the {len(self.enqueue)} enqueued configurations, each by its own name")
 
     @property
     def measures_latency(self) -> bool:
         """Whether latency is an objective or a limit, so that it must be measured."""
         return latency_ms in self.objectives or self.max_latency_ms is not None
 
+    def row_of(self, trial: int) -> str:
+        """What tables call the trial of that number; "" where it was not enqueued or has no name."""
+        return self.rows[trial] if trial < len(self.rows) else ""
 
-BUDGET_FIELDS = frozenset({"trials", "hours", "description"})
-"""Fields that a resumed study may change: they say how long it runs, not what it is."""
+
+BUDGET_FIELDS = frozenset({"trials", "hours", "description", "rows", "table"})
+"""Fields that a resumed study may change: how long it runs and how it is shown, not what it is."""
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -1,6 +1,7 @@
 """Residual networks below 5 million parameters (paper 004), with none to three exits; the cap decides the width."""
 
-from searchlab.candidate import Augmentation, Candidate, Choose, Exit, ResNet, Training
+from searchlab.architecture import ResNet
+from searchlab.candidate import Augmentation, Candidate, Choose, Decay, Exit, SixCopies, Training
 from searchlab.model.cost import fit
 
 CAP = 5_000_000
@@ -8,7 +9,7 @@ CAP = 5_000_000
 
 
 def space(choose: Choose) -> Candidate:
-    """Layers, blocks per layer, the three kernels, a share of the budget, and where exits hang.
+    """Layers, blocks per layer, the three kernels, a share of the budget, where exits hang, and the recipe.
 
     The paper's six approaches (section 3) are points of it: with the whole budget and no exits, the largest width below
     5 M for their blocks and kernels is the width that the paper chose.
@@ -28,10 +29,29 @@ def space(choose: Choose) -> Candidate:
     last = architecture.stages - 2
     # Evenly from the first exit to the last cut before the final head; on a short backbone some fall together.
     cuts = sorted({round(first * last + (1 - first) * last * i / exits) for i in range(exits)})
-    training = Training(
-        learning_rate=choose.suggest_float("learning_rate", 0.03, 0.3, log=True),
-        augmentation=Augmentation(flip="random", crop_pixels=4 if choose.images.height >= 16 else 1),
-    )
+    rate = choose.suggest_float("learning_rate", 0.03, 0.3, log=True)
+    paper = choose.suggest_categorical("recipe", ["fast", "paper"]) == "paper"
+    training = _paper_recipe(rate) if paper else _fast_recipe(rate, choose.images.height)
     candidate = Candidate(architecture, tuple(Exit(cut) for cut in cuts), training=training)
     max_params = int(share * (choose.max_params or CAP))
     return fit(candidate, choose.images, max_params, choose.max_macs)
+
+
+def _fast_recipe(rate: float, height: int) -> Training:
+    crop_pixels = 4 if height >= 16 else 1
+    return Training(learning_rate=rate, augmentation=Augmentation(flip="random", crop_pixels=crop_pixels))
+
+
+def _paper_recipe(rate: float) -> Training:
+    """Section 2: SGD of momentum 0.9, ÷10 after 15, 25, 35 and 45 of 50 epochs, batches of 32, six times the data."""
+    return Training(
+        schedule="multi_step",
+        decay=Decay(factor=0.1, milestones=(0.3, 0.5, 0.7, 0.9)),
+        batch_size=32,
+        learning_rate=rate,
+        nesterov=False,
+        # Theirs of 1e-4 is multiplied by the rate at every step.
+        weight_decay=1e-4 * rate,
+        ema=0.0,
+        augmentation=SixCopies(),
+    )

@@ -1,6 +1,7 @@
 """Small residual networks with one to three exits; the cap decides the width."""
 
-from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Head, ResNet, Training
+from searchlab.architecture import ResNet
+from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Head, Training
 from searchlab.model.cost import fit
 
 

@@ -3,7 +3,8 @@
 import math
 import random
 
-from searchlab.candidate import Candidate, Exit, Head, ResNet
+from searchlab.architecture import ResNet
+from searchlab.candidate import Candidate, Exit, Head
 from searchlab.objective import OBJECTIVES
 from searchlab.operating_point import Estimate, ExitRule, Frontier, OperatingPoint
 from searchlab.record import (

@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from searchlab.candidate import Head, ResNet
+from searchlab.architecture import ResNet
+from searchlab.candidate import Head
 from searchlab.errors import UserError, from_validation, unknown
 from searchlab.study import Study
 

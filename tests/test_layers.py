@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "searchlab"
 TOP_TO_BOTTOM = (
     ("cli",),
     ("search", "report"),
-    ("runners",),
+    ("runners", "papers"),
     ("trial",),
     ("routed",),  # one step of a trial: a routed network (deploy) timed end to end (measure)
     ("artefacts", "train", "measure", "deploy"),
@@ -23,13 +23,14 @@ TOP_TO_BOTTOM = (
     ("model", "data", "front"),  # front needs nouns only; of those above, search and report use it
     ("study", "record", "pareto"),
     ("candidate", "objective", "operating_point"),
+    ("architecture",),
     ("plain",),
     ("errors",),
 )
 LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}
 """Part of the package (a folder, or a module beside them) to its level: it may import parts of lower levels only."""
 
-TORCH = ("model", "data", "train", "exits", "measure", "deploy", "artefacts", "routed", "trial")
+TORCH = ("model", "data", "train", "exits", "measure", "deploy", "artefacts", "routed", "trial", "papers")
 PLACES: dict[str, tuple[str, ...]] = {
     "optuna": ("search",),
     "sqlalchemy": ("search",),  # what Optuna's store raises
@@ -42,9 +43,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     # launch sets the process's threads before it starts a runner, and both name the type of the device they hand
     # down. Neither computes: tensors are made, and networks run, below.
     "torch": (*TORCH, "search/launch.py", "search/final.py"),
-    "torchvision": ("data",),
-    "sklearn": ("data",),
-    "safetensors": ("artefacts",),
+    "torchvision": ("data", "model/backbones/torchvision.py"),
+    "sklearn": ("data", "exits/eenet.py"),
+    "safetensors": ("artefacts", "model/backbones/torchvision.py"),
     "PIL": ("data",),
     "spaces": (),
     "studies": (),

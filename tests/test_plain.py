@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic.dataclasses import dataclass, is_pydantic_dataclass
 
-from searchlab import candidate, objective, operating_point, record, study
-from searchlab.candidate import Augmentation, Candidate, Exit, Head, ImageSpec, ResNet, Training
+from searchlab import architecture, candidate, objective, operating_point, record, study
+from searchlab.architecture import VGG, AlexNet, GoogLeNet, ImageSpec, Partitioned, ResNet, Torchvision
+from searchlab.candidate import Augmentation, Candidate, Decay, Exit, Gate, Head, HeadTraining, SixCopies, Training
 from searchlab.errors import UserError
 from searchlab.operating_point import Estimate, ExitRule, Frontier, OperatingPoint
 from searchlab.plain import NOUN, from_plain, stable_id, to_json, to_plain
@@ -54,6 +55,9 @@ RECORD = record.TrialRecord(
 )
 NOUNS = (
     *(ImageSpec(3, 32, 32, 10), CANDIDATE, CANDIDATE.architecture, CANDIDATE.exits[0], CANDIDATE.final),
+    *(VGG((1, 2), 8), AlexNet(8), GoogLeNet(8, residual=True), Torchvision("vgg11", ("features.2",), "w.safetensors")),
+    Partitioned(((0, 2), (1,)), ResNet((1,), 4), (AlexNet(4), GoogLeNet(4)), VGG((1, 1), 4), "soft"),
+    *(Gate(2), SixCopies(), Decay(0.5, (0.25, 0.5), 3, 4), HeadTraining("sgd", stored=True)),
     *(CANDIDATE.training, Augmentation("alternating", 4, 8, 0.1, 15), objective.accuracy),
     *(LATENCY.ratio, POINT.rule, POINT, FRONTIER, COST, COST.stages[0], LATENCY, LATENCY.machine, LATENCY.segments),
     *(LATENCY.check, QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
@@ -71,7 +75,7 @@ def test_nouns_survive_json(noun):
 
 
 def test_every_noun_is_tried_above():
-    modules = (candidate, objective, operating_point, record, study)
+    modules = (architecture, candidate, objective, operating_point, record, study)
     kinds = {kind for module in modules for kind in vars(module).values() if is_pydantic_dataclass(kind)}
     assert kinds == {type(noun) for noun in NOUNS}
 

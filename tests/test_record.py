@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from searchlab.candidate import Candidate, ResNet
+from searchlab.architecture import ResNet
+from searchlab.candidate import Candidate
 from searchlab.errors import from_validation
 from searchlab.record import LatencyCheck, Machine, NetworkCost, SegmentCost, TrialRecord
 

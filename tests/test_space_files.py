@@ -5,7 +5,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from searchlab.candidate import Candidate, ImageSpec
+from searchlab.architecture import ImageSpec
+from searchlab.candidate import Candidate
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.plain import from_plain, to_plain
 from searchlab.search.catalog import Source, load_space

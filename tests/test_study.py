@@ -83,3 +83,11 @@ def test_where_things_lie():
     assert options.trial_directory("digits", 12) == Path("out/digits/trial-00012")
     with pytest.raises(ValidationError, match="threads"):
         RunOptions(threads=0)
+
+
+def test_rows_name_what_is_enqueued():
+    named = Study("s", "digits", enqueue=({"width": 2}, {"width": 3}), rows=("narrow", "wide"))
+    assert [named.row_of(trial) for trial in (0, 1, 2)] == ["narrow", "wide", ""]
+    for rows in (("narrow",), ("same", "same"), ("a", "b", "c")):
+        with pytest.raises(ValidationError, match="rows name the 2 enqueued configurations"):
+            Study("s", "digits", enqueue=named.enqueue, rows=rows)

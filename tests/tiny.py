@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
+from searchlab.architecture import ImageSpec, ResNet
 from searchlab.artefacts import versions
-from searchlab.candidate import Candidate, Choose, Exit, ImageSpec, ResNet, Training
+from searchlab.candidate import Candidate, Choose, Exit, Training
 from searchlab.model.cost import network_cost
 from searchlab.objective import OBJECTIVES
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint

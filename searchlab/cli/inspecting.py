@@ -8,7 +8,6 @@ import typer
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json
-from searchlab.data.datasets import load
 from searchlab.errors import UserError
 from searchlab.front import FrontPoint, TestPoints, study_front
 from searchlab.record import TrialRecord
@@ -16,14 +15,9 @@ from searchlab.report.payloads import front_payload, show_point_payload, trial_p
 from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, trials_view
 from searchlab.search.final import look, looked_at
+from searchlab.search.launch import load_data
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.study import RunOptions, Study
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    for command in (front, trials, show_one):
-        app.command("show" if command is show_one else None, rich_help_panel="Look at what was found")(command)
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Fo
         if not quiet:
             points = "1 point" if len(new) == 1 else f"{len(new)} points"
             console().print(f"Measuring {points} again and reading the test split ...")
-        dataset = load(found.study.data, where.data_root)
+        dataset = load_data(found.study, where)
         found.store.add_looks(look(found.study, new, dataset, where.device, before))
     return found.final
 

@@ -1,28 +1,20 @@
 """What there is to run: `studies` and `spaces`."""
 
-import typer
-
 from searchlab.cli.console import show, show_json, warn
 from searchlab.cli.options import AsJson
 from searchlab.errors import UserError
 from searchlab.report.payloads import spaces_payload, studies_payload
 from searchlab.report.tables import spaces_view, studies_view
-from searchlab.search.catalog import available, load_study
+from searchlab.search.catalog import available, load_studies
 from searchlab.study import Study
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command(rich_help_panel="What there is")(studies)
-    app.command(rich_help_panel="What there is")(spaces)
 
 
 def studies(as_json: AsJson = False) -> None:
     """List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings."""
-    found: dict[str, Study] = {}
+    found: dict[str, tuple[Study, ...]] = {}
     for source in available("study"):
         try:
-            found[source.name] = load_study(source)
+            found[source.name] = load_studies(source)
         except UserError as error:
             # One broken file must not hide the others.
             warn(f"left out: {error}")

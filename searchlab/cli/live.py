@@ -12,10 +12,9 @@ from rich.text import Text
 from searchlab.cli.console import console
 from searchlab.front import exit_names, study_front
 from searchlab.record import Epoch, TrialRecord
-from searchlab.report import units
+from searchlab.report import architectures, units
 from searchlab.report.payloads import best_point
 from searchlab.report.tables import front_view, trial_counts
-from searchlab.search.driver import Watch
 from searchlab.search.store import public
 from searchlab.study import RunOptions, Study, TrialSpec
 
@@ -102,7 +101,7 @@ class LiveWatch(PlainWatch):
 
 
 @contextmanager
-def watch_for(study: Study, where: RunOptions) -> Iterator[Watch]:
+def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
     """The watch that fits standard output."""
     printer = console()
     budget = f"{_counted(study.trials, 'trial')} of {_counted(study.epochs, 'epoch')}"
@@ -122,11 +121,11 @@ def _counted(number: int, noun: str) -> str:
 
 
 def described(spec: TrialSpec) -> str:
-    """A candidate in a few words: "resnet 2-2-1 of width 12, exits after 2, 4"."""
-    architecture = spec.candidate.architecture
-    blocks = "-".join(map(str, architecture.blocks))
-    exits = ", ".join(str(cut) for cut in spec.candidate.cuts[:-1]) or "none"
-    return f"{architecture.kind} {blocks} of width {architecture.width}, exits after {exits}"
+    """A candidate in a few words, its row's name first: "Approach I, resnet 1-2-3-1 of width 64, no exits"."""
+    exits = ", ".join(str(cut) for cut in spec.candidate.cuts[:-1])
+    words = f"{architectures.described(spec.candidate.architecture)}, {f'exits after {exits}' if exits else 'no exits'}"
+    row = spec.study.row_of(spec.number)
+    return f"{row}, {words}" if row else words
 
 
 def progress(epoch: Epoch, study: Study) -> str:

@@ -12,23 +12,26 @@ from rich.console import Console
 from rich.markup import escape
 from typer import TyperException
 
-from searchlab.cli import inspecting, listing, plotting, running
+from searchlab.cli.commands import add_commands
 from searchlab.errors import Interrupted, UserError, from_validation
 
 USER_ERROR, INTERRUPTED = 2, 130
 
-app = typer.Typer(
-    name="searchlab",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="Which early-exit network gives which accuracy at which latency, on your data and your device? "
-    "[bold]searchlab run digits[/bold] is a first answer, in minutes and without a download.",
-    epilog="--debug, anywhere, shows the traceback behind an error.",
-)
-for module in (running, inspecting, plotting, listing):
-    module.register(app)
+
+def app_for(given: Sequence[str]) -> typer.Typer:
+    """The application for one command line."""
+    app = typer.Typer(
+        name="searchlab",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help="Which early-exit network gives which accuracy at which latency, on your data and your device? "
+        "[bold]searchlab run digits[/bold] is a first answer, in minutes and without a download.",
+        epilog="--debug, anywhere, shows the traceback behind an error.",
+    )
+    add_commands(app, next((argument for argument in given if not argument.startswith("-")), ""))
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
-    # Optuna tells of every trial; our own view does that better.
+    app = app_for(given)
+    # Optuna tells of every trial; our own view does that better. (Its import, with the command's, resets the level.)
     logging.getLogger("optuna").setLevel(logging.WARNING)
     try:
         code = app(args=given, prog_name="searchlab", standalone_mode=False)

@@ -51,6 +51,13 @@ Objectives = Annotated[
     str | None,
     typer.Option(help="Two or three of accuracy,latency_ms,macs,params.", metavar="A,B", rich_help_panel=LIMITS),
 ]
+Smoke = Annotated[
+    bool,
+    typer.Option(
+        "--smoke",
+        help="Try it out, as STUDY-smoke, begun afresh: one epoch of a few hundred images, the enqueued trials alone.",
+    ),
+]
 Name = Annotated[str | None, typer.Option(help="Name in the store; default: the study's own.", rich_help_panel=STORE)]
 
 

@@ -2,19 +2,13 @@
 
 from pathlib import Path
 
-import typer
-
 from searchlab.artefacts import disk_errors
 from searchlab.cli import options as opt
 from searchlab.cli.console import show, show_json
+from searchlab.report.convergence import write_convergence_html, write_convergence_png
 from searchlab.report.plots import write_html, write_png
 from searchlab.search.final import looked_at
 from searchlab.search.store import stored_study
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command(rich_help_panel="Look at what was found")(plot)
 
 
 def plot(
@@ -23,18 +17,25 @@ def plot(
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """Write an interactive page and a PNG of the front, with every trial's frontier behind it."""
+    """Write an interactive page and a PNG of the front, with every trial's frontier behind it.
+
+    A study with curves gets a page and a PNG of how its trials converged, too.
+    """
     where = opt.kept_at(output, storage)
     store = stored_study(study, where)
     definition, records = store.definition, store.records()
     _, tests = looked_at(records, store.looks())
     folder = output / definition.study.name
-    page, picture = folder / "front.html", folder / "front.png"
+    written = {"html": folder / "front.html", "png": folder / "front.png"}
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_html(page, definition.study, records, tests=tests)
-        write_png(picture, definition.study, records)
+        write_html(written["html"], definition.study, records, tests=tests)
+        write_png(written["png"], definition.study, records)
+        if definition.study.curves:
+            written |= {f"convergence_{kind}": folder / f"convergence.{kind}" for kind in ("html", "png")}
+            write_convergence_html(written["convergence_html"], definition.study, records)
+            write_convergence_png(written["convergence_png"], definition.study, records)
     if as_json:
-        show_json({"study": definition.study.name, "html": str(page), "png": str(picture)})
+        show_json({"study": definition.study.name} | {kind: str(path) for kind, path in written.items()})
     else:
-        show(f"{page}\n{picture}")
+        show("\n".join(str(path) for path in written.values()))

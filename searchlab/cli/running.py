@@ -1,9 +1,10 @@
 """Searching: `run` and `resume`."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,25 +15,38 @@ from rich.markup import escape
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show
 from searchlab.cli.live import watch_for
+from searchlab.cli.papers import filled_from, stored_as
 from searchlab.errors import Interrupted, UserError
 from searchlab.front import study_front
+from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
-from searchlab.search.catalog import Source, find, load_space, load_study
+from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies
 from searchlab.search.driver import Driver
-from searchlab.search.launch import Launch, start
+from searchlab.search.launch import Launch, check, start, start_afresh
 from searchlab.search.launch import resume as resume_study
-from searchlab.search.store import Definition, StudyStore, stored_study
+from searchlab.search.smoke import on_what_is_there, smoke_of
+from searchlab.search.store import Definition, stored_study
 from searchlab.study import RunOptions, Study
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command(rich_help_panel="Search")(run)
-    app.command(rich_help_panel="Search")(resume)
+@dataclass(frozen=True)
+class Plan:
+    """A study that is about to be searched, and how it begins: `start`, `start_afresh` or `resume`."""
+
+    definition: Definition
+    space: Source
+    where: RunOptions
+    begin: Callable[[Launch], Driver]
+
+    @property
+    def study(self) -> Study:
+        """What is searched, overrides included."""
+        return self.definition.study
 
 
 def run(
     study: opt.StudyName,
+    smoke: opt.Smoke = False,
     trials: opt.Trials = None,
     epochs: opt.Epochs = None,
     hours: opt.Hours = None,
@@ -51,12 +65,10 @@ def run(
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """Search: train and measure candidates until the budget is spent, then show the front.
+    """Search: train and measure candidates until the budget is spent, then show the front (or the paper's table).
 
     Ctrl-C ends after the running step; `searchlab resume STUDY` goes on from there.
     """
-    source = find("study", study)
-    written = load_study(source)
     overrides = {
         "trials": trials,
         "epochs": epochs,
@@ -70,11 +82,16 @@ def run(
         "seed": seed,
         "name": name,
     }
-    effective = _overridden(written, overrides)
-    space = find("space", written.space, beside=source.path)
+    source, studies = named_studies(study)
+    if name is not None and len(studies) > 1:
+        known = ", ".join(each.name for each in studies)
+        raise UserError("several studies cannot have one name", where="--name", value=name, allowed=f"run one: {known}")
     where = RunOptions(data, download, output, storage, device, threads)
-    definition = Definition(effective, written, space.text, str(source.path.absolute()))
-    _search(effective, definition, space, where, None)
+    changed = [(written, _overridden(written, overrides)) for written in studies]
+    if smoke:
+        changed = [(written, _smoke(effective, where)) for written, effective in changed]
+    begin = start_afresh if smoke else start
+    _search_all([_plan(source, written, effective, where, begin) for written, effective in changed])
 
 
 def resume(
@@ -106,26 +123,52 @@ def resume(
         console().print("\n".join(changes), markup=False, soft_wrap=True)
         where_it_is = f"study {effective.name}"
         raise UserError("its definition has changed since it was begun", where=where_it_is, allowed="--force goes on")
-    _search(effective, now, space, where, store)
+    _search_all([Plan(now, space, where, partial(resume_study, store=store))])
+
+
+def _smoke(study: Study, where: RunOptions) -> Study:
+    small = on_what_is_there(smoke_of(study), where)
+    if small.data != study.data:
+        line = f"{study.data} is not in {where.data_root}: {small.data} (embedded, real images) stand in for it"
+        console().print(line, markup=False, soft_wrap=True)
+    return small
+
+
+def _plan(
+    source: Source, written: Study, effective: Study, where: RunOptions, begin: Callable[[Launch], Driver]
+) -> Plan:
+    space = find("space", written.space, beside=source.path)
+    return Plan(Definition(effective, written, space.text, str(source.path.absolute())), space, where, begin)
 
 
 def _stored_name(study: str | None) -> str | None:
     """The name in the store of a study given by name or by path."""
-    return load_study(find("study", study)).name if study is not None and study.endswith(".py") else study
+    if study is None or not study.endswith(".py"):
+        return study
+    names = [each.name for each in load_studies(find("study", study))]
+    if len(names) > 1:
+        raise UserError("the file holds several studies", value=study, allowed=f"resume one: {', '.join(names)}")
+    return names[0]
 
 
 def _as_written_now(study: str | None, before: Definition) -> tuple[Study, Source | None]:
     """The study as its file has it today; as it was stored where the file is not at hand."""
+    name = before.written.name
     if study is not None and study.endswith(".py"):
         source = find("study", study)
     elif Path(before.path).is_file():
         source = Source(Path(before.path).stem, Path(before.path))
     else:
         try:
-            source = find("study", before.written.name)
+            source, _ = named_studies(name)
         except UserError:
             return before.written, None
-    return load_study(source), source
+    studies = load_studies(source)
+    found = studies if len(studies) == 1 else [each for each in studies if each.name == name]
+    if not found:
+        known = ", ".join(each.name for each in studies)
+        raise UserError("holds no such study any more", where=str(source.path), value=name, allowed=f"it has {known}")
+    return found[0], source
 
 
 def _carried_over(before: Definition, written: Study) -> Study:
@@ -140,19 +183,39 @@ def _overridden(study: Study, overrides: dict[str, Any]) -> Study:
     return replace(study, **from_command_line)
 
 
-def _search(study: Study, definition: Definition, space: Source, where: RunOptions, store: StudyStore | None) -> None:
-    stop = Event()
-    with watch_for(study, where) as watch, ends_on_interrupt(stop):
-        launch = Launch(definition, load_space(space), where, watch, stop=stop)
+def _search_all(plans: Sequence[Plan]) -> None:
+    """One after the other; a mistake in any comes to light before the first is trained. Then the papers' tables."""
+    if len(plans) > 1:
+        for plan in plans:
+            check(plan.study, load_space(plan.space), plan.where)
+    for number, plan in enumerate(plans, start=1):
         try:
-            driver = start(launch) if store is None else resume_study(launch, store)
+            driver = _search(plan)
+        except Interrupted:
+            if rest := ", ".join(later.study.name for later in plans[number:]):
+                console().print(f"Not begun: {rest}.", markup=False, soft_wrap=True)
+            raise
+        if not plan.study.table:
+            show(front_view(driver.study, driver.records, study_front(driver.study, driver.records)))
+    finished = [each for plan in plans if plan.study.table for each in stored_as(plan.study.name, plan.where)]
+    for table in dict.fromkeys(each.study.table for each in finished):
+        filled = filled_from([each for each in finished if each.study.table == table])
+        show(tables_view(filled.tables, filled.missing))
+
+
+def _search(plan: Plan) -> Driver:
+    stop = Event()
+    with watch_for(plan.study, plan.where) as watch, ends_on_interrupt(stop):
+        launch = Launch(plan.definition, load_space(plan.space), plan.where, watch, stop=stop, say=watch.say)
+        try:
+            driver = plan.begin(launch)
         except Interrupted:
             driver = None
     if driver is None or stop.is_set():
-        again = escape(_again(study, where))
+        again = escape(_again(plan.study, plan.where))
         console().print(f"Stopped. Everything is kept: [bold]{again}[/bold] goes on.", soft_wrap=True)
         raise Interrupted
-    _conclude(driver)
+    return driver
 
 
 def _again(study: Study, where: RunOptions) -> str:
@@ -163,10 +226,6 @@ def _again(study: Study, where: RunOptions) -> str:
         if getattr(where, field) != getattr(defaults, field):
             words += [option, str(getattr(where, field))]
     return " ".join(words)
-
-
-def _conclude(driver: Driver) -> None:
-    show(front_view(driver.study, driver.records, study_front(driver.study, driver.records)))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
@@ -99,6 +99,6 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def titled(title: str, table: Table) -> Group:
+def titled(title: str, table: RenderableType) -> Group:
     """A table below its title."""
     return Group(Text(title, style="bold cyan"), table)

@@ -134,9 +134,10 @@ def show_point_payload(study: Study, front_point: FrontPoint) -> Plain:
     }
 
 
-def studies_payload(studies: Mapping[str, Study]) -> Plain:
-    """Every study by name, as it is defined."""
-    return {"studies": [{**to_plain(study), "name": name} for name, study in sorted(studies.items())]}
+def studies_payload(files: Mapping[str, Sequence[Study]]) -> Plain:
+    """Every study as it is defined, and the file that defines it."""
+    found = [(file, study) for file, studies in sorted(files.items()) for study in studies]
+    return {"studies": [{"file": file, **to_plain(study)} for file, study in found]}
 
 
 def spaces_payload(spaces: Mapping[str, str]) -> Plain:

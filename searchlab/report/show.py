@@ -13,7 +13,7 @@ from searchlab.operating_point import Estimate, OperatingPoint
 from searchlab.pareto import thin, values_of
 from searchlab.plain import to_plain
 from searchlab.record import LatencyReport, SegmentCost, TrialRecord
-from searchlab.report import units
+from searchlab.report import architectures, units
 from searchlab.report.layout import facts, figures, plain_table, titled, words
 from searchlab.report.payloads import exit_accuracies
 from searchlab.report.tables import accuracy_cell, latency_cell
@@ -57,7 +57,8 @@ def _candidate(candidate: Candidate) -> Group:
     architecture = to_plain(candidate.architecture)
     exits = [f"cut {exit.cut} ({_head(exit.head)}, loss_weight={exit.loss_weight:g})" for exit in candidate.exits]
     rows = [
-        ("architecture", f"{architecture.pop('kind')}: {_named(architecture)}"),
+        ("architecture", architectures.described(candidate.architecture)),
+        ("in full", f"{architecture.pop('kind')}: {_named(architecture)}"),
         ("exits", ", ".join([*exits, f"final ({_head(candidate.final)})"])),
         ("training", _named(to_plain(candidate.training))),
     ]
@@ -69,11 +70,13 @@ def _head(head: Head) -> str:
 
 
 def _named(fields: dict[str, Any], sep: str = " ") -> str:
-    parts = [f"{k}: ({_named(v)})" if isinstance(v, dict) else f"{k}={_value(v)}" for k, v in fields.items()]
+    parts = [f"{k}: {_value(v)}" if isinstance(v, dict) else f"{k}={_value(v)}" for k, v in fields.items()]
     return sep.join(parts)
 
 
 def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return f"({_named(value)})"
     if isinstance(value, list):
         return ",".join(_value(item) for item in value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

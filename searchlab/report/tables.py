@@ -21,14 +21,21 @@ def front_view(study: Study, records: Sequence[TrialRecord], points: Sequence[Fr
     One line a point where the console is wide enough, else two, with the intervals below their values.
     """
     if not points:
-        verb = "resume" if records else "run"
         nothing = f"No front yet: no trial of study {study.name} is complete"
         if any(record.state == "complete" for record in records):
             nothing = f"No front yet: no point reaches the study's min_accuracy of {units.percent(study.min_accuracy)}"
-        return Footer((nothing, trial_counts(records), f"next: searchlab {verb} {study.name}"))
+        return Footer((nothing, trial_counts(records), f"next: searchlab {_next(study, records)} {study.name}"))
     wide = [_front_table(points, tall=False, gap=gap) for gap in (3, 2)]
     tall = [_front_table(points, tall=True, gap=gap) for gap in (3, 2, 1)]
     return Group(FirstThatFits((*wide, *tall)), Text(""), Footer(footer_parts(study, records)))
+
+
+def _next(study: Study, records: Sequence[TrialRecord]) -> str:
+    """What helps a study without a front: to begin or go on with it, or, where its budget is spent, to look why."""
+    if not records:
+        return "run"
+    left = len(records) < study.trials or any(record.state == "running" for record in records)
+    return "resume" if left else "trials"
 
 
 def footer_parts(study: Study, records: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -62,22 +69,25 @@ def trials_view(study: Study, records: Sequence[TrialRecord]) -> RenderableType:
     return Group(FirstThatFits(tables), Text(""), footer)
 
 
-def studies_view(studies: Mapping[str, Study], trials: Mapping[str, int] | None = None) -> RenderableType:
-    """Every study by name: what it searches, to which ends, under which limits. `trials`: how many there are."""
-    if not studies:
+def studies_view(files: Mapping[str, Sequence[Study]]) -> RenderableType:
+    """Every file with its studies: what they search, to which ends, under which limits."""
+    if not files:
         return Text("No studies: a study is one file in studies/ with a function study() -> Study")
     blocks: list[RenderableType] = []
-    for name, study in sorted(studies.items()):
-        done = (trials or {}).get(name, 0)
-        rows = [
-            ("searches", f"{study.space} on {study.data}, {' / '.join(o.label for o in study.objectives)}"),
-            ("limits", _limits(study)),
-            ("runs", f"{study.trials} trials of {study.epochs} epochs, sampler {study.sampler}"),
-            *([("so far", f"{done} trials")] if done else []),
-        ]
-        title = f"{name}: {study.description}" if study.description else name
+    for name, studies in sorted(files.items()):
+        rows = [row for study in studies for row in _study_rows(study, among=len(studies))]
+        title = f"{name}: {studies[0].description}" if studies[0].description else name
         blocks += [titled(" ".join(title.split()), facts(rows)), Text("")]
     return Group(*blocks[:-1])
+
+
+def _study_rows(study: Study, *, among: int) -> list[tuple[str, str]]:
+    return [
+        *([("study", study.name)] if among > 1 else []),
+        ("searches", f"{study.space} on {study.data}, {' / '.join(o.label for o in study.objectives)}"),
+        ("limits", _limits(study)),
+        ("runs", f"{study.trials} trials of {study.epochs} epochs, sampler {study.sampler}"),
+    ]
 
 
 def spaces_view(spaces: Mapping[str, str]) -> RenderableType:

@@ -75,19 +75,51 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> Source:
     raise unknown(kind, name, [source.name for source in available(kind)])
 
 
-def load_study(source: Source) -> Study:
-    """What the file's `study()` returns, named after the file where it has no name.
+def load_studies(source: Source) -> tuple[Study, ...]:
+    """What the file's `study()` returns: one study, named after the file where it has no name, or a tuple of them.
+
+    Those of a tuple are named after the file and their data ("mine-digits") where they have no name.
 
     Raises:
-        UserError: the file does not parse or run, has no such function, or it returns something else.
+        UserError: the file does not parse or run, has no such function, it returns something else, or two of one name.
     """
-    function = _function(source, "study")
-    study = _called(function, source)
-    if not isinstance(study, Study):
-        raise UserError(
-            "study() must return a Study", where=str(source.path), value=type(study).__name__, allowed="a Study"
+    returned = _called(_function(source, "study"), source)
+    studies = returned if isinstance(returned, tuple) else (returned,)
+    wrong = [study for study in studies if not isinstance(study, Study)] or ([] if studies else [()])
+    if wrong:
+        kind, allowed = type(wrong[0]).__name__, "a Study, or a tuple of them"
+        raise UserError("study() must return a Study", where=str(source.path), value=kind, allowed=allowed)
+    several = len(studies) > 1
+    named = tuple(
+        replace(
+            study,
+            name=study.name or (f"{source.name}-{study.data}" if several else source.name),
+            description=study.description or source.summary,
         )
-    return replace(study, name=study.name or source.name, description=study.description or source.summary)
+        for study in studies
+    )
+    names = [study.name for study in named]
+    if len(set(names)) < len(names):
+        raise UserError("studies of one name", where=str(source.path), value=names, allowed="give each a name")
+    return named
+
+
+def named_studies(name: str) -> tuple[Source, tuple[Study, ...]]:
+    """The file of that name, or at that path, with all its studies; or the file of the one study of that name.
+
+    Raises:
+        UserError: there is neither, or the file is wrong.
+    """
+    try:
+        source = find("study", name)
+    except UserError:
+        for other in available("study"):
+            if name.startswith(f"{other.name}-"):
+                parts = tuple(study for study in load_studies(other) if study.name == name)
+                if parts:
+                    return other, parts
+        raise
+    return source, load_studies(source)
 
 
 def load_space(source: Source) -> Space:

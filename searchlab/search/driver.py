@@ -10,7 +10,8 @@ import numpy as np
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
-from searchlab.candidate import Candidate, ImageSpec, Space
+from searchlab.architecture import ImageSpec
+from searchlab.candidate import Candidate, Space
 from searchlab.errors import UserError
 from searchlab.front import Entry, entries_of, front_of, reference_of, scaled_values, yardsticks
 from searchlab.model.cost import excess_over, network_cost

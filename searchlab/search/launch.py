@@ -3,38 +3,54 @@
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Event
 
 import torch
 
+from searchlab.artefacts import disk_errors, load_network
 from searchlab.candidate import Space
 from searchlab.data.datasets import load
-from searchlab.data.splits import Dataset
-from searchlab.errors import UserError, unknown
-from searchlab.exits.scores import SCORES
+from searchlab.data.splits import Dataset, limited
+from searchlab.errors import Interrupted, UserError, unknown
+from searchlab.exits.scores import GATE, SCORES
 from searchlab.front import common_machine
 from searchlab.measure.device import resolve_device, this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import OBJECTIVES
+from searchlab.papers.evaluation import evaluate_trial, without_findings
+from searchlab.papers.paper import Subject
+from searchlab.papers.registry import PAPERS
 from searchlab.record import TrialRecord
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.samplers import check_sampler
-from searchlab.search.spaces import check_limits
+from searchlab.search.spaces import check_limits, check_partitions
 from searchlab.search.store import Definition, StudyStore, open_storage
 from searchlab.study import RunOptions, Study
 
 RUNNERS: dict[str, Callable[[Source, Dataset], None]] = {"local": run_local}
 
 
+LOCK = "driver.lock"
+
+
+def _silent(line: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Launch:
-    """What is to run: the definition with its space, and where. `stop` is set when the user wants an end."""
+    """What is to run: the definition with its space, and where. `stop` is set when the user wants an end.
+
+    `say` is told what is done after the trainings.
+    """
 
     definition: Definition
     space: Space
@@ -42,6 +58,7 @@ class Launch:
     watch: Watch
     runner: str = "local"
     stop: Event = field(default_factory=Event)
+    say: Callable[[str], None] = _silent
 
 
 def start(launch: Launch) -> Driver:
@@ -51,13 +68,24 @@ def start(launch: Launch) -> Driver:
         UserError: the study, its data, the device, the limits or the store are wrong; nothing was trained.
         Interrupted: the user asked to end.
     """
-    study, dataset, device = _checked(launch)
+    dataset, device = check(launch.definition.study, launch.space, launch.options)
     with only_driver(launch):
-        storage = open_storage(launch.options.storage_url, create=True)
-        store = StudyStore.create(launch.definition, storage, launch.options.storage_url)
-        for known in study.enqueue:
-            store.optuna.enqueue_trial(known)
-        return _run(launch, store, dataset, device)
+        return _begin(launch, dataset, device)
+
+
+def start_afresh(launch: Launch) -> Driver:
+    """As `start`, in place of what the store and the output hold under the study's name.
+
+    Raises:
+        UserError: as `start`; another process is running it.
+        Interrupted: the user asked to end.
+    """
+    name, url = launch.definition.study.name, launch.options.storage_url
+    dataset, device = check(launch.definition.study, launch.space, launch.options)
+    with only_driver(launch):
+        StudyStore.discard(name, open_storage(url, create=True), url)
+        _clear(launch.options.output / name)
+        return _begin(launch, dataset, device)
 
 
 def resume(launch: Launch, store: StudyStore) -> Driver:
@@ -67,7 +95,8 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         UserError: as `start`.
         Interrupted: the user asked to end.
     """
-    study, dataset, device = _checked(launch)
+    study = launch.definition.study
+    dataset, device = check(study, launch.space, launch.options)
     with only_driver(launch):
         records = store.records()
         _same_data(records, dataset)
@@ -76,22 +105,71 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         return _run(launch, store, dataset, device)
 
 
+def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
+    url = launch.options.storage_url
+    store = StudyStore.create(launch.definition, open_storage(url, create=True), url)
+    for known in launch.definition.study.enqueue:
+        store.optuna.enqueue_trial(known)
+    return _run(launch, store, dataset, device)
+
+
+def _clear(folder: Path) -> None:
+    """Empties a study's folder but for the lock that is held on it."""
+    with disk_errors(folder):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+
+
 def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> Driver:
     problem = Problem(launch.definition.study, launch.space, dataset.spec)
     driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop)
     if launch.options.threads is not None:
         torch.set_num_threads(launch.options.threads)
     RUNNERS[launch.runner](driver, dataset)
+    _evaluate(launch, driver.records, dataset, device)
     return driver
 
 
-def _checked(launch: Launch) -> tuple[Study, Dataset, torch.device]:
+def _evaluate(launch: Launch, records: Sequence[TrialRecord], dataset: Dataset, device: torch.device) -> None:
+    """What the study's paper wants to know of every complete trial, where it is not known yet."""
     study = launch.definition.study
+    paper = PAPERS.get(study.table)
+    if paper is None or paper.evaluate is None:
+        return
+    for record in without_findings(records):
+        if launch.stop.is_set():
+            raise Interrupted
+        launch.say(f"trial {record.number}: evaluated for the table of {paper.name} ...")
+        network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
+        threads = launch.options.threads or torch.get_num_threads()
+        evaluate_trial(paper, Subject(study, record, network, dataset, device, threads))
+
+
+def check(study: Study, space: Space, options: RunOptions) -> tuple[Dataset, torch.device]:
+    """The data and the device of a study that can be run.
+
+    Raises:
+        UserError: the study, its data, the device or the limits are wrong.
+    """
     check_names(study)
-    device = resolve_device(launch.options.device)
-    dataset = load(study.data, launch.options.data_root, download=launch.options.download)
-    check_limits(launch.space, dataset.spec, study)
-    return study, dataset, device
+    device = resolve_device(options.device)
+    dataset = load_data(study, options)
+    check_partitions(space, dataset, study)
+    check_limits(space, dataset.spec, study)
+    return dataset, device
+
+
+def load_data(study: Study, options: RunOptions) -> Dataset:
+    """The data set of a study, or as much of it as the study takes.
+
+    Raises:
+        UserError: the data are wrong.
+    """
+    dataset = load(study.data, options.data_root, download=options.download)
+    return dataset if study.max_images is None else limited(dataset, study.max_images)
 
 
 def check_names(study: Study) -> None:
@@ -106,9 +184,11 @@ def check_names(study: Study) -> None:
     rule_for(study.early_stopping)
     if study.reference not in REFERENCES:
         raise unknown("reference", study.reference, REFERENCES, where="Study.reference")
+    if study.table and study.table not in PAPERS:
+        raise unknown("table", study.table, PAPERS, where="Study.table")
     for score in study.scores:
-        if score not in SCORES:
-            raise unknown("score", score, SCORES, where="Study.scores")
+        if score not in (*SCORES, GATE):
+            raise unknown("score", score, (*SCORES, GATE), where="Study.scores")
     for objective in study.objectives:
         if OBJECTIVES.get(objective.name) != objective:
             raise unknown("objective", objective.name, OBJECTIVES, where="Study.objectives")
@@ -158,7 +238,7 @@ def only_driver(launch: Launch) -> Iterator[None]:
     folder = launch.options.output / launch.definition.study.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "driver.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise UserError(f"cannot write: {error.strerror}", where=str(folder), allowed="see --output") from error
     try:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.trial import Trial
+from optuna.trial import BaseTrial, FixedTrial
 from pydantic import ValidationError
 
-from searchlab.candidate import Candidate, ImageSpec, Space
+from searchlab.architecture import ImageSpec, Partitioned
+from searchlab.candidate import Candidate, Space
+from searchlab.data.partitions import check_partition
+from searchlab.data.splits import Dataset
 from searchlab.errors import UserError, from_validation
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.study import Study
@@ -21,7 +24,7 @@ SAMPLED = 30
 class TrialChoose:
     """Optuna's suggestions and what the study fixes: the `Choose` that spaces are called with."""
 
-    trial: Trial
+    trial: BaseTrial
     images: ImageSpec
     max_params: int | None
     max_macs: int | None
@@ -41,7 +44,7 @@ class TrialChoose:
         return self.trial.suggest_categorical(name, choices)
 
 
-def propose(space: Space, trial: Trial, images: ImageSpec, study: Study) -> Candidate:
+def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> Candidate:
     """The candidate that a space makes of a trial's suggestions.
 
     Raises:
@@ -59,6 +62,42 @@ def propose(space: Space, trial: Trial, images: ImageSpec, study: Study) -> Cand
     if not isinstance(candidate, Candidate):
         raise UserError("must return a Candidate", where=where, value=type(candidate).__name__)
     return candidate
+
+
+def enqueued_candidates(space: Space, images: ImageSpec, study: Study) -> list[Candidate]:
+    """What the space makes of every configuration that the study enqueues.
+
+    Raises:
+        UserError: one leaves a parameter open, or is no point of the space.
+    """
+    found = []
+    for number, known in enumerate(study.enqueue):
+        where = f"study {study.name}, {study.row_of(number) or f'configuration {number}'}"
+        try:
+            found.append(propose(space, FixedTrial(known), images, study))
+        except UserError as error:
+            raise UserError(error.what, where=where, value=known, allowed=error.allowed) from error
+    return found
+
+
+def check_partitions(space: Space, dataset: Dataset, study: Study) -> None:
+    """Looks at what the study enqueues and at samples of its space: partitions must be of the data set's classes.
+
+    Raises:
+        UserError: a partition leaves out or repeats a class, which is called by its name.
+    """
+    scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.seed))
+    for known in study.enqueue:
+        scratch.enqueue_trial(known)
+    for number in range(len(study.enqueue) + SAMPLED):
+        architecture = propose(space, scratch.ask(), dataset.spec, study).architecture
+        if isinstance(architecture, Partitioned):
+            try:
+                check_partition(architecture.groups, dataset.class_names)
+            except UserError as error:
+                source = study.row_of(number) or (f"trial {number}" if number < len(study.enqueue) else "")
+                where = ", ".join((f"study {study.name}", *filter(None, [source]), error.where))
+                raise UserError(error.what, where=where, value=error.value, allowed=error.allowed) from error
 
 
 def check_limits(space: Space, images: ImageSpec, study: Study) -> None:

@@ -191,6 +191,18 @@ class StudyStore:
                 )
             return store
 
+    @classmethod
+    def discard(cls, name: str, storage: BaseStorage, url: str) -> None:
+        """Forgets a study, where the storage holds one of that name.
+
+        Raises:
+            UserError: it is one that searchlab did not make.
+        """
+        with storage_errors(url):
+            if name in optuna.get_all_study_names(storage):
+                cls.load(name, storage, url)
+                optuna.delete_study(study_name=name, storage=storage)
+
     @property
     def definition(self) -> Definition:
         """What the study is, as it was stored."""
@@ -270,6 +282,19 @@ def record_of(trial: FrozenTrial | Trial) -> TrialRecord | None:
     begun = attributes["candidate"]
     candidate = from_plain(Candidate, begun["candidate"], where=f"trial {trial.number}")
     return TrialRecord(trial.number, "running", candidate, begun["seed"])
+
+
+def stored_names(options: RunOptions) -> list[str]:
+    """The studies that the store holds; none where there is no store yet.
+
+    Raises:
+        UserError: the store is damaged or cannot be reached.
+    """
+    url = options.storage_url
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        return []
+    with storage_errors(url):
+        return list(optuna.get_all_study_names(open_storage(url, create=False)))
 
 
 def stored_study(name: str | None, options: RunOptions) -> StudyStore:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 SPACE = '''"""Two blocks and an early exit."""
 
-from searchlab.candidate import Candidate, Exit, ResNet, Training
+from searchlab.architecture import ResNet
+from searchlab.candidate import Candidate, Exit, Training
 
 
 def space(choose):

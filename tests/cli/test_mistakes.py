@@ -39,7 +39,7 @@ WRONG = {
     "a study that does not parse": (["run", "broken"], "broken.py:2: does not parse"),
     "a study that returns a dict": (["run", "dict"], "dict.py: study() must return a Study: 'dict'"),
     "a study with a wrong field": (["run", "field"], "Study.epochs is not valid: -1"),
-    "a study without its space": (["run", "spaceless"], "unknown space: 'nowhere' (known: limited_resnet"),
+    "a study without its space": (["run", "spaceless"], "unknown space: 'nowhere' (known: "),
     "a study of unknown data": (["run", "dataless"], "unknown data set: 'cifar11' (known: cifar10"),
     "a space that raises": (["run", "raises"], "space raises: raised ZeroDivisionError"),
     "brackets in a name": (["run", "[red]x[/red]"], "unknown study: '[red]x[/red]'"),

@@ -90,7 +90,9 @@ def test_trial_payloads_are_strict_json():
 
 
 def test_studies_and_spaces():
-    assert strict(studies_payload({"b": fake_study(), "a": fake_study(name="")}))["studies"][0]["name"] == "a"
+    studies = {"b": [fake_study(name="b")], "a": [fake_study(name="a-x"), fake_study(name="a-y")]}
+    found = strict(studies_payload(studies))["studies"]
+    assert [(each["file"], each["name"]) for each in found] == [("a", "a-x"), ("a", "a-y"), ("b", "b")]
     assert spaces_payload({"x": "y"}) == {"spaces": [{"name": "x", "description": "y"}]}
 
 

@@ -95,6 +95,17 @@ def test_an_empty_front_says_what_to_do(records, line):
     assert "no trial of study digits is complete" in text and line in text
 
 
+@pytest.mark.parametrize(
+    ("trials", "running", "command"), [(5, False, "resume"), (4, False, "trials"), (4, True, "resume")]
+)
+def test_an_empty_front_suggests_to_resume_only_where_trials_are_left(trials, running, command):
+    study, records = fake_study(trials=trials), fake_records(0)
+    if running:
+        records[0] = fake_record(0, state="running")
+    text = text_of(front_view(study, records, study_front(study, records)))
+    assert f"next: searchlab {command} digits" in text
+
+
 def test_trials_say_how_they_ended():
     text = text_of(trials_view(fake_study(), fake_records()), 160)
     assert "worse than 67 % of the trials that reached it" in text
@@ -134,7 +145,11 @@ def test_a_latency_that_does_not_add_up_is_pointed_out():
 
 
 def test_studies_and_spaces():
-    text = text_of(studies_view({"digits": fake_study()}, {"digits": 3}))
-    assert "digits: Handwritten digits" in text and "300 k parameters" in text and "3 trials" in text
+    text = text_of(studies_view({"digits": [fake_study()]}))
+    assert "digits: Handwritten digits" in text and "300 k parameters" in text and "12 trials" in text
+    assert "study" not in text
+    both = text_of(studies_view({"both": [fake_study(name="both-a"), fake_study(name="both-b", epochs=7)]}))
+    assert both.count("both: Handwritten digits") == 1
+    assert "both-a" in both and "both-b" in both and "7 epochs" in both
     assert "ResNets under [a] cap" in text_of(spaces_view({"limited_resnet": "ResNets under [a] cap"}))
     assert "No studies" in text_of(studies_view({})) and "No spaces" in text_of(spaces_view({}))

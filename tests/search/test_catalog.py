@@ -4,7 +4,8 @@ import pytest
 
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
-from searchlab.search.catalog import available, find, load_space, load_study
+from searchlab.search.catalog import Source, available, find, load_space, load_studies, named_studies
+from searchlab.study import Study
 
 STUDY = '''"""{about}."""
 from searchlab.study import Study
@@ -12,6 +13,19 @@ from searchlab.study import Study
 def study():
     return Study(space="small_resnet", data="digits"{more})
 '''
+
+
+TWO = '''"""On two data sets."""
+from searchlab.study import Study
+
+def study():
+    return tuple(Study(space="small_resnet", data=data{more}) for data in ("digits", "synthetic"))
+'''
+
+
+def load_study(source: Source) -> Study:
+    (study,) = load_studies(source)
+    return study
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +51,7 @@ def test_a_built_in_study_and_its_space_are_found_by_name_from_anywhere():
 @pytest.mark.parametrize("kind", ["study", "space"])
 def test_everything_that_searchlab_brings_loads(kind):
     for source in available(kind):
-        assert load_study(source) if kind == "study" else load_space(source)
+        assert load_studies(source) if kind == "study" else load_space(source)
         assert source.summary
 
 
@@ -48,6 +62,26 @@ def test_a_file_of_the_users_hides_a_built_in_one():
     assert [source.path.resolve() for source in available("study") if source.name == "digits"] == [
         Path("studies/digits.py").resolve()
     ]
+
+
+def test_several_studies_in_a_file_are_named_after_their_data_and_found_by_their_names():
+    write("studies/both.py", TWO.format(more=""))
+    source, studies = named_studies("both")
+    assert [(study.name, study.description) for study in studies] == [
+        ("both-digits", "On two data sets"),
+        ("both-synthetic", "On two data sets"),
+    ]
+    assert named_studies("both-synthetic") == (source, studies[1:])
+    assert named_studies("studies/both.py")[1] == studies
+    with pytest.raises(UserError, match="unknown study: 'both-mnist'"):
+        named_studies("both-mnist")
+
+
+def test_a_file_hides_a_part_of_the_same_name():
+    write("studies/both.py", TWO.format(more=""))
+    write("studies/both-digits.py", STUDY.format(about="One", more=", epochs=3"))
+    (study,) = named_studies("both-digits")[1]
+    assert (study.name, study.epochs) == ("both-digits", 3)
 
 
 def test_by_path_named_after_the_file_unless_it_names_itself():
@@ -108,6 +142,13 @@ def test_a_file_without_the_function():
 def test_a_study_that_returns_something_else():
     line = complaint("bad.py", "def study(): return {'space': 'x'}")
     assert "must return a Study" in line and "'dict'" in line
+    assert "'str'" in complaint("bad.py", TWO.format(more="") + "one = study\ndef study(): return (*one(), 'x')")
+    assert "must return a Study" in complaint("bad.py", "def study(): return ()")
+
+
+def test_studies_of_one_name_in_a_file():
+    line = complaint("bad.py", TWO.format(more=", name='same'"), load_studies)
+    assert "studies of one name: ['same', 'same']" in line
 
 
 @pytest.mark.parametrize("text", ["1 / 0\ndef study(): pass", "def study(): 1 / 0"])
@@ -147,7 +188,7 @@ def test_a_file_that_is_no_text():
 
 def test_unknown_names_list_the_known():
     write("studies/mine.py", "")
-    with pytest.raises(UserError, match=r"unknown study: 'nope' \(known: cifar10_small, digits, mine"):
+    with pytest.raises(UserError, match=r"unknown study: 'nope' \(known: cifar10_small, digits, .*mine"):
         find("study", "nope")
     with pytest.raises(UserError, match=r"unknown space: 'nope' \(known: .*small_resnet"):
         find("space", "nope")

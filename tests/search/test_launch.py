@@ -9,10 +9,11 @@ import torch
 from fake_records import CPU, fake_record
 from tiny import Seen, made_record, run, tiny_space, tiny_study
 
+from searchlab.data.splits import limited
 from searchlab.errors import Interrupted, UserError
 from searchlab.measure.device import this_machine
 from searchlab.objective import Objective
-from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start
+from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start, start_afresh
 from searchlab.search.store import Definition, StudyStore, open_storage, stored_study
 from searchlab.study import RunOptions, Study
 
@@ -69,6 +70,36 @@ def test_a_resumed_study_goes_on_to_its_budget(options):
     assert stored_study("tiny", options).definition.study.trials == 5
 
 
+def test_as_much_of_the_data_as_the_study_takes_and_no_other_part_later(options, digits):
+    (record,) = start(launch_of(tiny_study(trials=1, max_images=100), options)).records
+    assert record.data_hash == limited(digits, 100).hash != digits.hash
+    with pytest.raises(UserError, match="the data are not those of the study so far"):
+        resume(launch_of(tiny_study(trials=2, max_images=101), options), stored_study("tiny", options))
+
+
+def test_afresh_forgets_what_there_was(options):
+    start(launch_of(tiny_study(trials=3), options))
+    (options.output / "tiny" / "trial-00002").mkdir()
+    (options.output / "tiny" / "front.html").touch()
+    driver = start_afresh(launch_of(tiny_study(trials=2, seed=4), options))
+    store = stored_study("tiny", options)
+    assert store.records() == driver.records and len(driver.records) == 2
+    assert store.definition.study.seed == 4
+    assert [path.name for path in (options.output / "tiny").iterdir()] == ["driver.lock"]
+
+
+def test_afresh_leaves_a_study_alone_that_another_process_runs(options):
+    begun(options, tiny_study(trials=1))
+    held = os.open(options.output / "tiny" / "driver.lock", os.O_RDWR)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="is running this study"):
+            start_afresh(launch_of(tiny_study(trials=2), options))
+    finally:
+        os.close(held)
+    assert len(stored_study("tiny", options).records()) == 1
+
+
 def test_as_many_threads_as_asked_for(options):
     start(launch_of(tiny_study(trials=1), replace(options, threads=2)))
     assert torch.get_num_threads() == 2
@@ -89,7 +120,7 @@ def test_as_many_threads_as_asked_for(options):
             {"reference": "resnet9"},
             "Study.reference: unknown reference: 'resnet9' (known: resnet18, resnet20, resnet8)",
         ),
-        ({"scores": ("margin", "luck")}, "Study.scores: unknown score: 'luck' (known: entropy, margin, max_logit"),
+        ({"scores": ("margin", "luck")}, "Study.scores: unknown score: 'luck' (known: entropy, gate, margin"),
         ({"max_params": 10}, "study tiny: no candidate of space tiny holds max_params: 10 (the least of"),
         ({"max_macs": 10}, "no candidate of space tiny holds max_macs: 10"),
         ({"name": ""}, "no name for a study: ''"),

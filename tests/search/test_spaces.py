@@ -2,10 +2,11 @@ import optuna
 import pytest
 from tiny import IMAGES, tiny_candidate, tiny_space, tiny_study
 
-from searchlab.candidate import Candidate, Exit, Head, ResNet
+from searchlab.architecture import ResNet
+from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
-from searchlab.search.spaces import SAMPLED, check_limits, propose
+from searchlab.search.spaces import SAMPLED, check_limits, enqueued_candidates, propose
 
 
 def first_trial():
@@ -76,3 +77,16 @@ def test_a_sample_that_does_not_fit_the_images_is_refused():
 
     with pytest.raises(UserError, match="pooling is larger than the map"):
         check_limits(space, IMAGES, tiny_study())
+
+
+def test_enqueued_configurations_become_candidates_without_a_sampler():
+    study = tiny_study(enqueue=({"width": 7, "rate": 0.1}, {"width": 2, "rate": 0.2}))
+    found = enqueued_candidates(tiny_space, IMAGES, study)
+    assert found == [tiny_candidate(7, learning_rate=0.1), tiny_candidate(2, learning_rate=0.2)]
+
+
+def test_an_enqueued_configuration_that_leaves_something_open_is_named():
+    known = {"width": 7, "rate": 0.1}
+    study = tiny_study(enqueue=(known, {"width": 2}), rows=("whole", "half"))
+    with pytest.raises(UserError, match=r"study tiny, half: raised ValueError.*'rate' is not found.*\{'width': 2\}"):
+        enqueued_candidates(tiny_space, IMAGES, study)

@@ -1,0 +1,89 @@
+"""Every command, where its function is, and the line that `searchlab --help` has for it.
+
+The file of a command is imported when it is called: help need not wait for torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import typer
+
+SEARCH, FOUND, THERE = "Search", "Look at what was found", "What there is"
+
+
+@dataclass(frozen=True)
+class Command:
+    """`function` is "module.name" below `searchlab.cli`; `line` is the first paragraph of its docstring."""
+
+    function: str
+    panel: str
+    line: str
+
+    def load(self) -> Callable[..., None]:
+        """The function, its file imported."""
+        module, name = self.function.split(".")
+        function: Callable[..., None] = getattr(import_module(f"searchlab.cli.{module}"), name)
+        return function
+
+
+COMMANDS = {
+    "run": Command(
+        "running.run",
+        SEARCH,
+        "Search: train and measure candidates until the budget is spent, then show the front (or the paper's table).",
+    ),
+    "resume": Command(
+        "running.resume",
+        SEARCH,
+        "Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.",
+    ),
+    "front": Command(
+        "inspecting.front",
+        FOUND,
+        "The Pareto front: which network, under which exit rule, gives which accuracy at which cost.",
+    ),
+    "trials": Command(
+        "inspecting.trials",
+        FOUND,
+        "Every trial: how it ended, its best accuracy, its costs, and why it stopped or failed.",
+    ),
+    "show": Command(
+        "inspecting.show_one",
+        FOUND,
+        "One point of the front in full: candidate, costs per stage and head, exits, thresholds, latency, machine.",
+    ),
+    "plot": Command(
+        "plotting.plot",
+        FOUND,
+        "Write an interactive page and a PNG of the front, with every trial's frontier behind it.",
+    ),
+    "table": Command(
+        "papers.table",
+        FOUND,
+        "The table of a paper's study, ours beside the paper's; what was not run is \"–\".",
+    ),
+    "studies": Command(
+        "listing.studies",
+        THERE,
+        "List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings.",
+    ),
+    "spaces": Command(
+        "listing.spaces",
+        THERE,
+        "List the spaces that studies may name: those in ./spaces, then those that searchlab brings.",
+    ),
+}
+
+
+def add_commands(app: typer.Typer, called: str) -> None:
+    """Adds the command that is `called` as it is, and of the others what help says of them."""
+    for name, command in COMMANDS.items():
+        if name == called:
+            app.command(name)(command.load())
+        else:
+            app.command(name, help=command.line, rich_help_panel=command.panel)(_not_called)
+
+
+def _not_called() -> None:
+    raise AssertionError("only the command that is called is run")

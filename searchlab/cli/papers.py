@@ -1,0 +1,139 @@
+"""The tables of papers, ours beside theirs: `table`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from searchlab.cli import options as opt
+from searchlab.cli.console import console, show, show_json
+from searchlab.data.datasets import image_spec
+from searchlab.errors import UserError
+from searchlab.model.cost import network_cost
+from searchlab.papers.evaluation import load_findings, without_findings
+from searchlab.papers.paper import Finished, Table, cost_table
+from searchlab.papers.registry import PAPERS
+from searchlab.report.papers import tables_markdown, tables_payload, tables_view, write_csv
+from searchlab.search.catalog import find, load_space, named_studies
+from searchlab.search.smoke import SMOKE
+from searchlab.search.spaces import enqueued_candidates
+from searchlab.search.store import stored_names, stored_study
+from searchlab.study import RunOptions
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Tables to be shown, under what title, and what is missing in them and how to get it."""
+
+    title: str
+    tables: tuple[Table, ...]
+    missing: tuple[str, ...] = ()
+
+
+def table(
+    study: opt.StudyName,
+    params: Annotated[
+        bool,
+        typer.Option("--params", help="Parameters and MACs of what the study enqueues; nothing needs to have run."),
+    ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write the tables to this file, too.", metavar="FILE")] = None,
+    as_json: opt.AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    data: opt.DataRoot = Path("data"),
+    output: opt.Output = Path("runs"),
+    storage: opt.Storage = "",
+) -> None:
+    """The table of a paper's study, ours beside the paper's; what was not run is "–".
+
+    STUDY is a study's file, or one of several studies in a file; STUDY-smoke what `run --smoke` left.
+    """
+    where = RunOptions(data_root=data, output=output, storage=storage)
+    filled = costs(study, where) if params else filled_from(stored_as(study, where))
+    if csv is not None:
+        write_csv(csv, filled.tables)
+    if as_json:
+        show_json(tables_payload(study, filled.title, filled.tables, filled.missing))
+    elif markdown:
+        console().print(tables_markdown(filled.tables), markup=False, soft_wrap=True)
+    else:
+        show(tables_view(filled.tables, filled.missing))
+
+
+def stored_as(name: str, where: RunOptions) -> list[Finished]:
+    """The study of that name in the store; else all those of the file of that name, run or not.
+
+    Raises:
+        UserError: there is neither.
+    """
+    known = stored_names(where)
+    if name in known:
+        return [_finished(name, where)]
+    suffix = SMOKE if name.endswith(SMOKE) else ""
+    _, studies = named_studies(name.removesuffix(SMOKE))
+    parts = [replace(study, name=study.name + suffix) for study in studies]
+    return [_finished(part.name, where) if part.name in known else Finished(part) for part in parts]
+
+
+def _finished(name: str, where: RunOptions) -> Finished:
+    store = stored_study(name, where)
+    records = tuple(store.records())
+    return Finished(store.definition.study, records, load_findings(records))
+
+
+def filled_from(studies: Sequence[Finished]) -> Filled:
+    """The tables of the paper that the studies name.
+
+    Raises:
+        UserError: they name none.
+    """
+    study = studies[0].study
+    if study.table not in PAPERS:
+        allowed = f"see `searchlab front {study.name}`, or --params"
+        raise UserError("fills no table of a paper", where=f"study {study.name}", allowed=allowed)
+    paper = PAPERS[study.table]
+    return Filled(paper.title, paper.tables(studies), tuple(line for each in studies for line in _missing(each)))
+
+
+def _missing(finished: Finished) -> list[str]:
+    """What a reader of the table would miss of a study, and how to get it."""
+    study, ended = finished.study, {record.number: record for record in finished.records}
+    if not ended:
+        name = study.name.removesuffix(SMOKE)
+        return [f"{study.name} was not run: searchlab run {name}{' --smoke' if name != study.name else ''}"]
+    lines, left = [], []
+    for number in range(len(study.enqueue)):
+        record, row = ended.get(number), study.row_of(number) or f"trial {number}"
+        if record is None or record.state == "running":
+            left.append(row)
+        elif record.state != "complete":
+            lines.append(f"{row}: {record.state}, {record.reason}")
+    again = f"searchlab resume {study.name}"
+    if left:
+        more = f" --trials {len(study.enqueue)}" if study.trials < len(study.enqueue) else ""
+        lines.append(f"not trained: {', '.join(left)}: {again}{more}")
+    if PAPERS[study.table].evaluate and (unknown := without_findings(finished.records)):
+        lines.append(f"not evaluated: {', '.join(f'trial {record.number}' for record in unknown)}: {again}")
+    return lines
+
+
+def costs(name: str, where: RunOptions) -> Filled:
+    """Parameters and MACs of all that a file's studies enqueue, from the candidates alone.
+
+    Raises:
+        UserError: there is no such study, it enqueues nothing, or something that is no point of its space.
+    """
+    source, studies = named_studies(name.removesuffix(SMOKE))
+    tables = []
+    for study in studies:
+        images = image_spec(study.data, where.data_root)
+        space = load_space(find("space", study.space, beside=source.path))
+        found = [network_cost(each, images) for each in enqueued_candidates(space, images, study)]
+        paper = PAPERS.get(study.table)
+        if found:
+            tables.append(cost_table(study, found, paper.params if paper else {}))
+    if not tables:
+        allowed = "its space is searched: see `searchlab trials` after a run"
+        raise UserError("enqueues no configurations", where=f"study {name}", allowed=allowed)
+    return Filled(studies[0].description, tuple(tables))

@@ -1,0 +1,202 @@
+"""What is found about a network with checkpoints (paper 000): let-in thresholds, accuracy change, measured runtime.
+
+Shapes: N images, K exits, C channels, H and W pixels.
+"""
+
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass as noun
+
+from searchlab.architecture import AlexNet
+from searchlab.artefacts import TABLE
+from searchlab.data.batches import Normaliser
+from searchlab.data.splits import Split
+from searchlab.deploy.runtime import EarlyExitRuntime
+from searchlab.exits.evaluate import scores_of
+from searchlab.exits.let_in import SCORE, LetIn, let_in_points
+from searchlab.exits.table import ExitTable, load_table
+from searchlab.exits.tabulate import tabulate
+from searchlab.measure.alternating import Alternated, Epochs, Run, Turns, alternating
+from searchlab.measure.device import this_machine
+from searchlab.measure.isolation import measuring
+from searchlab.measure.latency import prepared
+from searchlab.measure.passes import quiet_host
+from searchlab.measure.segments import Segments
+from searchlab.operating_point import Estimate, share_estimate
+from searchlab.papers.paper import Findings, Subject
+from searchlab.plain import NOUN, to_plain
+
+LITTLE = 500
+"""With fewer test images (a smoke run), time is only looked at once: nothing is to be concluded from it."""
+
+
+@noun(frozen=True, config=NOUN)
+class TargetFound:
+    """One let-in target at one checkpoint. Its threshold is None where nobody or everybody is let in.
+
+    `let_in` is a share of the test images; `accuracy_change` is in points and `runtime_change` in percent of the base
+    network's time, positive where the checkpoint is better or faster. Times: milliseconds per image.
+    """
+
+    target: float
+    threshold: float | None
+    let_in: Estimate
+    accuracy_change: Estimate
+    runtime_change: Estimate
+    base_ms: Epochs
+    custom_ms: Epochs
+
+
+@noun(frozen=True, config=NOUN)
+class CheckpointFound:
+    """A checkpoint after the stage `cut`, target by target."""
+
+    cut: int
+    stage: str
+    targets: tuple[TargetFound, ...]
+
+
+@noun(frozen=True, config=NOUN)
+class Timing:
+    """How runtime was measured: so many of the test images, in turns (`measure.alternating.Turns`), on a machine."""
+
+    images: int
+    warm_up: int
+    sets: int
+    epochs: int
+    machine: str
+
+
+@noun(frozen=True, config=NOUN)
+class NetworkFound:
+    """A base network, its test accuracy in percent, and its checkpoints; of how many images the splits are."""
+
+    accuracy: Estimate
+    train_images: int
+    validation_images: int
+    test_images: int
+    checkpoints: tuple[CheckpointFound, ...]
+    timing: Timing
+
+
+def evaluate_checkpoints(subject: Subject) -> Findings:
+    """`NetworkFound` as plain data. Thresholds are chosen on the validation split alone.
+
+    Raises:
+        UserError: the trial's exit table cannot be read.
+    """
+    record, device, dataset = subject.record, subject.device, subject.dataset
+    assert record.cost is not None
+    validation, split = load_table(Path(record.directory) / TABLE), dataset.test.to(device)
+    normaliser = Normaliser.of(dataset, device)
+    test = tabulate(subject.network, split, normaliser)
+    bench = _Bench(subject, test, split, normaliser, turns_for(subject))
+    with measuring(), quiet_host(subject.threads):
+        segments = prepared(subject.network, bench.image(0))
+        checkpoints = tuple(
+            CheckpointFound(
+                cut,
+                record.cost.stages[cut].name,
+                bench.targets(segments, exit, let_in_points(validation, exit, record.cost)),
+            )
+            for exit, cut in enumerate(record.cost.cuts[:-1])
+        )
+    right = share_estimate(int(test.correct_NK[:, -1].sum()), test.samples)
+    found = NetworkFound(
+        accuracy=Estimate(100 * right.value, 100 * right.low, 100 * right.high),
+        train_images=len(dataset.train),
+        validation_images=validation.samples,
+        test_images=test.samples,
+        checkpoints=checkpoints,
+        timing=bench.timing,
+    )
+    plain: Findings = to_plain(found)
+    return plain
+
+
+def turns_for(subject: Subject) -> Turns:
+    """The paper's two sets of five epochs after two of warm-up, three sets for AlexNet."""
+    if len(subject.dataset.test) < LITTLE:
+        return Turns(warm_up=1, sets=1, epochs=1)
+    return Turns(sets=3 if isinstance(subject.record.candidate.architecture, AlexNet) else 2)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What every checkpoint is judged with."""
+
+    subject: Subject
+    test: ExitTable
+    split: Split
+    normaliser: Normaliser
+    turns: Turns
+
+    @property
+    def timing(self) -> Timing:
+        machine = this_machine(self.subject.device, self.subject.threads).label
+        return Timing(timed_images(self.test.samples), self.turns.warm_up, self.turns.sets, self.turns.epochs, machine)
+
+    def image(self, position: int) -> torch.Tensor:
+        """image_1CHW of the test split, normalised."""
+        return self.normaliser(self.split.images_NCHW[position : position + 1]).clone()
+
+    def targets(self, segments: Segments, exit: int, chosen: tuple[LetIn, ...]) -> tuple[TargetFound, ...]:
+        """Every target at one checkpoint, timed one after the other."""
+        score_N = scores_of(self.test, SCORE)[:, exit]
+        images = [self.image(int(n)) for n in spread(score_N, timed_images(len(score_N)))]
+        found: list[TargetFound] = []
+        for each in chosen:
+            custom = EarlyExitRuntime(segments, each.point.rule).classify
+            # Warm once is warm for all targets: the network is the same.
+            turns = self.turns if not found else Turns(0, self.turns.sets, self.turns.epochs)
+            timed = alternating(base_run(segments), custom, images, turns)
+            found.append(self._target(each, score_N >= each.threshold, exit, timed))
+        return tuple(found)
+
+    def _target(self, chosen: LetIn, leaves_N: NDArray[np.bool_], exit: int, timed: Alternated) -> TargetFound:
+        correct_NK = self.test.correct_NK
+        return TargetFound(
+            target=chosen.target,
+            threshold=chosen.threshold if isfinite(chosen.threshold) else None,
+            let_in=share_estimate(int(leaves_N.sum()), len(leaves_N)),
+            accuracy_change=change_in_points(
+                np.where(leaves_N, correct_NK[:, exit], correct_NK[:, -1]), correct_NK[:, -1]
+            ),
+            runtime_change=timed.faster_percent(),
+            base_ms=timed.base_ms,
+            custom_ms=timed.other_ms,
+        )
+
+
+def base_run(segments: Segments) -> Run:
+    """From image_1CHW to the class that the network without checkpoints names."""
+
+    def run(image_1CHW: torch.Tensor) -> object:
+        with torch.inference_mode():
+            return segments.whole(image_1CHW).argmax(dim=1).item()
+
+    return run
+
+
+def timed_images(images: int) -> int:
+    """How many of so many test images are timed."""
+    return min(images, max(8, min(200, images // 50)))
+
+
+def spread(score_N: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """`count` positions spread evenly over the scores, in random order: at any threshold, as many leave as of all."""
+    every = ((np.arange(count) + 0.5) * len(score_N) / count).astype(np.intp)
+    return np.random.default_rng(0).permutation(np.argsort(score_N, kind="stable")[every])
+
+
+def change_in_points(right_N: NDArray[np.bool_], base_N: NDArray[np.bool_]) -> Estimate:
+    """Accuracy over that of the base on the same images, in points, with the paired 95 % (Wald) interval."""
+    samples, gain, loss = len(right_N), int((right_N & ~base_N).sum()), int((base_N & ~right_N).sum())
+    value = 100 * (gain - loss) / samples
+    half = 1.959963984540054 * 100 * sqrt(gain + loss - (gain - loss) ** 2 / samples) / samples
+    return Estimate(value, value - half, value + half)

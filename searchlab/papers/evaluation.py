@@ -1,0 +1,116 @@
+"""What is found about a trial after its training: the test split at every exit, sizes and times. Kept beside it.
+
+Shapes: N images, K exits, C classes.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from searchlab.artefacts import disk_errors
+from searchlab.data.batches import Normaliser
+from searchlab.errors import UserError
+from searchlab.exits.table import ExitTable
+from searchlab.exits.tabulate import tabulate
+from searchlab.operating_point import Estimate, share_estimate
+from searchlab.papers.paper import Findings, Paper, Subject
+from searchlab.plain import to_plain
+from searchlab.record import TrialRecord
+
+FINDINGS = "findings.json"
+
+
+def evaluate_exits(subject: Subject) -> Findings:
+    """The evaluation that most papers share.
+
+    `exits` has one entry per exit, the final head's last: its cut, how many of `samples` test images it names right,
+    first and among its three likeliest classes. Sizes: `params`, `macs`, `megabytes` of weights (1e6 bytes). Times:
+    `train_seconds`, and `latency_ms` of the whole network, null where it was not measured.
+    """
+    normaliser = Normaliser.of(subject.dataset, subject.device)
+    table = tabulate(subject.network, subject.dataset.test.to(subject.device), normaliser)
+    record, tensors = subject.record, subject.network.state_dict().values()
+    assert record.cost is not None
+    whole = record.latency.whole if record.latency else None
+    return {
+        "samples": table.samples,
+        "exits": [
+            {"cut": cut, "correct": correct, "correct_of_3": correct_of_3}
+            for cut, correct, correct_of_3 in zip(
+                record.candidate.cuts, correct_in(table, 1), correct_in(table, 3), strict=True
+            )
+        ],
+        "params": record.cost.params,
+        "macs": record.cost.macs,
+        "megabytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
+        "train_seconds": record.seconds.train,
+        "epochs": record.epochs,
+        "train_images": len(subject.dataset.train),
+        "latency_ms": to_plain(Estimate(whole.p50, whole.low, whole.high)) if whole else None,
+    }
+
+
+def correct_in(table: ExitTable, first: int) -> list[int]:
+    """For every exit, of how many samples the true class is among the `first` likeliest; of equals the lower class."""
+    likeliest_NKC = np.argsort(-table.logits_NKC, axis=2, kind="stable")[:, :, :first]
+    hits_NK = (likeliest_NKC == table.labels_N[:, None, None]).any(axis=2)
+    return [int(hits) for hits in hits_NK.sum(axis=0)]
+
+
+def percent_right(findings: Findings, exit: int = -1) -> Estimate:
+    """Test accuracy of an exit (the final head's where none is named) in percent, with its 95 % interval."""
+    return _percent(findings["exits"][exit]["correct"], findings["samples"])
+
+
+def percent_wrong(findings: Findings, exit: int = -1, *, first: int = 1) -> Estimate:
+    """Top-1 (or top-3) test error of an exit in percent, with its 95 % interval."""
+    hits = findings["exits"][exit][{1: "correct", 3: "correct_of_3"}[first]]
+    return _percent(findings["samples"] - hits, findings["samples"])
+
+
+def _percent(hits: int, samples: int) -> Estimate:
+    share = share_estimate(hits, samples)
+    return Estimate(100 * share.value, 100 * share.low, 100 * share.high)
+
+
+def without_findings(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The complete trials about which nothing is kept yet."""
+    return [r for r in records if r.state == "complete" and r.directory and not _path(r).is_file()]
+
+
+def load_findings(records: Sequence[TrialRecord]) -> dict[int, Findings]:
+    """What is kept, by trial.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    found = {}
+    for record in records:
+        if record.directory and _path(record).is_file():
+            try:
+                found[record.number] = json.loads(_path(record).read_text())
+            except ValueError as error:
+                mend = "delete it, then `searchlab resume` the study"
+                raise UserError("not readable as JSON", where=str(_path(record)), allowed=mend) from error
+    return found
+
+
+def evaluate_trial(paper: Paper, subject: Subject) -> None:
+    """Calls the paper's evaluation and keeps what it finds in the trial's folder, whole or not at all.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written.
+    """
+    assert paper.evaluate is not None
+    findings = json.dumps(paper.evaluate(subject), indent=1, allow_nan=False)
+    path = _path(subject.record)
+    with disk_errors(path.parent):
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(findings)
+        unfinished.replace(path)
+
+
+def _path(record: TrialRecord) -> Path:
+    return Path(record.directory) / FINDINGS

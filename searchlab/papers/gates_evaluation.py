@@ -1,0 +1,213 @@
+"""What is found about a network with exits for paper 001: alphas, rules, and the three evaluations of section 6.
+
+Shape suffixes: N images, C channels, H and W pixels, K exits.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from searchlab.data.batches import Normaliser
+from searchlab.deploy.runtime import EarlyExitRuntime
+from searchlab.exits.compare import Judged, Row, chosen_at, compare
+from searchlab.exits.costs import leaving_macs, leaving_ms
+from searchlab.exits.evaluate import evaluate, route, scores_of
+from searchlab.exits.frontier import FrontierSettings
+from searchlab.exits.rules import exact, gate_at_zero
+from searchlab.exits.scores import GATE, available_scores
+from searchlab.exits.table import ExitTable
+from searchlab.exits.tabulate import tabulate
+from searchlab.measure.end_to_end import Run
+from searchlab.measure.latency import prepared
+from searchlab.measure.segments import Segments
+from searchlab.objective import Objective, accuracy, latency_ms, macs
+from searchlab.operating_point import ExitRule, OperatingPoint
+from searchlab.papers.gates_found import (
+    BUDGETS,
+    FRONTIER,
+    LOSS,
+    PLAIN,
+    ZERO,
+    AlphaFound,
+    Both,
+    ContenderFound,
+    GatesFound,
+    RuleFound,
+)
+from searchlab.papers.gates_runtime import RuntimeOptions, SetRuntime, runtimes
+from searchlab.papers.gates_sweep import Swept, sweep
+from searchlab.papers.paper import Findings, Subject
+from searchlab.plain import to_plain
+from searchlab.record import NetworkCost, SegmentLatency
+
+
+def evaluate_gates(subject: Subject) -> Findings:
+    """`GatesFound` as plain data. Whatever is chosen is chosen on the validation split.
+
+    Raises:
+        TrialFailure: gates diverged.
+    """
+    bench = _bench(subject)
+    found: Findings = to_plain(_gated(subject, bench) if subject.record.candidate.gates else _ungated(subject, bench))
+    return found
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What rules are searched and judged with. `full` is the cost without exits, in the cost `by` which choices go."""
+
+    cost: NetworkCost
+    latency: SegmentLatency | None
+    settings: FrontierSettings
+    by: Objective
+    full: float
+
+    def both(self, rule: ExitRule, tables: Swept) -> Both:
+        validation, test = (
+            evaluate(table, rule, self.cost, self.latency) for table in (tables.validation, tables.test)
+        )
+        return Both(validation, test)
+
+    def cost_of(self, point: OperatingPoint) -> float:
+        return float(getattr(point, self.by.name))
+
+    def cheapest(self, points: Sequence[OperatingPoint], least: float) -> int:
+        """Position of the cheapest point that has so many right; of the most accurate where none has."""
+        enough = [i for i, point in enumerate(points) if point.correct >= least]
+        if enough:
+            return min(enough, key=lambda i: self.cost_of(points[i]))
+        return max(range(len(points)), key=lambda i: (points[i].correct, -self.cost_of(points[i])))
+
+
+def _bench(subject: Subject) -> _Bench:
+    record = subject.record
+    assert record.cost is not None
+    latency = record.latency.segments if record.latency else None
+    by = latency_ms if latency else macs
+    scores = available_scores(subject.study.scores, gated=bool(record.candidate.gates))
+    # Every point there is: a frontier thinned to fifty could lose to rules that it contains.
+    settings = FrontierSettings((accuracy, by), scores, subject.study.levels, max_points=10_000)
+    last = (len(record.cost.heads) - 1,)
+    costs = leaving_ms(record.cost, latency, last, scores[0]) if latency else leaving_macs(record.cost, last, scores[0])
+    return _Bench(record.cost, latency, settings, by, float(costs[0]))
+
+
+def _ungated(subject: Subject, bench: _Bench) -> GatesFound:
+    """Of BranchyNet's network: the rules that need no gates."""
+    normaliser, dataset = Normaliser.of(subject.dataset, subject.device), subject.dataset
+    splits = [split.to(subject.device) for split in (dataset.validation, dataset.test)]
+    validation, test = (tabulate(subject.network, split, normaliser) for split in splits)
+    return _found(bench, test, compare(validation, test, bench.cost, bench.latency, bench.settings))
+
+
+def _gated(subject: Subject, bench: _Bench) -> GatesFound:
+    swept = sweep(subject)
+    right_N = swept[0].validation.correct_NK[:, -1]
+    least = float(right_N.sum()) - LOSS * len(right_N)
+    alphas = tuple(_alpha(bench, each, least) for each in swept)
+    chosen = bench.cheapest([each.zero.validation for each in alphas], least)
+    rules = {ZERO: alphas[chosen].zero.test.rule, FRONTIER: alphas[chosen].frontier.test.rule}
+    order_N = np.random.default_rng(0).permutation(len(subject.dataset.test))
+    sets = _timed(subject, swept[chosen], rules, order_N)
+    return replace(
+        _found(bench, swept[chosen].test, _rules(bench, swept[chosen], alphas)),
+        alphas=alphas,
+        chosen=chosen,
+        contenders=_contenders(swept[chosen].test, rules, [order_N[: each.images] for each in sets]),
+        sets=sets,
+    )
+
+
+def _alpha(bench: _Bench, swept: Swept, least: float) -> AlphaFound:
+    arguments = (swept.validation, bench.cost, bench.latency, replace(bench.settings, scores=(GATE,)))
+    (zero,), frontier = gate_at_zero(*arguments), exact(*arguments)
+    cheapest = frontier[bench.cheapest(frontier, least)]
+    return AlphaFound(swept.alpha, bench.both(zero.rule, swept), bench.both(cheapest.rule, swept))
+
+
+def _rules(bench: _Bench, swept: Swept, alphas: Sequence[AlphaFound]) -> list[Row]:
+    """Every rule on the table of one alpha; of the gate at 0 there is one point for each alpha."""
+    rows = compare(swept.validation, swept.test, bench.cost, bench.latency, bench.settings)
+    gate_alone = replace(bench.settings, scores=(GATE,))
+    frontier = [
+        bench.both(point.rule, swept) for point in exact(swept.validation, bench.cost, bench.latency, gate_alone)
+    ]
+    own = {ZERO: [each.zero for each in alphas], FRONTIER: frontier}
+    return [
+        *(row for row in rows if row.rule != "gate_at_zero"),
+        *(Row(rule, tuple(Judged(b.test.rule, b.validation, b.test) for b in found)) for rule, found in own.items()),
+    ]
+
+
+def _found(bench: _Bench, test: ExitTable, rows: Sequence[Row]) -> GatesFound:
+    return GatesFound(
+        samples=test.samples,
+        exits=tuple(bench.cost.stages[cut].name for cut in bench.cost.cuts),
+        correct=tuple(test.correct_NK.sum(axis=0).tolist()),
+        by=bench.by.name,
+        rules=tuple(_rule(bench, row) for row in rows),
+    )
+
+
+def _rule(bench: _Bench, row: Row) -> RuleFound:
+    chosen = [chosen_at(row.points, budget * bench.full, bench.by) for budget in BUDGETS]
+    return RuleFound(
+        row.rule,
+        tuple(each.judged.accuracy_estimate if each else None for each in chosen),
+        tuple(getattr(each.judged, bench.by.name) / bench.full if each else None for each in chosen),
+        row.left_out,
+    )
+
+
+def _timed(
+    subject: Subject, swept: Swept, rules: Mapping[str, ExitRule], order_N: NDArray[np.intp]
+) -> tuple[SetRuntime, ...]:
+    """The runtimes of the network with its gates by each rule, and without exits."""
+    network, options = swept.put_into(subject.network), RuntimeOptions()
+    some_N = torch.from_numpy(order_N[: options.images])
+    images_NCHW = Normaliser.of(subject.dataset, subject.device)(
+        subject.dataset.test.images_NCHW[some_N].to(subject.device)
+    )
+
+    def prepare() -> dict[str, Run]:
+        segments = prepared(network, images_NCHW[:1].clone())
+        return {PLAIN: _without_exits(segments)} | {
+            name: EarlyExitRuntime(segments, rule).classify for name, rule in rules.items()
+        }
+
+    return runtimes(prepare, images_NCHW, subject.threads, options)
+
+
+def _without_exits(segments: Segments) -> Run:
+    def run(image_1CHW: torch.Tensor) -> int:
+        with torch.inference_mode():
+            return int(segments.whole(image_1CHW).argmax(dim=1).item())
+
+    return run
+
+
+def _contenders(
+    test: ExitTable, rules: Mapping[str, ExitRule], sets: Sequence[NDArray[np.intp]]
+) -> dict[str, ContenderFound]:
+    plain_N = test.correct_NK[:, -1]
+    right = {PLAIN: plain_N} | {name: right_under(rule, test) for name, rule in rules.items()}
+    return {
+        name: ContenderFound(
+            correct=int(right_N.sum()),
+            correct_in_sets=tuple(int(right_N[chosen_N].sum()) for chosen_N in sets),
+            gained=int((right_N & ~plain_N).sum()),
+            lost=int((plain_N & ~right_N).sum()),
+        )
+        for name, right_N in right.items()
+    }
+
+
+def right_under(rule: ExitRule, table: ExitTable) -> NDArray[np.bool_]:
+    """right_N: whether each sample is right where the rule lets it leave."""
+    right_N = np.zeros(table.samples, dtype=np.bool_)
+    for k, leaves_N in zip(rule.exits, route(scores_of(table, rule.score), rule), strict=True):
+        right_N |= leaves_N & table.correct_NK[:, k]
+    return right_N

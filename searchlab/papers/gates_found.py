@@ -1,0 +1,79 @@
+"""What is found about a network with exits for paper 001, as plain data: what its tables are made of."""
+
+from pydantic.dataclasses import dataclass as noun
+
+from searchlab.operating_point import Estimate, OperatingPoint
+from searchlab.papers.gates_runtime import SetRuntime
+from searchlab.plain import NOUN
+
+PLAIN, ZERO, FRONTIER = "without exits", "gate at 0", "gate, exact frontier"
+"""Contenders: the same backbone with its final head alone; the paper's rule; the gates' score, fitted thresholds."""
+
+LOSS = 0.01
+"""How much less accurate than without exits a point may be on the validation split, to be chosen."""
+
+BUDGETS = (0.5, 0.75)
+"""Costs at which rules are compared, as shares of the cost without exits."""
+
+
+@noun(frozen=True, config=NOUN)
+class Both:
+    """A rule on the split that it was chosen by, and on the other."""
+
+    validation: OperatingPoint
+    test: OperatingPoint
+
+
+@noun(frozen=True, config=NOUN)
+class AlphaFound:
+    """Gates of one alpha: left at 0, and by the cheapest of their frontier that is accurate enough."""
+
+    alpha: float
+    zero: Both
+    frontier: Both
+
+
+@noun(frozen=True, config=NOUN)
+class RuleFound:
+    """The test accuracy of a family of rules at each of BUDGETS, and the cost there as a share of that without exits.
+
+    None where nothing is so cheap; `left_out` says why a family could not be tried.
+    """
+
+    rule: str
+    accuracy: tuple[Estimate | None, ...]
+    cost: tuple[float | None, ...]
+    left_out: str = ""
+
+
+@noun(frozen=True, config=NOUN)
+class ContenderFound:
+    """A contender on the test split and on each of the timed sets.
+
+    Of all test images, `gained` are right with it and wrong without exits, `lost` the other way round.
+    """
+
+    correct: int
+    correct_in_sets: tuple[int, ...]
+    gained: int
+    lost: int
+
+
+@noun(frozen=True, config=NOUN)
+class GatesFound:
+    """All that the tables need about one network.
+
+    `exits` are the names of the stages that exits come after; `correct` counts test images right at each exit if all
+    left there. `by` names the cost that choices went by. Without gates there is nothing of `alphas`, `chosen` (their
+    position), `contenders` and `sets`.
+    """
+
+    samples: int
+    exits: tuple[str, ...]
+    correct: tuple[int, ...]
+    by: str
+    rules: tuple[RuleFound, ...]
+    alphas: tuple[AlphaFound, ...] = ()
+    chosen: int = 0
+    contenders: dict[str, ContenderFound] | None = None
+    sets: tuple[SetRuntime, ...] = ()

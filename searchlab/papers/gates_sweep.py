@@ -1,0 +1,182 @@
+"""The sweep of alpha (paper 001): gates trained once for every alpha, on one backbone and one set of classifiers.
+
+Neither backbone nor classifiers learn with the gates. So what gates see of an image, and every exit's logits, are
+computed once and serve all alphas.
+
+Shape suffixes: N images, C channels or classes, H and W pixels, F features (what every gate sees, then all logits),
+K exits.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from searchlab.candidate import Training
+from searchlab.data.batches import Batch, Normaliser, evaluation_batches
+from searchlab.data.splits import Split
+from searchlab.exits.costs import leaving_macs, leaving_ms
+from searchlab.exits.scores import GATE
+from searchlab.exits.table import ExitTable
+from searchlab.measure.device import has_bf16
+from searchlab.measure.isolation import training_lock
+from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.papers.paper import Subject
+from searchlab.train.loop import Feed, Hooks, train
+from searchlab.train.material import batches_for
+from searchlab.train.recipes import recipe_of
+from searchlab.train.regimes import Phase, phases
+
+ALPHAS = (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+"""Densest where accuracy fell in the authors' own sweep."""
+
+AUGMENTED = 3
+"""Epochs of augmented images whose features are kept in memory; a longer phase goes through them again."""
+
+
+class GatesAlone(EarlyExitNetwork):
+    """The gates of a network, which learn in place, and nothing else of it: it takes features_NF."""
+
+    def __init__(self, network: EarlyExitNetwork) -> None:
+        units = [_linear(_layers(gate)[-1]) for gate in network.gates]
+        super().__init__((), [nn.Identity() for _ in network.heads], network.cuts, units)
+        self.sizes = [unit.in_features for unit in units]
+
+    def maps(self, images_NCHW: Tensor) -> list[Tensor]:
+        """features_NF (in the place of images) to what each gate sees, and all logits as one last piece."""
+        return list(torch.split(images_NCHW, [*self.sizes, images_NCHW.shape[1] - sum(self.sizes)], dim=1))
+
+    def logits(self, maps: Sequence[Tensor]) -> Tensor:
+        """The last piece to logits_NKC."""
+        return maps[-1].view(len(maps[-1]), len(self.cuts), -1)
+
+
+def _layers(gate: nn.Module) -> nn.Sequential:
+    """Pooling, flattening, and the linear unit."""
+    assert isinstance(gate, nn.Sequential)
+    return gate
+
+
+def _linear(unit: nn.Module) -> nn.Linear:
+    assert isinstance(unit, nn.Linear)
+    return unit
+
+
+def features_of(network: EarlyExitNetwork, images_NCHW: Tensor) -> Tensor:
+    """features_NF, for `GatesAlone`: what every gate sees, pooled and flattened, then every exit's logits."""
+    maps = network.maps(images_NCHW)
+    seen = [_layers(gate)[:-1](map_NCHW) for gate, map_NCHW in zip(network.gates, maps, strict=False)]
+    return torch.cat([*seen, network.logits(maps).flatten(1)], dim=1).float()
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """The gates of one alpha, and the exit tables that they give."""
+
+    alpha: float
+    gates: GatesAlone
+    validation: ExitTable
+    test: ExitTable
+
+    def put_into(self, network: EarlyExitNetwork) -> EarlyExitNetwork:
+        """A copy of the network with these gates."""
+        twin = copy.deepcopy(network)
+        for gate, unit in zip(twin.gates, self.gates.gates, strict=True):
+            _layers(gate)[-1] = unit
+        return twin
+
+
+def sweep(subject: Subject, alphas: Sequence[float] = ALPHAS) -> tuple[Swept, ...]:
+    """For every alpha, gates that begin with the same weights and learn from the training split, as in the trial.
+
+    The subject's network stays as it is.
+
+    Raises:
+        TrialFailure: the loss is no longer a number.
+    """
+    network = copy.deepcopy(subject.network).to(memory_format=torch.channels_last).eval()
+    normaliser, dataset = Normaliser.of(subject.dataset, subject.device), subject.dataset
+    with training_lock(subject.device) as lock:
+        lesson = _lesson(network, subject, normaliser, lock.breathe)
+        trained = [lesson.gates(alpha) for alpha in alphas]
+    seen = [_seen(network, split.to(subject.device), normaliser) for split in (dataset.validation, dataset.test)]
+    return tuple(
+        Swept(alpha, gates, *(_table(gates, *batch) for batch in seen))
+        for alpha, gates in zip(alphas, trained, strict=True)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What all gates learn from."""
+
+    network: EarlyExitNetwork
+    phase: Phase
+    training: Training
+    feed: Feed
+    hooks: Hooks
+    seed: int
+
+    def gates(self, alpha: float) -> GatesAlone:
+        """New gates, trained with this alpha."""
+        alone = copy.deepcopy(GatesAlone(self.network))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            for unit in alone.gates:
+                _linear(unit).reset_parameters()
+        training = replace(self.training, gate_loss_weight=alpha)
+        # Linear units of this size gain nothing from bf16.
+        trained = train(alone, (self.phase,), training, self.feed, self.hooks, bf16=False).network
+        assert isinstance(trained, GatesAlone)
+        return trained
+
+
+def _lesson(
+    network: EarlyExitNetwork, subject: Subject, normaliser: Normaliser, on_step: Callable[[], None]
+) -> _Lesson:
+    """Some epochs of augmented images through the network, in the precision in which it was trained."""
+    phase, training, device = gates_phase(subject), subject.record.candidate.training, subject.device
+    split, seed = subject.dataset.train.to(device), subject.record.seed
+    batches = batches_for(split, normaliser, recipe_of(phase, training), seed)
+    epochs: list[list[Batch]] = []
+    for number in range(min(AUGMENTED, phase.epochs)):
+        epochs.append([])
+        for images_NCHW, labels_N in batches.epoch(number):
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device)):
+                epochs[-1].append((features_of(network, images_NCHW), labels_N))
+            on_step()
+    feed = Feed(lambda number: iter(epochs[number % len(epochs)]), batches.steps)
+    return _Lesson(network, phase, training, feed, Hooks(on_step), seed)
+
+
+def gates_phase(subject: Subject) -> Phase:
+    """The last phase of the regime, with what leaving costs: milliseconds where they were measured, else MACs.
+
+    It is one epoch where the study is too short to have it.
+    """
+    record = subject.record
+    assert record.cost is not None
+    exits = range(len(record.cost.heads))
+    if record.latency is not None:
+        cost_K = leaving_ms(record.cost, record.latency.segments, exits, GATE)
+    else:
+        cost_K = leaving_macs(record.cost, exits, GATE)
+    last = phases(record.candidate, subject.study.epochs)[-1]
+    epochs = last.epochs if last.learns == "gates" else 1
+    return Phase(epochs, "gates", last.loss_weights, tuple((cost_K / cost_K.max()).tolist()))
+
+
+def _seen(network: EarlyExitNetwork, split: Split, normaliser: Normaliser) -> Batch:
+    """features_NF of a whole split in float32, as exit tables are computed, and labels_N."""
+    with torch.no_grad():
+        features = [features_of(network, images_NCHW) for images_NCHW, _ in evaluation_batches(split, normaliser)]
+    return torch.cat(features), split.labels_N
+
+
+def _table(gates: GatesAlone, features_NF: Tensor, labels_N: Tensor) -> ExitTable:
+    with torch.no_grad():
+        maps = gates.maps(features_NF)
+        logits_NKC, gates_NG = gates.logits(maps), gates.gate_logits(maps)
+    return ExitTable(logits_NKC.cpu().numpy(), labels_N.cpu().numpy(), gates_NG.cpu().numpy())

@@ -1,0 +1,97 @@
+"""What a paper's study is filled into: tables of cells, and what is found about every trial once it is trained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass as noun
+
+from searchlab.data.splits import Dataset
+from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.operating_point import Estimate
+from searchlab.plain import NOUN
+from searchlab.record import NetworkCost, TrialRecord
+from searchlab.study import Study
+
+Cell = str | int | float | Estimate | None
+"""What stands in a table, in the unit that its column names; None where there is nothing (yet)."""
+
+Findings = dict[str, Any]
+"""What an evaluation found about one trial: plain JSON."""
+
+
+@noun(frozen=True, config=NOUN)
+class Table:
+    """Rows of cells below columns, and what a reader must know beside them."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"every row of {self.title!r} needs {len(self.columns)} cells")
+        return self
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study as far as it was run: its records, and the findings by trial."""
+
+    study: Study
+    records: tuple[TrialRecord, ...] = ()
+    findings: Mapping[int, Findings] = field(default_factory=dict)
+
+    def trial(self, row: str) -> TrialRecord | None:
+        """The record of the configuration that the study enqueues under that name; None unless it is complete."""
+        number = self.study.rows.index(row)
+        return next((r for r in self.records if r.number == number and r.state == "complete"), None)
+
+    def found(self, row: str) -> Findings | None:
+        """The findings about that configuration, if there are any."""
+        return self.findings.get(self.study.rows.index(row))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A complete trial to be evaluated: `network` is as trained, in eval mode, on `device`."""
+
+    study: Study
+    record: TrialRecord
+    network: EarlyExitNetwork
+    dataset: Dataset
+    device: torch.device
+    threads: int
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper's own tables, filled with ours.
+
+    `tables` is pure: it gets every study of the paper's file, run or not. `evaluate` is called once per complete trial
+    after the training; it may read the test split, and measure inside `measure.isolation.measuring()`. `params` are the
+    paper's own parameter counts, by row.
+    """
+
+    name: str
+    title: str
+    tables: Callable[[Sequence[Finished]], tuple[Table, ...]]
+    evaluate: Callable[[Subject], Findings] | None = None
+    params: Mapping[str, Cell] = field(default_factory=dict)
+
+
+def cost_table(study: Study, costs: Sequence[NetworkCost], published: Mapping[str, Cell]) -> Table:
+    """Parameters and MACs of every enqueued configuration; `published` parameters, by row, stand beside ours."""
+    names = study.rows or tuple(f"configuration {number}" for number in range(len(costs)))
+    theirs = ("parameters (paper)",) if published else ()
+    rows = tuple(
+        (name, *(published.get(name) for _ in theirs), cost.params, cost.macs)
+        for name, cost in zip(names, costs, strict=True)
+    )
+    columns = ("configuration", *theirs, "parameters", "MACs")
+    cap = (f"cap: {study.max_params:,} parameters",) if study.max_params else ()
+    return Table(f"{study.name}: {study.space} on {study.data}", columns, rows, cap)

@@ -1,0 +1,91 @@
+"""Published networks with exits in the middle, trained on frozen, stored features (paper 000)."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import Literal
+
+import torch
+
+from searchlab.architecture import VGG, AlexNet, Backbone, GoogLeNet, ResNet
+from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Head, HeadTraining, Training
+from searchlab.model.blocks import Stage
+from searchlab.model.cost import fit
+from searchlab.model.stages import stages_of
+
+WIDTH = 64
+"""The published width of all of them."""
+
+NETWORKS: dict[str, Backbone] = {
+    "alexnet": AlexNet(WIDTH),
+    "vgg16": VGG((2, 2, 3, 3, 3), WIDTH),
+    "resnet34": ResNet((3, 4, 6, 3), WIDTH),
+    "resnet50": ResNet((3, 4, 6, 3), WIDTH, block="bottleneck"),
+    "inceptionv1": GoogLeNet(WIDTH),
+}
+
+LEAST_WIDTH = 4
+"""At this width of the backbone all heads together take no more than half of what a cap allows."""
+
+
+def space(choose: Choose) -> Candidate:
+    """The network, its layers with an exit, pooled values, hidden widths, dropout. Scores are part of the exact search.
+
+    Without a cap the paper's networks are points of it: width 64, about 3,500 pooled values, hidden 2048 and 1024,
+    dropout 0.7. Such a head has 8 to 12 M parameters, so that under a cap heads shrink, and the cap decides the width.
+    """
+    backbone = NETWORKS[choose.suggest_categorical("network", list(NETWORKS))]
+    exits = choose.suggest_int("exits", 1, 3)
+    first, last = choose.suggest_float("first_layer", 0.1, 0.7), choose.suggest_float("last_layer", 0.5, 1.0)
+    values = choose.suggest_int("pooled_values", 64, 4096, log=True)
+    hidden = (choose.suggest_int("hidden1", 32, 2048, log=True), choose.suggest_int("hidden2", 32, 1024, log=True))
+    dropout = choose.suggest_float("dropout", 0.0, 0.7)
+    # The mirror image of a character, as most grey images show, is another character or none.
+    flip: Literal["random", "none"] = "random" if choose.images.channels == 3 else "none"
+    training = Training(
+        regime="frozen",
+        learning_rate=choose.suggest_float("learning_rate", 0.01, 0.2, log=True),
+        heads=HeadTraining(stored=True, epochs=choose.suggest_float("head_epochs", 0.1, 0.6)),
+        augmentation=Augmentation(flip, crop_pixels=4 if choose.images.height >= 16 else 1),
+    )
+    with torch.device("meta"):
+        stages = stages_of(backbone, choose.images)
+    step = (max(first, last) - first) / max(1, exits - 1)
+    # Shares of the way to the last cut before the final head; on a short network some fall together.
+    cuts = sorted({round((first + i * step) * (backbone.stages - 2)) for i in range(exits)})
+    heads = {cut: Head(_pool(stages[cut], values), hidden, dropout, batch_norm=True) for cut in cuts}
+    final = _alexnets(stages[-1]) if isinstance(backbone, AlexNet) else Head()
+    candidate = Candidate(backbone, tuple(Exit(cut, head) for cut, head in heads.items()), final, training)
+    return fit(_shrunk(choose, candidate, stages), choose.images, choose.max_params, choose.max_macs)
+
+
+def _pool(stage: Stage, values: int) -> int:
+    """The pooling that leaves nearest to so many values of a map of the published width."""
+    return min(range(1, min(stage.height, stage.width) + 1), key=lambda pool: abs(stage.channels * pool**2 - values))
+
+
+def _alexnets(stage: Stage) -> Head:
+    """Two hidden layers, as published; the others end in pooling and one linear layer."""
+    return Head(min(2, stage.height, stage.width), (4096, 4096), 0.5)
+
+
+def _shrunk(choose: Choose, candidate: Candidate, stages: list[Stage]) -> Candidate:
+    """Hidden layers halved until the heads leave room for a backbone. Linear layers have as many MACs as weights."""
+    room = min([limit for limit in (choose.max_params, choose.max_macs) if limit], default=math.inf) / 2
+    shrunk = candidate
+    for halvings in range(12):
+        exits = tuple(replace(exit, head=_narrower(exit.head, halvings)) for exit in candidate.exits)
+        shrunk = replace(candidate, exits=exits, final=_narrower(candidate.final, halvings))
+        if sum(_weights(head, stages[cut], choose.images.classes) for cut, head in shrunk.heads.items()) <= room:
+            break
+    return shrunk
+
+
+def _narrower(head: Head, halvings: int) -> Head:
+    return replace(head, hidden=tuple(max(1, width >> halvings) for width in head.hidden))
+
+
+def _weights(head: Head, stage: Stage, classes: int) -> int:
+    """Those of a head's linear layers, on a backbone of the least width."""
+    pooled = stage.channels * LEAST_WIDTH // WIDTH * head.pool**2
+    return sum(before * after for before, after in pairwise((pooled, *head.hidden, classes)))

@@ -1,0 +1,123 @@
+"""VGG19, GoogLeNet and ResNet18 (paper 002): widths, inception variants, auxiliary classifiers, schedules."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from searchlab.architecture import VGG, GoogLeNet, ImageSpec, ResNet
+from searchlab.candidate import Augmentation, Candidate, Choose, Decay, Exit, Head, Training
+from searchlab.model.backbones.googlenet import LEAST
+from searchlab.model.cost import excess_over, network_cost
+
+WIDTH = 64
+"""The paper's base width, and the largest."""
+
+AUXILIARY_CUTS = (3, 6)
+"""After the inception modules 4a and 4d."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What may differ besides the width: three things in GoogLeNet (section 3.2), one in VGG19, the stem in all others.
+
+    The "large" stem is that of torchvision's code, which the paper ran: it divides GoogLeNet's maps by 8 and ResNet18's
+    by 2 (torchvision's pools on top of that).
+    """
+
+    large_kernel: int
+    residual: bool
+    auxiliary: bool
+    batch_norm: bool
+    stem: Literal["small", "large"]
+    images: ImageSpec
+
+    @property
+    def side(self) -> int:
+        """The images' shorter side in pixels."""
+        return min(self.images.height, self.images.width)
+
+
+def space(choose: Choose) -> Candidate:
+    """The network, its width and variant, and the schedule, patience and learning rate of section 2.2.
+
+    `width` is the base width where 64 channels hold the study's limits; else it counts in 64ths of the largest that
+    does. Heads grow with it: the paper's own have more parameters than most caps allow. The paper's configurations are
+    points of the space, with width 64 and no limits.
+    """
+    network = choose.suggest_categorical("network", list(NETWORKS))
+    width = choose.suggest_int("width", 8, WIDTH)
+    variant = Variant(
+        large_kernel=choose.suggest_categorical("large_kernel", [3, 5]),
+        residual=choose.suggest_categorical("residual", [False, True]),
+        auxiliary=choose.suggest_categorical("auxiliary", [False, True]),
+        batch_norm=choose.suggest_categorical("batch_norm", [False, True]),
+        stem=choose.suggest_categorical("stem", ["small", "large"]),
+        images=choose.images,
+    )
+
+    def make(width: int) -> Candidate:
+        return NETWORKS[network](variant, width)
+
+    candidate = make(max(1, width * _widest(make, choose) // WIDTH))
+    return replace(candidate, training=_training(choose))
+
+
+def _widest(make: Callable[[int], Candidate], choose: Choose) -> int:
+    """The largest width up to 64 that holds the limits, or 1. (`fit` would leave the heads as they are.)"""
+    if choose.max_params is None and choose.max_macs is None:
+        return WIDTH
+
+    def breaks(width: int) -> bool:
+        return bool(excess_over(network_cost(make(width), choose.images), choose.max_params, choose.max_macs))
+
+    return max(1, bisect_left(range(1, WIDTH + 1), True, key=breaks))
+
+
+def _vgg19(variant: Variant, width: int) -> Candidate:
+    # On 32 x 32 pixels one is left, which torchvision's pooling to 7 x 7 would only repeat.
+    hidden = (WIDTH * width, WIDTH * width)
+    return Candidate(VGG(width=width, batch_norm=variant.batch_norm), final=Head(hidden=hidden, dropout=0.5))
+
+
+def _googlenet(variant: Variant, width: int) -> Candidate:
+    """Auxiliary classifiers as in the original: loss weight 0.3, 128 channels, 1024 hidden units at the full width."""
+    stem = variant.stem if variant.side >= LEAST[variant.stem] else "small"
+    architecture = GoogLeNet(width, variant.large_kernel, variant.residual, stem)
+    side = max(1, variant.side // {"small": 2, "large": 16}[stem])  # of the map after 4a
+    head = Head(pool=min(4, side), hidden=(16 * width,), dropout=0.7, reduce=2 * width)
+    exits = tuple(Exit(cut, head, loss_weight=0.3) for cut in AUXILIARY_CUTS) if variant.auxiliary else ()
+    return Candidate(architecture, exits, Head(dropout=0.2))
+
+
+def _resnet18(variant: Variant, width: int) -> Candidate:
+    large = variant.stem == "large"
+    return Candidate(ResNet((2, 2, 2, 2), width, stem_kernel=7 if large else 3, stem_stride=2 if large else 1))
+
+
+NETWORKS: dict[str, Callable[[Variant, int], Candidate]] = {
+    "vgg19": _vgg19,
+    "googlenet": _googlenet,
+    "resnet18": _resnet18,
+}
+
+
+def _training(choose: Choose) -> Training:
+    """SGD of section 2.2: momentum 0.9, weight decay 5e-4 (of the rate), batches of 256.
+
+    The paper augments colour images alone, and names its four augmentations without their strengths.
+    """
+    schedule = choose.suggest_categorical("schedule", ["plateau", "every"])
+    patience = choose.suggest_int("patience", 0, 15)
+    rate = choose.suggest_float("learning_rate", 0.003, 0.3, log=True)
+    colourful = Augmentation(flip="random", rotation_degrees=15, colour=0.2, zoom=0.5)
+    return Training(
+        schedule=schedule,
+        batch_size=256,
+        learning_rate=rate,
+        nesterov=False,
+        weight_decay=5e-4 * rate,
+        ema=0.0,
+        decay=Decay(factor=0.1 if schedule == "plateau" else 0.96, patience=patience, every=8),
+        augmentation=colourful if choose.images.channels > 1 else Augmentation(),
+    )

@@ -1,0 +1,99 @@
+"""Everything at once: residual networks, exits, heads, regime, loss weights or gates, perhaps a coarse partition."""
+
+from dataclasses import dataclass, replace
+
+from searchlab.architecture import ImageSpec, Partitioned, ResNet
+from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Gate, Head, Training
+from searchlab.data.partitions import origins
+from searchlab.model.cost import fit
+from searchlab.model.fit_partitioned import fit_partitioned
+
+CAP = 5_000_000
+"""Where the study sets none."""
+
+SPECIALIST = ResNet((1, 1, 1), 16)
+"""Router and experts, where there is a partition."""
+
+
+@dataclass(frozen=True)
+class _Exits:
+    """Where exits hang, from the first to the last evenly, and what is on them."""
+
+    count: int
+    first: float
+    head: Head
+    loss_weight: float
+
+    def on(self, backbone: ResNet, shift: int = 0) -> tuple[Exit, ...]:
+        """On a backbone's cuts, moved by `shift`; on a short one some fall together."""
+        last = backbone.stages - 2
+        places = [self.first + (1 - self.first) * i / self.count for i in range(self.count)]
+        cuts = sorted({round(place * last) for place in places})
+        return tuple(Exit(cut + shift, self.head, self.loss_weight) for cut in cuts)
+
+
+def space(choose: Choose) -> Candidate:
+    """A residual network with exits; with a partition, it is the generalist behind a router and its experts.
+
+    Every range is fixed, and what a choice makes idle is sampled all the same (weights of exits under the regimes that
+    have none, alpha without gates, the partition's parameters without one): joint models drop ranges that come and go.
+    """
+    backbone, exits, training = _backbone(choose), _exits(choose), _training(choose)
+    gate = Gate(choose.suggest_categorical("gate_pool", [1, 2]))
+    origin = choose.suggest_categorical("partition", ["none", "none", *sorted(origins(choose.images.classes))])
+    groups = choose.suggest_int("groups", 2, min(6, choose.images.classes))
+    width = choose.suggest_int("specialist_width", 8, 32, log=True)
+    routing = choose.suggest_categorical("routing", ["hard", "soft"])
+    share = choose.suggest_float("budget_share", 0.05, 1.0, log=True)
+    max_params = int(share * (choose.max_params or CAP))
+    max_macs = None if choose.max_macs is None else max(1, int(share * choose.max_macs))
+    if origin == "none":
+        hung = exits.on(backbone)
+        if training.regime == "gates":
+            hung = tuple(replace(exit, gate=gate) for exit in hung)
+        return fit(Candidate(backbone, hung, training=training), choose.images, max_params, max_macs, multiple=4)
+    found = origins(choose.images.classes)[origin](groups)
+    specialist = replace(SPECIALIST, width=width)
+    architecture = Partitioned(found, specialist, (specialist,) * len(found), replace(backbone, width=32), routing)
+    # Gates decide on a network's own maps; before router and experts there is only the image.
+    training = replace(training, regime="joint" if training.regime == "gates" else training.regime)
+    candidate = Candidate(architecture, exits.on(backbone, shift=1), training=training)
+    return fit_partitioned(candidate, choose.images, max_params, max_macs)
+
+
+def _backbone(choose: Choose) -> ResNet:
+    layers = choose.suggest_int("layers", 2, 4)
+    return ResNet(
+        tuple(choose.suggest_int(f"blocks{i + 1}", 1, 3) for i in range(4))[:layers],
+        width=16,
+        first_kernel=choose.suggest_categorical("first_kernel", [1, 3, 5]),
+        second_kernel=choose.suggest_categorical("second_kernel", [1, 3, 5]),
+        block=choose.suggest_categorical("block", ["basic", "bottleneck", "preactivation"]),
+    )
+
+
+def _exits(choose: Choose) -> _Exits:
+    hidden = choose.suggest_categorical("head_width", [0, 32, 64, 128])
+    return _Exits(
+        choose.suggest_int("exits", 1, 3),
+        choose.suggest_float("first_exit", 0.0, 0.6),
+        Head(hidden=(hidden,) if hidden else ()),
+        choose.suggest_float("exit_loss_weight", 0.2, 1.0),
+    )
+
+
+def _training(choose: Choose) -> Training:
+    return Training(
+        regime=choose.suggest_categorical("regime", ["joint", "frozen", "mixed", "gates"]),
+        batch_size=choose.suggest_categorical("batch_size", [64, 128]),
+        learning_rate=choose.suggest_float("learning_rate", 0.03, 0.3, log=True),
+        label_smoothing=choose.suggest_categorical("label_smoothing", [0.0, 0.1]),
+        gate_loss_weight=choose.suggest_float("alpha", 0.0, 1.0),
+        augmentation=_augmentation(choose.images),
+    )
+
+
+def _augmentation(images: ImageSpec) -> Augmentation:
+    if images.height < 16:
+        return Augmentation(crop_pixels=1, rotation_degrees=10)
+    return Augmentation(flip="alternating", crop_pixels=4)

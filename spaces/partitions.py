@@ -1,0 +1,96 @@
+"""Coarse partitions (paper 003): a router, an expert for every group of classes, perhaps a generalist behind them."""
+
+from dataclasses import replace
+from math import sqrt
+
+from searchlab.architecture import ImageSpec, Partitioned, ResNet
+from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Training
+from searchlab.data.partitions import Groups, origins
+from searchlab.model.cost import excess_over, fit, network_cost
+from searchlab.model.fit_partitioned import fit_partitioned
+
+CAP = 5_000_000
+"""Where the study sets none: that of all networks together."""
+
+NETWORKS = {
+    "resnet8": ResNet((1, 1, 1), 16),
+    "resnet14": ResNet((2, 2, 2), 16),
+    # Three of the same depth and MACs that have 195, 251 and 985 thousand parameters.
+    "resnet16_small": ResNet((2, 3, 2), 16),
+    "resnet16": ResNet((2, 2, 3), 16),
+    "resnet16_large": ResNet((1, 1, 2, 3), 16),
+    "resnet18": ResNet((2, 2, 2, 2), 16),
+    "resnet34": ResNet((3, 4, 6, 3), 16),
+    "preresnet18": ResNet((2, 2, 2, 2), 16, block="preactivation"),
+    "preresnet44": ResNet((7, 7, 7), 16, block="preactivation"),
+}
+"""What router, experts and generalist may be, each for itself, of any width."""
+
+ORIGINS = (
+    *("none", "by_number", "superclasses", "pixel_means", "embedding_means", "confusion"),
+    *("paper_3", "paper_4"),
+)
+"""Where a partition may come from. What only CIFAR-100 has is "by_number" elsewhere, so that ranges stay fixed."""
+
+
+def space(choose: Choose) -> Candidate:
+    """Number of groups, where the partition comes from, networks and widths, routing, generalist and exits.
+
+    Widths are "relative" (scaled by one factor, so that the sum of all parameters holds a share of the cap) or
+    "absolute" (as they are, and scaled only where the cap demands it). The paper's own partitions have the groups that
+    they have. Without a partition the generalist is alone.
+    """
+    images = choose.images
+    origin = choose.suggest_categorical("partition", ORIGINS)
+    count = choose.suggest_int("groups", 2, min(8, images.classes))
+    router, expert, generalist = (_network(choose, role) for role in ("router", "expert", "generalist"))
+    equal = choose.suggest_categorical("expert_widths", ["equal", "by_group"]) == "equal"
+    behind = choose.suggest_categorical("has_generalist", [False, True])
+    routing = choose.suggest_categorical("routing", ["hard", "soft"])
+    exits = choose.suggest_int("generalist_exits", 0, 2)
+    training = Training(
+        learning_rate=choose.suggest_float("learning_rate", 0.03, 0.3, log=True),
+        augmentation=Augmentation(flip="random", crop_pixels=4) if images.height >= 16 else Augmentation(crop_pixels=1),
+    )
+    if origin == "none":
+        return _sized(choose, Candidate(generalist, _exits(generalist, exits), training=training))
+    groups = _groups(origin, count, images)
+    experts = tuple(expert for _ in groups) if equal else _by_group(expert, groups, images.classes)
+    architecture = Partitioned(groups, router, experts, generalist if behind else None, routing)
+    # It begins behind cut 0, where the router and its experts are.
+    hung = tuple(replace(each, cut=each.cut + 1) for each in _exits(generalist, exits)) if behind else ()
+    return _sized(choose, Candidate(architecture, hung, training=training))
+
+
+def _network(choose: Choose, role: str) -> ResNet:
+    network = NETWORKS[choose.suggest_categorical(f"{role}_network", list(NETWORKS))]
+    return replace(network, width=choose.suggest_int(f"{role}_width", 16, 64, log=True))
+
+
+def _groups(origin: str, count: int, images: ImageSpec) -> Groups:
+    known = origins(images.classes)
+    return known.get(origin, known["by_number"])(count)
+
+
+def _by_group(expert: ResNet, groups: Groups, classes: int) -> tuple[ResNet, ...]:
+    """Parameters go about with the square of the width: experts get them in proportion to their classes."""
+    mean = classes / len(groups)
+    widths = [max(1, round(expert.width * sqrt(len(group) / mean))) for group in groups]
+    return tuple(replace(expert, width=width) for width in widths)
+
+
+def _exits(network: ResNet, count: int) -> tuple[Exit, ...]:
+    """Evenly over its cuts."""
+    cuts = network.stages - 1
+    return tuple(Exit(round(cuts * (i + 1) / (count + 1)) - 1) for i in range(count))
+
+
+def _sized(choose: Choose, candidate: Candidate) -> Candidate:
+    """The candidate in its final widths."""
+    cap = choose.max_params or CAP
+    absolute = choose.suggest_categorical("widths", ["relative", "absolute"]) == "absolute"
+    share = choose.suggest_float("budget_share", 0.2, 1.0, log=True)
+    if absolute and not excess_over(network_cost(candidate, choose.images), cap, choose.max_macs):
+        return candidate
+    fitted = fit_partitioned if isinstance(candidate.architecture, Partitioned) else fit
+    return fitted(candidate, choose.images, cap if absolute else int(share * cap), choose.max_macs)

@@ -1,0 +1,51 @@
+"""Paper 000: checkpoint classifiers in five networks on CIFAR-10 and CIFAR-100, trained and timed as the paper says."""
+
+from typing import Any
+
+from searchlab.objective import accuracy, macs
+from searchlab.study import Study
+
+
+def after(network: str, *cuts: int, last_cut: int, learning_rate: float = 0.1) -> dict[str, Any]:
+    """Parameters of the space: checkpoints after some stages, evenly spread, with the paper's classifier on each.
+
+    `last_cut` is the last one before the final head.
+    """
+    layers = {"exits": len(cuts), "first_layer": cuts[0] / last_cut, "last_layer": max(0.5, cuts[-1] / last_cut)}
+    head = {"pooled_values": 3500, "hidden1": 2048, "hidden2": 1024, "dropout": 0.7, "head_epochs": 1 / 3}
+    return {"network": network, **layers, **head, "learning_rate": learning_rate}
+
+
+NETWORKS = {
+    # Without normalisation it does not bear the others' rate.
+    "AlexNet": after("alexnet", 2, last_cut=3, learning_rate=0.02),
+    "VGG-16": after("vgg16", 6, last_cut=11),
+    # A block has two convolutions; the stem is not counted: its convolutions 14, 20 and 26.
+    "ResNet34": after("resnet34", 7, 10, 13, last_cut=15),
+    "ResNet50": after("resnet50", 8, last_cut=15),
+    # Inception modules 4a, 4c and 4e.
+    "InceptionV1": after("inceptionv1", 3, 5, 7, last_cut=8),
+}
+"""Section 4. The paper does not say where in AlexNet, VGG-16 and ResNet50: ours is halfway (its "40 % to 60 %")."""
+
+
+def study() -> tuple[Study, Study]:
+    """The five networks once for each data set: ten epochs of the network, then five of its checkpoints.
+
+    Time is measured afterwards, as the paper does it; it is no objective, so that trials need not measure it, too.
+    """
+    return on("cifar10", "CIFAR-10"), on("cifar100", "CIFAR-100")
+
+
+def on(data: str, title: str) -> Study:
+    """All five on one data set."""
+    return Study(
+        space="checkpoint",
+        data=data,
+        objectives=(accuracy, macs),
+        epochs=15,
+        trials=len(NETWORKS),
+        enqueue=tuple(NETWORKS.values()),
+        rows=tuple(f"{network} on {title}" for network in NETWORKS),
+        table="paper_checkpoint",
+    )

@@ -1,0 +1,65 @@
+"""Paper 002: VGG19, GoogLeNet and ResNet18 on MNIST and CIFAR-10, with variants of schedule and inception module."""
+
+from typing import Any
+
+from searchlab.objective import accuracy, macs
+from searchlab.study import Study
+
+PATIENCES = (0, 1, 10, 15)
+"""Those of section 2.2.1 besides 5, which VGG19 has elsewhere."""
+
+
+def network(name: str, **parameters: Any) -> dict[str, Any]:
+    """Parameters of the space at the paper's width, with torchvision's stems."""
+    plain = {"large_kernel": 3, "residual": False, "auxiliary": False, "batch_norm": False, "patience": 0}
+    return {"network": name, "width": 64, "stem": "large", **plain, **parameters}
+
+
+def vgg19(patience: int) -> dict[str, Any]:
+    """Section 2.2.1. The paper keeps to the original, which has no batch normalisation."""
+    return network("vgg19", schedule="plateau", patience=patience, learning_rate=0.01)
+
+
+def googlenet(**variant: Any) -> dict[str, Any]:
+    """Section 2.2.3; as in torchvision's code, 3x3 filters and auxiliary classifiers unless told otherwise."""
+    return network("googlenet", schedule="every", learning_rate=0.1, **{"auxiliary": True, **variant})
+
+
+THREE = {
+    "VGG19": vgg19(patience=5),
+    "GoogLeNet": googlenet(),
+    "ResNet18": network("resnet18", schedule="plateau", patience=1, learning_rate=0.1),
+}
+"""Figures 5 and 6."""
+
+VARIANTS = {
+    **{f"VGG19, patience {patience}": vgg19(patience) for patience in PATIENCES},
+    "GoogLeNet, 5x5": googlenet(large_kernel=5),
+    "GoogLeNet, residual": googlenet(residual=True),
+    "GoogLeNet, residual, 5x5": googlenet(residual=True, large_kernel=5),
+    "GoogLeNet, no auxiliary": googlenet(auxiliary=False),
+}
+"""What the tables of sections 2.2.1, 3.2.3 and 3.2.4 have beyond the three."""
+
+
+def study() -> tuple[Study, ...]:
+    """The three networks on both data sets, and on CIFAR-10 the variants.
+
+    The paper says neither how long it trained (its last best epoch is the 158th) nor how strongly it augmented. Here
+    CIFAR-10 is mirrored, turned by up to 15 degrees, recoloured by 0.8 to 1.2 and cropped to at least half its area.
+    """
+    return (_on("mnist", THREE, epochs=30), _on("cifar10", THREE | VARIANTS, epochs=160))
+
+
+def _on(data: str, configurations: dict[str, dict[str, Any]], epochs: int) -> Study:
+    return Study(
+        space="deeper",
+        data=data,
+        objectives=(accuracy, macs),
+        epochs=epochs,
+        trials=len(configurations),
+        curves=True,
+        enqueue=tuple(configurations.values()),
+        rows=tuple(configurations),
+        table="paper_deeper",
+    )

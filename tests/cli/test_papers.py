@@ -1,0 +1,282 @@
+"""Studies that fill the table of a paper, several studies in one file, and smoke runs."""
+
+import signal
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+from made_up_paper import MADE_UP, PUBLISHED
+from tiny import IMAGES
+
+from searchlab.cli.main import main
+from searchlab.model.cost import network_cost
+from searchlab.papers.evaluation import evaluate_exits
+from searchlab.papers.paper import Paper
+from searchlab.papers.registry import PAPERS
+from searchlab.search.store import stored_names, stored_study
+from searchlab.study import RunOptions
+
+STUDY = '''"""Two widths on two data sets."""
+
+from searchlab.objective import accuracy, macs
+from searchlab.study import Study
+
+
+def study():
+    return tuple(
+        Study(
+            space="little",
+            data=data,
+            objectives=(accuracy, macs),
+            epochs=2,
+            trials=2,
+            scores=("margin",),
+            levels=11,
+            table="made_up",
+            max_images=100,
+            enqueue=({"width": 2, "rate": 0.1}, {"width": 6, "rate": 0.1}),
+            rows=("narrow", "wide"),
+        )
+        for data in ("digits", "synthetic")
+    )
+'''
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch, folder):
+    monkeypatch.setitem(PAPERS, "made_up", MADE_UP)
+    Path("studies/widths.py").write_text(STUDY)
+
+
+def kept(name):
+    return stored_study(name, RunOptions()).records()
+
+
+def names():
+    return stored_names(RunOptions())
+
+
+# -- tables
+
+
+def test_a_paper_is_run_evaluated_and_shown_ours_beside_theirs(searchlab):
+    answer = searchlab("run", "widths")
+    assert (answer.code, answer.err) == (0, "")
+    assert sorted(names()) == ["widths-digits", "widths-synthetic"]
+    assert "trial 1: evaluated for the table of made_up ..." in answer.out
+    assert answer.out.count("Table 1: widths") == 1 and "hypervolume" not in answer.out
+    assert "trial 0: narrow, resnet 1-1 of width 2, exits after 0, 1" in answer.out
+
+    payload = searchlab("table", "widths", "--json").json
+    assert (payload["study"], payload["title"], payload["missing"]) == ("widths", "On Widths", [])
+    (table,) = payload["tables"]
+    assert [row[:3] for row in table["rows"]] == [
+        [data, name, PUBLISHED[name]] for data in ("digits", "synthetic") for name in PUBLISHED
+    ]
+    for row, record in zip(table["rows"], kept("widths-digits") + kept("widths-synthetic"), strict=True):
+        assert row[3].keys() == {"value", "low", "high"} and row[4] == record.cost.params
+        assert (Path(record.directory) / "findings.json").is_file()
+    shown = searchlab("table", "widths").out
+    assert shown.rstrip() == answer.out[answer.out.index("Table 1") :].rstrip()
+
+
+def test_a_table_is_written_as_markdown_and_csv(searchlab):
+    searchlab("run", "widths-digits")
+    markdown = searchlab("table", "widths-digits", "--markdown", "--csv", "t.csv").out
+    assert markdown.startswith("### Table 1: widths\n\n| data | width | accuracy % (paper) |")
+    frame = pd.read_csv("t.csv")
+    assert list(frame["accuracy % (paper)"]) == list(PUBLISHED.values())
+    assert frame["accuracy %_low"].notna().all()
+    answer = searchlab("table", "widths-digits", "--csv", "no/where.csv")
+    assert answer.code == 2 and "cannot write" in answer.err
+
+
+def test_what_is_missing_is_said_with_how_to_get_it(searchlab):
+    nothing = searchlab("table", "widths")
+    assert nothing.code == 0 and "95.67" in nothing.out and "–" in nothing.out
+    assert "widths-digits was not run: searchlab run widths-digits" in nothing.out
+    assert not Path("runs").exists()
+    searchlab("run", "widths-digits", "--trials", 1)
+    missing = searchlab("table", "widths", "--json").json["missing"]
+    assert missing == [
+        "not trained: wide: searchlab resume widths-digits --trials 2",
+        "widths-synthetic was not run: searchlab run widths-synthetic",
+    ]
+    (Path(kept("widths-digits")[0].directory) / "findings.json").unlink()
+    assert "not evaluated: trial 0: searchlab resume widths-digits" in searchlab("table", "widths-digits").out
+    answer = searchlab("resume", "widths-digits", "--trials", 2)
+    assert answer.code == 0 and "trial 0: evaluated" in answer.out and "trial 1: evaluated" in answer.out
+    assert searchlab("table", "widths-digits", "--json").json["missing"] == []
+    assert "evaluated" not in searchlab("resume", "widths-digits").out, "once per trial"
+
+
+def test_trials_that_did_not_complete_are_named_with_their_reason(searchlab):
+    searchlab("run", "widths-digits", "--max-params", 800)
+    (line,) = searchlab("table", "widths-digits", "--json").json["missing"]
+    assert line.startswith("wide: infeasible, over the limit: params by")
+
+
+def test_a_paper_without_an_evaluation_lacks_nothing(searchlab, monkeypatch):
+    monkeypatch.setitem(PAPERS, "made_up", Paper("made_up", "On Widths", MADE_UP.tables))
+    searchlab("run", "widths-digits")
+    assert searchlab("table", "widths-digits", "--json").json["missing"] == []
+
+
+def test_ctrl_c_between_evaluations_keeps_what_was_found(searchlab, monkeypatch):
+    def interrupted(subject):
+        signal.raise_signal(signal.SIGINT)
+        return evaluate_exits(subject)
+
+    monkeypatch.setitem(PAPERS, "made_up", Paper("made_up", "On Widths", MADE_UP.tables, interrupted))
+    answer = searchlab("run", "widths")
+    assert answer.code == 130 and "searchlab resume widths-digits goes on" in answer.out
+    assert "Not begun: widths-synthetic." in answer.out
+    found = [(Path(record.directory) / "findings.json").is_file() for record in kept("widths-digits")]
+    assert found == [True, False]
+
+
+# -- --params
+
+
+def test_params_need_no_run(searchlab):
+    answer = searchlab("table", "widths", "--params", "--json").json
+    assert [table["title"] for table in answer["tables"]] == [
+        "widths-digits: little on digits",
+        "widths-synthetic: little on synthetic",
+    ]
+    table = answer["tables"][0]
+    assert table["columns"] == ["configuration", "parameters (paper)", "parameters", "MACs"]
+    assert [row[:2] for row in table["rows"]] == [["narrow", "~1 k"], ["wide", None]]
+    searchlab("run", "widths-digits")
+    costs = [network_cost(record.candidate, IMAGES) for record in kept("widths-digits")]
+    assert [row[2:] for row in table["rows"]] == [[cost.params, cost.macs] for cost in costs]
+
+
+GOLDEN = """\
+paper_limited: limited_resnet on cifar10
+                   parameters
+configuration      (paper)      parameters          MACs
+Approach I         ~4.9 M        4,971,338   295,375,872
+Approach II (a)    ~4.9 M        4,918,602   798,689,792
+Approach II (b)    ~4.9 M        4,874,826   756,746,752
+Approach III (a)   ~4.9 M        4,957,098   252,545,536
+Approach III (b)   ~4.9 M        4,894,762   248,351,232
+Approach IV        ~4.9 M        4,914,842   273,597,696
+cap: 5,000,000 parameters
+"""
+
+
+def test_the_six_parameter_counts_of_paper_004(searchlab):
+    answer = searchlab("table", "paper_limited", "--params")
+    assert (answer.code, answer.err) == (0, "")
+    assert "\n".join(line.rstrip() for line in answer.out.splitlines()) + "\n" == GOLDEN
+    assert not Path("runs").exists()
+
+
+# -- several studies in a file
+
+
+def test_studies_lists_a_file_once_with_its_parts(searchlab):
+    out = searchlab("studies").out
+    assert out.count("widths: Two widths on two data sets") == 1
+    assert "widths-digits" in out and "widths-synthetic" in out
+    found = {each["name"]: each["file"] for each in searchlab("studies", "--json").json["studies"]}
+    assert found["widths-digits"] == found["widths-synthetic"] == "widths" and found["little"] == "little"
+
+
+def test_a_part_is_run_resumed_and_looked_at_by_its_name(searchlab):
+    assert searchlab("run", "widths-synthetic", "--trials", 1).code == 0
+    assert names() == ["widths-synthetic"]
+    assert searchlab("resume", "widths-synthetic", "--trials", 2).code == 0
+    assert len(kept("widths-synthetic")) == 2
+    assert searchlab("front", "widths-synthetic", "--json").json["study"] == "widths-synthetic"
+    test = searchlab("front", "widths-synthetic", "--test", "--json").json["points"]
+    assert test and all(point["test_accuracy"] for point in test)
+    text = Path("studies/widths.py").read_text()
+    Path("studies/widths.py").write_text(text.replace('"synthetic")', '"mnist")'))
+    answer = searchlab("resume", "widths-synthetic", "--trials", 3)
+    assert answer.code == 2 and "holds no such study any more: 'widths-synthetic'" in answer.err
+
+
+def test_a_mistake_in_any_part_comes_to_light_before_the_first_is_trained(searchlab):
+    text = Path("studies/widths.py").read_text()
+    Path("studies/widths.py").write_text(text.replace('"synthetic")', '"mnist")'))
+    answer = searchlab("run", "widths")
+    assert answer.code == 2 and "--download" in answer.err and answer.err.count("\n") == 1
+    assert not Path("runs/studies.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "widths", "--name", "x"], "--name: several studies cannot have one name: 'x' (run one: widths-digits"),
+        (["run", "widths-mnist"], "unknown study: 'widths-mnist'"),
+        (["table", "little"], "study little: fills no table of a paper (see `searchlab front little`, or --params)"),
+        (["table", "little", "--params"], "study little: enqueues no configurations"),
+        (["table", "nope"], "unknown study: 'nope' (known: "),
+        (["table", "nope", "--params"], "unknown study: 'nope' (known: "),
+    ],
+)
+def test_mistakes(searchlab, arguments, says):
+    answer = searchlab(*arguments)
+    assert answer.code == 2 and answer.err.count("\n") == 1 and says in answer.err
+
+
+def test_more_mistakes(searchlab):
+    searchlab("run", "widths-digits", "--trials", 1)
+    answer = searchlab("resume", "studies/widths.py")
+    assert (
+        answer.code == 2 and "the file holds several studies: 'studies/widths.py' (resume one: widths-d" in answer.err
+    )
+    Path("studies/odd.py").write_text(Path("studies/little.py").read_text().replace("levels=11", "table='nowhere'"))
+    assert "Study.table: unknown table: 'nowhere' (known: made_up, paper_" in searchlab("run", "odd").err
+
+
+# -- smoke runs
+
+
+def test_a_smoke_run_is_small_apart_and_begun_afresh_every_time(searchlab):
+    searchlab("run", "widths-digits", "--trials", 1)
+    before = kept("widths-digits")
+    for _ in range(2):
+        answer = searchlab("run", "widths", "--smoke")
+        assert (answer.code, answer.err) == (0, "")
+        assert "study widths-digits-smoke: little on digits, 2 trials of 1 epoch" in answer.out
+        assert "Table 1: widths" in answer.out
+        assert len(kept("widths-digits-smoke")) == len(kept("widths-synthetic-smoke")) == 2
+        assert not Path("runs/widths-digits-smoke/left.txt").exists()
+        assert not Path("runs/widths-digits-smoke/trial-00007").exists()
+        Path("runs/widths-digits-smoke/left.txt").touch()
+        Path("runs/widths-digits-smoke/trial-00007").mkdir()
+    assert kept("widths-digits") == before
+    table = searchlab("table", "widths-smoke", "--json").json
+    assert table["missing"] == [] and all(row[3] for row in table["tables"][0]["rows"])
+    assert "widths-synthetic was not run" in searchlab("table", "widths").out
+    assert "searchlab run widths-digits --smoke" in searchlab("table", "widths-digits-smoke", "--output", "other").out
+
+
+def test_a_smoke_run_of_a_search_takes_three_trials_and_shows_a_front(searchlab):
+    answer = searchlab("run", "little", "--smoke", "--name", "mine")
+    assert answer.code == 0 and "hypervolume" in answer.out
+    assert names() == ["mine-smoke"] and len(kept("mine-smoke")) == 3
+    assert stored_study("mine-smoke", RunOptions()).definition.study.max_images == 400
+
+
+def test_digits_stand_in_for_files_that_are_missing_in_smoke_runs_alone(searchlab):
+    text = Path("studies/little.py").read_text()
+    Path("studies/little.py").write_text(text.replace('"digits"', '"mnist"'))
+    assert searchlab("run", "little").code == 2
+    answer = searchlab("run", "little", "--smoke")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("mnist is not in data: digits_28x28 (embedded, real images) stand in for it\n")
+    assert stored_study("little-smoke", RunOptions()).definition.study.data == "digits_28x28"
+    assert searchlab("front", "little-smoke", "--test").code == 0, "the stored study says where its images are"
+
+
+def test_a_smoke_run_leaves_a_study_alone_that_searchlab_did_not_make(searchlab):
+    searchlab("run", "little", "--trials", 1)
+    optuna.create_study(storage="sqlite:///runs/studies.db", study_name="little-smoke")
+    answer = searchlab("run", "little", "--smoke")
+    assert answer.code == 2 and "'little-smoke' was not made by searchlab" in answer.err
+    assert main(["front", "little"]) == 0

@@ -1,0 +1,128 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import made_record, tiny_candidate, tiny_study
+
+from searchlab.architecture import AlexNet
+from searchlab.artefacts import TABLE
+from searchlab.data.batches import Normaliser
+from searchlab.data.splits import limited
+from searchlab.exits.evaluate import evaluate
+from searchlab.exits.let_in import SCORE, let_in_points
+from searchlab.exits.table import save_table
+from searchlab.exits.tabulate import tabulate
+from searchlab.measure.alternating import Turns
+from searchlab.measure.segments import segments_of
+from searchlab.model.early_exit import build
+from searchlab.operating_point import ExitRule
+from searchlab.papers.checkpoint_evaluation import (
+    NetworkFound,
+    base_run,
+    change_in_points,
+    evaluate_checkpoints,
+    spread,
+    timed_images,
+    turns_for,
+)
+from searchlab.papers.paper import Subject
+from searchlab.plain import from_plain
+from searchlab.study import TrialSpec
+
+
+@pytest.fixture
+def subject(digits, tmp_path) -> Subject:
+    torch.manual_seed(0)
+    study, candidate = tiny_study(), tiny_candidate(4)
+    record = replace(made_record(TrialSpec(3, candidate, study)), directory=str(tmp_path))
+    network, dataset = build(candidate, digits.spec).eval(), limited(digits, 200)
+    save_table(tabulate(network, dataset.validation, Normaliser.of(dataset, "cpu")), tmp_path / TABLE)
+    return Subject(study, record, network, dataset, torch.device("cpu"), 1)
+
+
+def test_thresholds_are_those_of_the_validation_split_and_are_judged_on_the_test_split(subject):
+    plain = evaluate_checkpoints(subject)
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    found = from_plain(NetworkFound, plain)
+    splits = (subject.dataset.validation, subject.dataset.test)
+    validation, test = (tabulate(subject.network, each, Normaliser.of(subject.dataset, "cpu")) for each in splits)
+    base = test.correct_NK[:, -1].mean()
+    assert found.accuracy.value == pytest.approx(100 * base)
+    assert (found.train_images, found.validation_images, found.test_images) == (200, *map(len, splits))
+    assert [(each.cut, each.stage) for each in found.checkpoints] == [(0, "stem"), (1, "layer1.block1")]
+    for exit, checkpoint in enumerate(found.checkpoints):
+        chosen = let_in_points(validation, exit, subject.record.cost)
+        assert [each.target for each in checkpoint.targets] == [each.target for each in chosen]
+        for target, each in zip(checkpoint.targets, chosen, strict=True):
+            point = evaluate(test, ExitRule(SCORE, (exit, 2), (each.threshold,)), subject.record.cost)
+            assert target.let_in.value == point.shares[0]
+            assert target.accuracy_change.value == pytest.approx(100 * (point.accuracy - base))
+            assert target.threshold == (each.threshold if np.isfinite(each.threshold) else None)
+
+
+def test_nobody_let_in_changes_nothing_and_everybody_is_the_checkpoint_alone(subject):
+    found = from_plain(NetworkFound, evaluate_checkpoints(subject))
+    correct_K = tabulate(subject.network, subject.dataset.test, Normaliser.of(subject.dataset, "cpu")).correct_NK.mean(
+        0
+    )
+    for exit, checkpoint in enumerate(found.checkpoints):
+        nobody, everybody = checkpoint.targets[0], checkpoint.targets[-1]
+        assert (nobody.target, nobody.let_in.value, everybody.target, everybody.let_in.value) == (0, 0, 1, 1)
+        change = nobody.accuracy_change
+        assert (change.low, change.value, change.high) == (0, 0, 0)
+        assert everybody.accuracy_change.value == pytest.approx(100 * (correct_K[exit] - correct_K[-1]))
+
+
+def test_little_is_timed_once_and_all_else_as_in_the_paper(subject, digits):
+    found = from_plain(NetworkFound, evaluate_checkpoints(subject))
+    assert (found.timing.images, found.timing.sets, found.timing.epochs) == (8, 1, 1)
+    assert all(
+        np.shape(target.base_ms) == np.shape(target.custom_ms) == (1, 1) and np.min(target.base_ms) > 0
+        for checkpoint in found.checkpoints
+        for target in checkpoint.targets
+    )
+    test = digits.test
+    large = replace(
+        digits, test=replace(test, images_NCHW=test.images_NCHW.repeat(2, 1, 1, 1), labels_N=test.labels_N.repeat(2))
+    )
+    assert turns_for(replace(subject, dataset=large)) == Turns(warm_up=2, sets=2, epochs=5)
+    alexnet = replace(subject.record, candidate=replace(subject.record.candidate, architecture=AlexNet()))
+    assert turns_for(replace(subject, dataset=large, record=alexnet)) == Turns(warm_up=2, sets=3, epochs=5)
+
+
+def test_the_base_is_the_final_head_alone(subject):
+    images_NCHW = Normaliser.of(subject.dataset, "cpu")(subject.dataset.test.images_NCHW[:5])
+    run = base_run(segments_of(subject.network, images_NCHW[:1], channels_last=False))
+    table = tabulate(subject.network, subject.dataset.test, Normaliser.of(subject.dataset, "cpu"))
+    assert [run(image_CHW[None]) for image_CHW in images_NCHW] == table.logits_NKC[:5, -1].argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize(("images", "timed"), [(3, 3), (88, 8), (2_000, 40), (10_000, 200), (100_000, 200)])
+def test_how_many_images_are_timed(images, timed):
+    assert timed_images(images) == timed
+
+
+@given(st.lists(st.floats(-9, 9), min_size=8, max_size=200), st.data())
+def test_timed_images_leave_in_the_mix_of_all(scores, data):
+    score_N = np.asarray(scores)
+    count = data.draw(st.integers(1, len(scores)))
+    chosen = spread(score_N, count)
+    assert len(set(chosen)) == count
+    for threshold in (-np.inf, *score_N, np.inf):
+        of_all, of_them = (np.mean(every >= threshold) for every in (score_N, score_N[chosen]))
+        assert abs(of_all - of_them) <= 1 / count
+
+
+def test_a_change_of_accuracy_against_a_naive_twin():
+    random = np.random.default_rng(0)
+    right_N, base_N = (random.random(400) < share for share in (0.8, 0.6))
+    difference_N = right_N.astype(float) - base_N
+    found = change_in_points(right_N, base_N)
+    half = 1.959963984540054 * difference_N.std() / 20
+    assert (found.low, found.value, found.high) == pytest.approx(
+        tuple(100 * (difference_N.mean() + side * half) for side in (-1, 0, 1))
+    )

@@ -1,0 +1,120 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from searchlab.data.batches import Normaliser
+from searchlab.deploy.runtime import EarlyExitRuntime
+from searchlab.exits.tabulate import tabulate
+from searchlab.operating_point import ExitRule
+from searchlab.papers import gates_evaluation
+from searchlab.papers.gates import GATES, JOINT_RULES, RULES, paired_difference
+from searchlab.papers.gates_evaluation import evaluate_gates, right_under
+from searchlab.papers.gates_found import FRONTIER, LOSS, PLAIN, ZERO, ContenderFound, GatesFound
+from searchlab.papers.gates_runtime import RuntimeOptions
+from searchlab.papers.gates_sweep import ALPHAS
+from searchlab.papers.paper import Finished
+from searchlab.plain import from_plain
+
+QUICK = RuntimeOptions(images=24, rounds=2, budget_s=0.5)
+
+
+@pytest.fixture(scope="session")
+def found(gated, joint):
+    """What is found about both networks, as it comes back from its file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gates_evaluation, "RuntimeOptions", lambda: QUICK)
+        findings = [json.loads(json.dumps(evaluate_gates(each), allow_nan=False)) for each in (gated, joint)]
+    return [from_plain(GatesFound, each) for each in findings], findings
+
+
+def test_every_alpha_and_every_rule_is_there(found, gated, joint):
+    (with_gates, without), _ = found
+    assert tuple(each.alpha for each in with_gates.alphas) == ALPHAS
+    assert {rule.rule for rule in with_gates.rules} == set(RULES)
+    assert set(JOINT_RULES) <= {rule.rule for rule in without.rules} and without.contenders is None
+    for each, subject in zip((with_gates, without), (gated, joint), strict=True):
+        test = tabulate(subject.network, subject.dataset.test, Normaliser.of(subject.dataset, "cpu"))
+        assert each.correct == tuple(test.correct_NK.sum(axis=0)) and each.samples == len(subject.dataset.test)
+        assert len(each.exits) == 3 and each.by == "macs"
+
+
+def test_what_is_chosen_is_chosen_on_validation(found, gated):
+    (with_gates, _), _ = found
+    validation = tabulate(gated.network, gated.dataset.validation, Normaliser.of(gated.dataset, "cpu"))
+    least = validation.correct_NK[:, -1].sum() - LOSS * validation.samples
+    zero = [each.zero.validation for each in with_gates.alphas]
+    good = [point for point in zero if point.correct >= least] or zero
+    chosen = zero[with_gates.chosen]
+    assert chosen in good
+    if len(good) < len(zero):
+        assert chosen.macs == min(point.macs for point in good)
+    for each in with_gates.alphas:
+        assert each.zero.test.rule == each.zero.validation.rule == ExitRule("gate", (0, 1, 2), (0.0, 0.0))
+        assert each.frontier.validation.correct >= least
+        assert each.frontier.validation.samples == validation.samples < each.frontier.test.samples + 1
+        assert each.frontier.test.rule == each.frontier.validation.rule
+
+
+def test_contenders_are_counted_over_the_same_images(found):
+    (with_gates, _), _ = found
+    contenders = with_gates.contenders
+    assert set(contenders) == {PLAIN, ZERO, FRONTIER}
+    assert (contenders[PLAIN].gained, contenders[PLAIN].lost) == (0, 0)
+    chosen = with_gates.alphas[with_gates.chosen]
+    for name, point in ((ZERO, chosen.zero.test), (FRONTIER, chosen.frontier.test)):
+        assert contenders[name].correct == point.correct
+        assert contenders[name].gained - contenders[name].lost == point.correct - contenders[PLAIN].correct
+    assert [each.images for each in with_gates.sets] == [3, 6, 12, 24]
+    for contender in contenders.values():
+        assert len(contender.correct_in_sets) == 4
+        assert all(n <= s.images for n, s in zip(contender.correct_in_sets, with_gates.sets, strict=True))
+
+
+def test_right_under_a_rule_is_what_the_deployed_network_gets_right(gated):
+    rule = ExitRule("gate", (0, 2), (0.1,))
+    images_NCHW = Normaliser.of(gated.dataset, "cpu")(gated.dataset.test.images_NCHW)
+    class_N, _ = EarlyExitRuntime(gated.network, rule).classify_batch(images_NCHW)
+    expected_N = (class_N == gated.dataset.test.labels_N).numpy()
+    table = tabulate(gated.network, gated.dataset.test, Normaliser.of(gated.dataset, "cpu"))
+    assert np.array_equal(right_under(rule, table), expected_N) and 0 < expected_N.sum() < len(expected_N)
+
+
+def test_tables_from_what_was_found(found, gated):
+    _, (with_gates, without) = found
+    study = replace(gated.study, name="paper_gates-resnet50-smoke", enqueue=({}, {}), rows=("EarlyExit", "BranchyNet"))
+    full, empty = GATES.tables([Finished(study, (), {0: with_gates, 1: without})]), GATES.tables([Finished(study)])
+    assert [len(table.rows) for table in full] == [2, 13, 15, 3, 12]
+    assert [len(table.rows) for table in empty] == [2, 13, 15, 1, 12]
+    assert [table.columns for table in full] == [table.columns for table in empty]
+    against, alphas, by_size, by_depth, by_rule = ([dict(zip(t.columns, r, strict=True)) for r in t.rows] for t in full)
+    assert [row["rule"] for row in against] == [ZERO, FRONTIER]
+    assert all(None not in [cell for name, cell in row.items() if "paper" not in name] for row in against)
+    assert {row["alpha"]: row["accuracy % (paper)"] for row in alphas if row["accuracy % (paper)"]} == {
+        **{0.8: 94.8, 0.85: 88.1}
+    }
+    assert by_size[-1]["images"] == with_gates["samples"] and by_size[0]["images"] == 3
+    assert sum(row["leave here %"] for row in by_depth) == pytest.approx(100)
+    named = {(row["trained as"], row["rule"]): row for row in by_rule}
+    exact, branchy = named["EarlyExit", RULES["exact"]], named["BranchyNet", RULES["entropy_grid"]]
+    assert 0 < exact["cost % there, of 75"] < 85 and branchy["accuracy % at 75 % of the cost"].value > 0
+
+
+def test_paired_difference():
+    found = paired_difference(ContenderFound(0, (), gained=30, lost=50), 1000)
+    # Wald's interval of the same counts, which the half images hardly move.
+    half = 100 * 1.96 * np.sqrt(80 - 400 / 1000) / 1000
+    assert found.value == pytest.approx(-2) and found.low == pytest.approx(-2 - half, abs=0.03)
+    assert found.high == pytest.approx(-2 + half, abs=0.03)
+    same = paired_difference(ContenderFound(0, (), gained=0, lost=0), 50)
+    assert same.value == 0 and same.low < 0 < same.high, "no difference seen is not none at all"
+
+
+def test_the_network_runs_without_its_exits(gated):
+    segments = gates_evaluation.prepared(gated.network, torch.zeros(1, 1, 8, 8))
+    run = gates_evaluation._without_exits(segments)
+    images_NCHW = Normaliser.of(gated.dataset, "cpu")(gated.dataset.test.images_NCHW[:20])
+    expected = gated.network(images_NCHW)[:, -1].argmax(dim=1).tolist()
+    assert [run(image_CHW[None]) for image_CHW in images_NCHW] == expected
