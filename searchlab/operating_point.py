@@ -29,6 +29,18 @@ def share_estimate(hits: int, total: int) -> Estimate:
     return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
+def difference_estimate(gained: int, lost: int, samples: int) -> Estimate:
+    """The difference of two shares of the same samples: `gained` hit by the first alone, `lost` by the second alone.
+
+    The 95 % interval is the adjusted Wald of Bonett and Price (2012): it holds where few samples tell the two apart.
+    """
+    assert min(gained, lost) >= 0 and gained + lost <= samples, (gained, lost, samples)
+    more, less = (gained + 1) / (samples + 2), (lost + 1) / (samples + 2)
+    half = 1.959963984540054 * math.sqrt((more + less - (more - less) ** 2) / (samples + 2))
+    value, low, high = (gained - lost) / samples, more - less - half, more - less + half
+    return Estimate(value, max(-1.0, min(value, low)), min(1.0, max(value, high)))
+
+
 @dataclass(frozen=True, config=NOUN)
 class ExitRule:
     """Leave at the first exit in use whose score reaches its threshold.

@@ -54,7 +54,7 @@ def _recipe(choose: Choose) -> Training:
 
 
 def _cuts(choose: Choose, architecture: ResNet) -> list[int]:
-    """After every layer but the last; or evenly from the first exit to the last cut before the final head."""
+    """After every layer but the last; or evenly from the first one to the last cut before the final head."""
     places = choose.suggest_categorical("exit_places", ["layers", "even"])
     exits = choose.suggest_int("exits", 1, 4)
     first = choose.suggest_float("first_exit", 0.0, 0.6)
@@ -62,7 +62,7 @@ def _cuts(choose: Choose, architecture: ResNet) -> list[int]:
         return [sum(architecture.blocks[: layer + 1]) for layer in range(len(architecture.blocks) - 1)]
     last = architecture.stages - 2
     # On a short backbone some fall together.
-    return sorted({round(first * last + (1 - first) * last * i / exits) for i in range(exits)})
+    return sorted({round(cut) for cut in np.linspace(first * last, last, exits)})
 
 
 def _side(cut: int, architecture: ResNet, side: int) -> int:

@@ -10,6 +10,7 @@ from searchlab.study import Study
 
 CIFAR = ImageSpec(3, 32, 32, 10)
 SPACE = load_space(find("space", "checkpoint"))
+STUDIES = load_studies(find("study", "paper_checkpoint"))
 
 # Network: backbone, the stages with a checkpoint, the values that each pools to.
 PAPER = {
@@ -22,7 +23,7 @@ PAPER = {
 
 
 def test_the_papers_networks_are_points_of_the_space():
-    for study in load_studies(find("study", "paper_checkpoint")):
+    for study in STUDIES[:2]:
         for row, candidate in zip(study.rows, enqueued_candidates(SPACE, CIFAR, study), strict=True):
             architecture, stages, values = PAPER[row.split(" on ")[0]]
             cost = network_cost(candidate, CIFAR)
@@ -35,6 +36,15 @@ def test_the_papers_networks_are_points_of_the_space():
             training = candidate.training
             assert (training.regime, training.heads.optimizer, training.heads.weight_decay) == ("frozen", "adam", 4e-5)
             assert training.heads.stored and round(study.epochs * training.heads.epochs) == 5
+
+
+def test_the_small_networks_have_their_checkpoints_where_the_large_ones_have_them():
+    small = STUDIES[2]
+    for row, candidate in zip(small.rows, enqueued_candidates(SPACE, CIFAR, small), strict=True):
+        _, stages, _ = PAPER[row.removeprefix("small ").split(" on ")[0]]
+        cost = network_cost(candidate, CIFAR)
+        assert tuple(cost.stages[exit.cut].name for exit in candidate.exits) == stages
+        assert cost.params <= small.max_params and 14 <= candidate.architecture.width <= 24
 
 
 def asked(images=CIFAR, limits=None, **known):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from searchlab.operating_point import ExitRule, Frontier, OperatingPoint, share_estimate
+from searchlab.operating_point import ExitRule, Frontier, OperatingPoint, difference_estimate, share_estimate
 from searchlab.plain import from_plain, to_plain
 
 
@@ -49,3 +49,20 @@ def test_accuracy_has_an_interval():
     point = OperatingPoint(ExitRule("margin", (0,), ()), 100, 50, (1.0,), (50,), macs=1.0, params=1)
     assert point.accuracy == 0.5 and point.latency_ms is None
     assert point.accuracy_estimate == share_estimate(50, 100)
+
+
+def test_difference_interval():
+    found = difference_estimate(25, 10, 100)
+    assert found.value == pytest.approx(0.15)
+    # Bonett and Price (2012), by hand: (26 - 11) / 102, and the variance (37 / 102 - (15 / 102)²) / 102.
+    half = 1.96 * math.sqrt((37 / 102 - (15 / 102) ** 2) / 102)
+    assert (found.low, found.high) == pytest.approx((15 / 102 - half, 15 / 102 + half), abs=1e-4)
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 5000))
+def test_the_difference_lies_in_its_interval_which_is_mirrored_by_exchange(gained, lost, others):
+    samples = gained + lost + others + 1
+    found, back = difference_estimate(gained, lost, samples), difference_estimate(lost, gained, samples)
+    assert -1 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high
+    assert (back.low, back.value, back.high) == pytest.approx((-found.high, -found.value, -found.low))

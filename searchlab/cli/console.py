@@ -20,7 +20,8 @@ def console() -> Console:
 
 def show(view: RenderableType) -> None:
     """Prints a table or text."""
-    console().print(view)
+    to = console()
+    to.print(view, crop=to.is_terminal)
 
 
 def warn(line: str) -> None:

@@ -1,7 +1,8 @@
 """Paper 000, "Checkpoint Classifier for CNN Image Classification" (Paul and Digh 2023): tables 1 to 3 and figure 3."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from searchlab.operating_point import Estimate
 from searchlab.papers.checkpoint_evaluation import CheckpointFound, NetworkFound, evaluate_checkpoints
 from searchlab.papers.paper import Cell, Finished, Paper, Table
 from searchlab.plain import from_plain
@@ -86,7 +87,7 @@ DRAWN = "the figure's values are not in the text, but for three"
 def tables(studies: Sequence[Finished]) -> tuple[Table, ...]:
     """Tables 1 to 3 and figure 3, from both data sets."""
     found = {row: _found(each, row) for each in studies for row in each.study.rows}
-    return (_table_1(found), _table_2(found), _table_3(found), _figure_3(found))
+    return (_table_1(found), _table_2(found), _table_3(found), _figure_3(found), *_others(found))
 
 
 Found = Mapping[str, NetworkFound | None]
@@ -126,6 +127,20 @@ def _figure_3(found: Found) -> Table:
     return Table("Figure 3: InceptionV1 CIFAR100 Results", ("after block", *CHANGES), rows, notes)
 
 
+def _others(found: Found) -> Iterator[Table]:
+    """A table for every network that is not the paper's, of what was found; none before it was."""
+    for name, network in found.items():
+        if network and name.partition(" on ")[0] not in BASE:
+            title = f"{name}: {network.accuracy.value:.1f} % without a checkpoint"
+            columns = ("checkpoint", *(column for column in CHANGES if "paper" not in column))
+            rows = [
+                (number, each.let_in, _cell(each.accuracy_change), _cell(each.runtime_change))
+                for number, checkpoint in enumerate(network.checkpoints, start=1)
+                for each in checkpoint.targets
+            ]
+            yield Table(title, columns, tuple(rows), (POSITIVE, *_measured(found, [name])))
+
+
 def _by_checkpoint(
     published: Mapping[str, Sequence[Change]], network: NetworkFound | None
 ) -> tuple[tuple[Cell, ...], ...]:
@@ -145,13 +160,18 @@ def _rows(name: str, published: Sequence[Change], ours: CheckpointFound | None) 
     for let_in, accuracy, runtime in published:
         found = by_tenths.get(int(10 * let_in + 1e-6))
         here = (found.let_in, found.accuracy_change, found.runtime_change) if found else (None, None, None)
-        rows.append((name, let_in, here[0], accuracy, here[1], runtime, here[2]))
+        rows.append((name, let_in, here[0], accuracy, _cell(here[1]), runtime, _cell(here[2])))
     return rows
+
+
+def _cell(change: Estimate | None) -> Cell:
+    """One epoch has no interval, and a checkpoint that lets nobody in changes no accuracy."""
+    return change.value if change and change.low == change.high else change
 
 
 def _trained(found: Found) -> tuple[str, ...]:
     """On how many images."""
-    counts = sorted({each.train_images for each in found.values() if each})
+    counts = sorted({each.train_images for row, each in found.items() if each and row.partition(" on ")[0] in BASE})
     return tuple(
         f"ours: {count:,} training images, without the validation split; the paper's: 50,000" for count in counts
     )

@@ -4,7 +4,7 @@ Shapes: N images, K exits, C channels, H and W pixels.
 """
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,8 @@ from searchlab.measure.isolation import measuring
 from searchlab.measure.latency import prepared
 from searchlab.measure.passes import quiet_host
 from searchlab.measure.segments import Segments
-from searchlab.operating_point import Estimate, share_estimate
+from searchlab.operating_point import Estimate, difference_estimate, share_estimate
+from searchlab.papers.evaluation import percent
 from searchlab.papers.paper import Findings, Subject
 from searchlab.plain import NOUN, to_plain
 
@@ -160,13 +161,12 @@ class _Bench:
 
     def _target(self, chosen: LetIn, leaves_N: NDArray[np.bool_], exit: int, timed: Alternated) -> TargetFound:
         correct_NK = self.test.correct_NK
+        right_N, base_N = np.where(leaves_N, correct_NK[:, exit], correct_NK[:, -1]), correct_NK[:, -1]
         return TargetFound(
             target=chosen.target,
             threshold=chosen.threshold if isfinite(chosen.threshold) else None,
             let_in=share_estimate(int(leaves_N.sum()), len(leaves_N)),
-            accuracy_change=change_in_points(
-                np.where(leaves_N, correct_NK[:, exit], correct_NK[:, -1]), correct_NK[:, -1]
-            ),
+            accuracy_change=change_in_points(right_N, base_N) if leaves_N.any() else Estimate(0, 0, 0),
             runtime_change=timed.faster_percent(),
             base_ms=timed.base_ms,
             custom_ms=timed.other_ms,
@@ -195,8 +195,6 @@ def spread(score_N: NDArray[np.float64], count: int) -> NDArray[np.intp]:
 
 
 def change_in_points(right_N: NDArray[np.bool_], base_N: NDArray[np.bool_]) -> Estimate:
-    """Accuracy over that of the base on the same images, in points, with the paired 95 % (Wald) interval."""
-    samples, gain, loss = len(right_N), int((right_N & ~base_N).sum()), int((base_N & ~right_N).sum())
-    value = 100 * (gain - loss) / samples
-    half = 1.959963984540054 * 100 * sqrt(gain + loss - (gain - loss) ** 2 / samples) / samples
-    return Estimate(value, value - half, value + half)
+    """Accuracy over that of the base on the same images, in points."""
+    gains, losses = int((right_N & ~base_N).sum()), int((base_N & ~right_N).sum())
+    return percent(difference_estimate(gains, losses, len(right_N)))

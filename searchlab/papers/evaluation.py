@@ -71,7 +71,11 @@ def percent_wrong(findings: Findings, exit: int = -1, *, first: int = 1) -> Esti
 
 
 def _percent(hits: int, samples: int) -> Estimate:
-    share = share_estimate(hits, samples)
+    return percent(share_estimate(hits, samples))
+
+
+def percent(share: Estimate) -> Estimate:
+    """A share, or a difference of shares, in percent (points)."""
     return Estimate(100 * share.value, 100 * share.low, 100 * share.high)
 
 

@@ -24,7 +24,7 @@ from searchlab.measure.end_to_end import Run
 from searchlab.measure.latency import prepared
 from searchlab.measure.segments import Segments
 from searchlab.objective import Objective, accuracy, latency_ms, macs
-from searchlab.operating_point import ExitRule, OperatingPoint
+from searchlab.operating_point import ExitRule, OperatingPoint, difference_estimate
 from searchlab.papers.gates_found import (
     BUDGETS,
     FRONTIER,
@@ -74,11 +74,11 @@ class _Bench:
     def cost_of(self, point: OperatingPoint) -> float:
         return float(getattr(point, self.by.name))
 
-    def cheapest(self, points: Sequence[OperatingPoint], least: float) -> int:
-        """Position of the cheapest point that has so many right; of the most accurate where none has."""
-        enough = [i for i, point in enumerate(points) if point.correct >= least]
-        if enough:
-            return min(enough, key=lambda i: self.cost_of(points[i]))
+    def cheapest(self, points: Sequence[OperatingPoint], tables: Sequence[ExitTable]) -> int:
+        """Position of the cheapest point that is accurate enough on its table; of the most accurate where none is."""
+        for i in sorted(range(len(points)), key=lambda i: self.cost_of(points[i])):
+            if accurate_enough(points[i], tables[i]):
+                return i
         return max(range(len(points)), key=lambda i: (points[i].correct, -self.cost_of(points[i])))
 
 
@@ -105,10 +105,8 @@ def _ungated(subject: Subject, bench: _Bench) -> GatesFound:
 
 def _gated(subject: Subject, bench: _Bench) -> GatesFound:
     swept = sweep(subject)
-    right_N = swept[0].validation.correct_NK[:, -1]
-    least = float(right_N.sum()) - LOSS * len(right_N)
-    alphas = tuple(_alpha(bench, each, least) for each in swept)
-    chosen = bench.cheapest([each.zero.validation for each in alphas], least)
+    alphas = tuple(_alpha(bench, each) for each in swept)
+    chosen = bench.cheapest([each.zero.validation for each in alphas], [each.validation for each in swept])
     rules = {ZERO: alphas[chosen].zero.test.rule, FRONTIER: alphas[chosen].frontier.test.rule}
     order_N = np.random.default_rng(0).permutation(len(subject.dataset.test))
     sets = _timed(subject, swept[chosen], rules, order_N)
@@ -121,10 +119,10 @@ def _gated(subject: Subject, bench: _Bench) -> GatesFound:
     )
 
 
-def _alpha(bench: _Bench, swept: Swept, least: float) -> AlphaFound:
+def _alpha(bench: _Bench, swept: Swept) -> AlphaFound:
     arguments = (swept.validation, bench.cost, bench.latency, replace(bench.settings, scores=(GATE,)))
     (zero,), frontier = gate_at_zero(*arguments), exact(*arguments)
-    cheapest = frontier[bench.cheapest(frontier, least)]
+    cheapest = frontier[bench.cheapest(frontier, [swept.validation] * len(frontier))]
     return AlphaFound(swept.alpha, bench.both(zero.rule, swept), bench.both(cheapest.rule, swept))
 
 
@@ -203,6 +201,19 @@ def _contenders(
         )
         for name, right_N in right.items()
     }
+
+
+def accurate_enough(point: OperatingPoint, table: ExitTable) -> bool:
+    """Whether a point of a table is within LOSS of the final head alone there, as far as 95 % can say.
+
+    Within LOSS as such is not enough: the cheapest of many that just reach it owes that to these images.
+    """
+    plain_N = table.correct_NK[:, -1]
+    if point.correct < plain_N.sum() - LOSS * table.samples:
+        return False
+    right_N = right_under(point.rule, table)
+    gained, lost = int((right_N & ~plain_N).sum()), int((plain_N & ~right_N).sum())
+    return difference_estimate(gained, lost, table.samples).low >= -LOSS
 
 
 def right_under(rule: ExitRule, table: ExitTable) -> NDArray[np.bool_]:

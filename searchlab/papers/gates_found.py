@@ -10,7 +10,7 @@ PLAIN, ZERO, FRONTIER = "without exits", "gate at 0", "gate, exact frontier"
 """Contenders: the same backbone with its final head alone; the paper's rule; the gates' score, fitted thresholds."""
 
 LOSS = 0.01
-"""How much less accurate than without exits a point may be on the validation split, to be chosen."""
+"""How much less accurate than without exits a point may be on the validation split to be chosen, doubt included."""
 
 BUDGETS = (0.5, 0.75)
 """Costs at which rules are compared, as shares of the cost without exits."""

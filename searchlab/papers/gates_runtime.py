@@ -32,7 +32,7 @@ class RuntimeOptions:
 
     images: int = 400
     rounds: int = 7
-    budget_s: float = 25.0
+    budget_s: float = 30.0
     seed: int = 0
 
 

@@ -1,13 +1,13 @@
 """Paper 003, "CIFAR 100 ATNN Project" (Popescu 2024): its tables, and partitions beside one network of their size."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from searchlab.operating_point import Estimate, share_estimate
+from searchlab.operating_point import Estimate, difference_estimate, share_estimate
+from searchlab.papers.evaluation import percent
 from searchlab.papers.paper import Cell, Finished, Paper, Table
 from searchlab.papers.partitions_evaluation import PartitionFound, evaluate_partitions, unpacked
 from searchlab.plain import from_plain
@@ -103,14 +103,8 @@ def difference(right_N: NDArray[np.bool_], baseline_N: NDArray[np.bool_]) -> Est
 
 
 def difference_of(gained: int, lost: int, samples: int) -> Estimate:
-    """Points of accuracy from images that one alone names rightly, and the other alone, with a 95 % interval.
-
-    The interval is Bonett and Price's (2012, adjusted Wald), which holds where few images tell the two apart.
-    """
-    more, less = (gained + 1) / (samples + 2), (lost + 1) / (samples + 2)
-    half = 1.959963984540054 * math.sqrt((more + less - (more - less) ** 2) / (samples + 2))
-    low, high = more - less - half, more - less + half
-    return Estimate(100 * (gained - lost) / samples, 100 * max(-1.0, low), 100 * min(1.0, high))
+    """Points of accuracy from images that one alone names rightly, and the other alone, with a 95 % interval."""
+    return percent(difference_estimate(gained, lost, samples))
 
 
 def _published(finished: Finished, title: str, groups: int, theirs: dict[str, Published]) -> Table:

@@ -22,7 +22,10 @@ STYLES = {
 
 @dataclass(frozen=True)
 class FirstThatFits:
-    """Shows the first of `tables` that the console is wide enough for, or else the last."""
+    """Shows the first of `tables` that the console is wide enough for, or else the last.
+
+    That is cut short on a terminal; in a file or a pipe its lines are as long as they must be (printed uncropped).
+    """
 
     tables: tuple[Table, ...]
 
@@ -32,6 +35,11 @@ class FirstThatFits:
             if Measurement.get(console, unlimited, table).minimum <= options.max_width:
                 break
         else:
+            if not console.is_terminal:
+                yield from console.render(
+                    table, options.update_width(Measurement.get(console, unlimited, table).minimum)
+                )
+                return
             # Cut short with an ellipsis: without this rich would crop the last columns, and "792 k" would read "792".
             for column in table.columns:
                 column.min_width = None

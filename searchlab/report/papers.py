@@ -18,14 +18,20 @@ from searchlab.report import units
 from searchlab.report.layout import FirstThatFits, figures, plain_table, titled, words
 from searchlab.report.payloads import Plain
 
+FEW = 3
+"""Rows that fit beside each other."""
+
 
 def tables_view(tables: Sequence[Table], missing: Sequence[str] = ()) -> RenderableType:
-    """Tables with their notes, then what is `missing`. Intervals are below their values where the console is narrow."""
+    """Tables with their notes, then what is `missing`.
+
+    Where the console is narrow, intervals are below their values; then a few rows of many columns are put upright.
+    """
     blocks: list[RenderableType] = []
     for table in tables:
-        fitting = FirstThatFits(
-            tuple(_grid(table, between, gap) for between, gap in ((" ", 3), (" ", 2), ("\n", 3), ("\n", 2), ("\n", 1)))
-        )
+        upright = [_upright(table)] if len(table.rows) <= FEW else []
+        layouts = ((" ", 3), (" ", 2), ("\n", 3), ("\n", 2), ("\n", 1))
+        fitting = FirstThatFits((*(_grid(table, between, gap) for between, gap in layouts), *upright))
         notes = [Text(note, style="bright_black") for note in table.notes]
         blocks += [titled(table.title, fitting), *notes, Text("")]
     return Group(*blocks[:-1], *([Text("")] if missing and blocks else []), *(Text(line) for line in missing))
@@ -43,6 +49,12 @@ def _grid(table: Table, between: str, gap: int) -> Grid:
     return plain_table(columns, rows, gap=gap)
 
 
+def _upright(table: Table) -> Grid:
+    """A line for every column, a column for every row."""
+    cells = [[name, *(cell_text(row[i]) for row in table.rows)] for i, name in enumerate(table.columns)]
+    return plain_table([words(cells[0][0]), *(words(name) for name in cells[0][1:])], cells[1:], gap=3)
+
+
 def _is_words(table: Table, column: int) -> bool:
     return column == 0 or any(isinstance(row[column], str) for row in table.rows)
 
@@ -53,7 +65,9 @@ def cell_text(cell: Cell, between: str = " ") -> str:
         return units.NOTHING
     if isinstance(cell, Estimate):
         decimals = _decimals(cell.value)
-        return f"{cell.value:,.{decimals}f}{between}[{cell.low:,.{decimals}f}, {cell.high:,.{decimals}f}]"
+        # Nothing is "-0".
+        value, low, high = (round(part, decimals) + 0.0 for part in (cell.value, cell.low, cell.high))
+        return f"{value:,.{decimals}f}{between}[{low:,.{decimals}f}, {high:,.{decimals}f}]"
     if isinstance(cell, float):
         # Learning rates: four decimals would leave nothing of them.
         return f"{cell:.4g}" if 0 < abs(cell) < 0.01 else f"{cell:,.{_decimals(cell)}f}"

@@ -31,7 +31,7 @@ from searchlab.runners.source import Source
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.samplers import check_sampler
-from searchlab.search.spaces import check_limits, check_partitions
+from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.store import Definition, StudyStore, open_storage
 from searchlab.study import RunOptions, Study
 
@@ -158,6 +158,7 @@ def check(study: Study, space: Space, options: RunOptions) -> tuple[Dataset, tor
     device = resolve_device(options.device)
     dataset = load_data(study, options)
     check_partitions(space, dataset, study)
+    check_heads(space, dataset.spec, study)
     check_limits(space, dataset.spec, study)
     return dataset, device
 

@@ -1,6 +1,6 @@
 """Spaces at work: a trial's suggestions in, a candidate out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,18 +86,39 @@ def check_partitions(space: Space, dataset: Dataset, study: Study) -> None:
     Raises:
         UserError: a partition leaves out or repeats a class, which is called by its name.
     """
+    for source, candidate in _first(space, dataset.spec, study, SAMPLED):
+        if isinstance(candidate.architecture, Partitioned):
+            try:
+                check_partition(candidate.architecture.groups, dataset.class_names)
+            except UserError as error:
+                where = ", ".join((source, *filter(None, [error.where])))
+                raise UserError(error.what, where=where, value=error.value, allowed=error.allowed) from error
+
+
+def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
+    """Looks at what the study enqueues: no single head may be over the cap, as no backbone could make up for it.
+
+    Raises:
+        UserError: one is.
+    """
+    if study.max_params is None:
+        return
+    for source, candidate in _first(space, images, study):
+        for head in network_cost(candidate, images).heads:
+            if head.params > study.max_params:
+                allowed = f"max_params is {study.max_params:,}, all heads counted"
+                where, value = f"{source}, head {head.name}", f"{head.params:,} parameters"
+                raise UserError("a head breaks the cap by itself", where=where, value=value, allowed=allowed)
+
+
+def _first(space: Space, images: ImageSpec, study: Study, sampled: int = 0) -> Iterator[tuple[str, Candidate]]:
+    """What the study enqueues, then samples of its space, with what to call them in messages."""
     scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.seed))
     for known in study.enqueue:
         scratch.enqueue_trial(known)
-    for number in range(len(study.enqueue) + SAMPLED):
-        architecture = propose(space, scratch.ask(), dataset.spec, study).architecture
-        if isinstance(architecture, Partitioned):
-            try:
-                check_partition(architecture.groups, dataset.class_names)
-            except UserError as error:
-                source = study.row_of(number) or (f"trial {number}" if number < len(study.enqueue) else "")
-                where = ", ".join((f"study {study.name}", *filter(None, [source]), error.where))
-                raise UserError(error.what, where=where, value=error.value, allowed=error.allowed) from error
+    for number in range(len(study.enqueue) + sampled):
+        row = study.row_of(number) or (f"trial {number}" if number < len(study.enqueue) else "")
+        yield ", ".join(filter(None, (f"study {study.name}", row))), propose(space, scratch.ask(), images, study)
 
 
 def check_limits(space: Space, images: ImageSpec, study: Study) -> None:

@@ -10,6 +10,7 @@ from searchlab.plain import to_plain
 from searchlab.search.catalog import find, load_studies
 
 STUDIES = load_studies(find("study", "paper_checkpoint"))
+THE_PAPERS, SMALL = STUDIES[:2], STUDIES[2]
 NOTHING = [Finished(study) for study in STUDIES]
 
 
@@ -50,10 +51,10 @@ def test_every_figure_of_the_paper_is_there_before_anything_was_run():
 
 
 def test_the_studies_have_the_papers_networks_and_nothing_else():
-    for study, data in zip(STUDIES, ("CIFAR-10", "CIFAR-100"), strict=True):
+    for study, data in zip(THE_PAPERS, ("CIFAR-10", "CIFAR-100"), strict=True):
         assert study.rows == tuple(f"{name} on {data}" for name in BASE)
         assert study.trials == len(study.enqueue) == 5
-    assert set(TABLE_2) < {row for study in STUDIES for row in study.rows}
+    assert set(TABLE_2) < {row for study in THE_PAPERS for row in study.rows}
 
 
 def test_ours_stand_beside_the_target_that_the_papers_share_belongs_to():
@@ -85,7 +86,7 @@ def test_a_target_that_no_threshold_meets_and_a_checkpoint_that_is_missing_are_l
 
 
 def test_the_smoke_runs_are_the_same_rows():
-    smoke = [replace(study, name=study.name + "-smoke", data="digits_32x32") for study in STUDIES]
+    smoke = [replace(study, name=study.name + "-smoke", data="digits_32x32") for study in THE_PAPERS]
     found = to_plain(made_up(1))
     first, *_ = CHECKPOINT.tables([Finished(study, findings={0: found}) for study in smoke])
     assert [row[2] is not None and row[4] is not None for row in first.rows] == [True, False, False, False, False]
@@ -103,3 +104,21 @@ def test_notes_say_how_it_was_measured():
     assert all(part in line for part in ("5,000 validation", "200 of 10,000", "warm-up 2, then 3 x 5"))
     assert not any("abacus" in note for note in third.notes)
     assert all(column in second.columns for column in CHANGES)
+
+
+@pytest.mark.parametrize("row", SMALL.rows)
+def test_a_network_that_is_not_the_papers_has_a_table_of_its_own_once_it_was_found(row):
+    *papers, own = CHECKPOINT.tables(filled(row, made_up(2)))
+    assert len(papers) == 4 and all(each[2] is None for table in papers[1:] for each in table.rows)
+    assert own.title.startswith(row) and [each[0] for each in own.rows] == [1] * 11 + [2] * 11
+    assert [each[1].value for each in own.rows] == [*range(11), *range(10, 21)]
+    assert any("abacus" in note for note in own.notes)
+
+
+def test_one_epoch_has_no_interval():
+    found = made_up(1, targets=(10,))
+    (target,) = found.checkpoints[0].targets
+    once = replace(target, runtime_change=Estimate(7, 7, 7))
+    checkpoint = replace(found.checkpoints[0], targets=(once,))
+    _, second, *_ = CHECKPOINT.tables(filled("AlexNet on CIFAR-10", replace(found, checkpoints=(checkpoint,))))
+    assert second.rows[4][4:] == (target.accuracy_change, 7.84, 7)

@@ -119,10 +119,20 @@ def test_timed_images_leave_in_the_mix_of_all(scores, data):
 
 def test_a_change_of_accuracy_against_a_naive_twin():
     random = np.random.default_rng(0)
-    right_N, base_N = (random.random(400) < share for share in (0.8, 0.6))
+    right_N, base_N = (random.random(4000) < share for share in (0.8, 0.6))
     difference_N = right_N.astype(float) - base_N
     found = change_in_points(right_N, base_N)
-    half = 1.959963984540054 * difference_N.std() / 20
-    assert (found.low, found.value, found.high) == pytest.approx(
-        tuple(100 * (difference_N.mean() + side * half) for side in (-1, 0, 1))
+    half = 1.959963984540054 * difference_N.std() / np.sqrt(4000)
+    assert found.value == pytest.approx(100 * difference_N.mean())
+    # Half an image more in every case is nothing among so many.
+    assert (found.low, found.high) == pytest.approx(
+        tuple(100 * (difference_N.mean() + side * half) for side in (-1, 1)), abs=0.03
     )
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_an_interval_of_a_change_holds_it_and_is_never_nothing(rights):
+    right_N, base_N = np.asarray(rights).T
+    found, opposite = change_in_points(right_N, base_N), change_in_points(base_N, right_N)
+    assert found.low <= found.value <= found.high and found.low < found.high
+    assert (opposite.low, opposite.value, opposite.high) == pytest.approx((-found.high, -found.value, -found.low))

@@ -7,6 +7,8 @@ import torch
 
 from searchlab.data.batches import Normaliser
 from searchlab.deploy.runtime import EarlyExitRuntime
+from searchlab.exits.evaluate import evaluate
+from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule
 from searchlab.papers import gates_evaluation
@@ -17,6 +19,7 @@ from searchlab.papers.gates_runtime import RuntimeOptions
 from searchlab.papers.gates_sweep import ALPHAS
 from searchlab.papers.paper import Finished
 from searchlab.plain import from_plain
+from searchlab.record import NetworkCost, SegmentCost
 
 QUICK = RuntimeOptions(images=24, rounds=2, budget_s=0.5)
 
@@ -118,3 +121,16 @@ def test_the_network_runs_without_its_exits(gated):
     images_NCHW = Normaliser.of(gated.dataset, "cpu")(gated.dataset.test.images_NCHW[:20])
     expected = gated.network(images_NCHW)[:, -1].argmax(dim=1).tolist()
     assert [run(image_CHW[None]) for image_CHW in images_NCHW] == expected
+
+
+@pytest.mark.parametrize(("lost", "enough"), [(0, True), (2, True), (8, False), (40, False)])
+def test_accurate_enough_leaves_no_doubt(lost, enough):
+    """Eight of a thousand wrong are within a point; their interval is not."""
+    logits_NKC = np.zeros((1000, 2, 2), np.float32)
+    logits_NKC[:, :, 0] = 1
+    logits_NKC[:lost, 0] = [0, 1]
+    table = ExitTable(logits_NKC, np.zeros(1000, np.int64))
+    cost = NetworkCost((SegmentCost("a", 1, 1), SegmentCost("b", 1, 1)), (SegmentCost("c", 1, 1),) * 2, (0, 1))
+    point = evaluate(table, ExitRule("margin", (0,), ()), cost)
+    assert point.correct == 1000 - lost
+    assert gates_evaluation.accurate_enough(point, table) is enough

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import optuna
 import pytest
 from tiny import IMAGES, tiny_candidate, tiny_space, tiny_study
@@ -6,7 +8,7 @@ from searchlab.architecture import ResNet
 from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
-from searchlab.search.spaces import SAMPLED, check_limits, enqueued_candidates, propose
+from searchlab.search.spaces import SAMPLED, check_heads, check_limits, enqueued_candidates, propose
 
 
 def first_trial():
@@ -90,3 +92,14 @@ def test_an_enqueued_configuration_that_leaves_something_open_is_named():
     study = tiny_study(enqueue=(known, {"width": 2}), rows=("whole", "half"))
     with pytest.raises(UserError, match=r"study tiny, half: raised ValueError.*'rate' is not found.*\{'width': 2\}"):
         enqueued_candidates(tiny_space, IMAGES, study)
+
+
+def test_a_head_that_breaks_the_cap_by_itself_is_named():
+    def space(choose):
+        choose.suggest_int("x", 0, 1)
+        return Candidate(ResNet((1, 1), 4), (Exit(1, Head(hidden=(4096, 4096))),))
+
+    study = tiny_study(max_params=1_000_000, enqueue=({"x": 0},), rows=("Wide",))
+    with pytest.raises(UserError, match=r"study tiny, Wide, head exit 1: a head breaks the cap by itself: .*16,8\d\d,"):
+        check_heads(space, IMAGES, study)
+    check_heads(space, IMAGES, replace(study, max_params=20_000_000))
