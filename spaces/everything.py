@@ -1,6 +1,8 @@
 """Everything at once: residual networks, exits, heads, regime, loss weights or gates, perhaps a coarse partition."""
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import ceil
 
 from searchlab.architecture import ImageSpec, Partitioned, ResNet
 from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Gate, Head, Training
@@ -50,7 +52,7 @@ def space(choose: Choose) -> Candidate:
     if origin == "none":
         hung = exits.on(backbone)
         if training.regime == "gates":
-            hung = tuple(replace(exit, gate=gate) for exit in hung)
+            hung = tuple(replace(exit, gate=_fitting(gate, backbone, exit.cut, choose.images)) for exit in hung)
         return fit(Candidate(backbone, hung, training=training), choose.images, max_params, max_macs, multiple=4)
     found = origins(choose.images.classes)[origin](groups)
     specialist = replace(SPECIALIST, width=width)
@@ -59,6 +61,13 @@ def space(choose: Choose) -> Candidate:
     training = replace(training, regime="joint" if training.regime == "gates" else training.regime)
     candidate = Candidate(architecture, exits.on(backbone, shift=1), training=training)
     return fit_partitioned(candidate, choose.images, max_params, max_macs)
+
+
+def _fitting(gate: Gate, backbone: ResNet, cut: int, images: ImageSpec) -> Gate:
+    """The gate, pooling no further than the map after a cut has pixels; every layer but the first halves the map."""
+    ends = list(accumulate(backbone.blocks))
+    halvings = sum(cut > end for end in ends)
+    return Gate(min(gate.pool, ceil(min(images.height, images.width) / 2**halvings)))
 
 
 def _backbone(choose: Choose) -> ResNet:
