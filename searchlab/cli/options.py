@@ -46,7 +46,10 @@ Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the sampler and of the trainings.", rich_help_panel=LIMITS)
 ]
 Sampler = Annotated[str | None, typer.Option(help="tpe, nsga2, gp, random or qmc.", rich_help_panel=LIMITS)]
-EarlyStopping = Annotated[str | None, typer.Option(help="Rule that ends weak trials.", rich_help_panel=LIMITS)]
+EarlyStopping = Annotated[
+    str | None,
+    typer.Option(help="Rule that ends weak trials: none, moasha, median-hv or accuracy-asha.", rich_help_panel=LIMITS),
+]
 Objectives = Annotated[
     str | None,
     typer.Option(help="Two or three of accuracy,latency_ms,macs,params.", metavar="A,B", rich_help_panel=LIMITS),

@@ -22,6 +22,7 @@ from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
 from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies
 from searchlab.search.driver import Driver
+from searchlab.search.early_stopping import with_rungs
 from searchlab.search.launch import Launch, check, start, start_afresh
 from searchlab.search.launch import resume as resume_study
 from searchlab.search.smoke import on_what_is_there, smoke_of
@@ -87,7 +88,7 @@ def run(
         known = ", ".join(each.name for each in studies)
         raise UserError("several studies cannot have one name", where="--name", value=name, allowed=f"run one: {known}")
     where = RunOptions(data, download, output, storage, device, threads)
-    changed = [(written, _overridden(written, overrides)) for written in studies]
+    changed = [(written, with_rungs(_overridden(written, overrides))) for written in studies]
     if smoke:
         changed = [(written, _smoke(effective, where)) for written, effective in changed]
     begin = start_afresh if smoke else start

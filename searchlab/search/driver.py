@@ -16,9 +16,9 @@ from searchlab.errors import UserError
 from searchlab.front import Entry, entries_of, front_of, reference_of, scaled_values, yardsticks
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.operating_point import Frontier, OperatingPoint
-from searchlab.pareto import Values, contributions, hypervolume
+from searchlab.pareto import Values, contributions, hypervolume, values_of
 from searchlab.record import Epoch, TrialRecord
-from searchlab.search.early_stopping import RungReport, rule_for
+from searchlab.search.early_stopping import Stopper, rule_for
 from searchlab.search.samplers import joint_space, sampler_for
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore, record_of, storage_errors
@@ -68,13 +68,13 @@ class Driver:
 
     def __post_init__(self) -> None:
         self.study = self.problem.study
+        rule = rule_for(self.study.early_stopping)
+        self.stopper = Stopper(rule, self.study.objectives, self.store.rung_reports())
         self.left_over = self.store.unfinished()
         self.records = [r for r in self.store.records() if r.number not in self.left_over]
         self.running: dict[int, Trial] = {}
         self.joint = joint_space()
         self.front: list[Entry] = []
-        self.rungs: dict[int, list[RungReport]] = {}
-        self.rule = rule_for(self.study.early_stopping)
         found = [entry for record in self.records for entry in entries_of(record, self.study)]
         self.front = front_of(found, self.study.objectives)
         self.watch.on_begin(self.records)
@@ -101,13 +101,15 @@ class Driver:
         return None
 
     def tell(self, record: TrialRecord) -> None:
-        """Writes the record; a complete trial's frontier joins the front.
+        """Writes the record; a complete trial's frontier joins the front, a failed one is compared with no more.
 
         Raises:
             UserError: trial after trial fails.
         """
         values = self._told_values(record)
         self.store.finish(self.running.pop(record.number), record, values)
+        if record.state == "failed":
+            self.stopper.forget(record.number)
         self.records.append(record)
         self.front = front_of([*self.front, *entries_of(record, self.study)], self.study.objectives)
         self.watch.on_end(record)
@@ -122,11 +124,9 @@ class Driver:
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
         """Whether the study's early-stopping rule lets the trial go on."""
-        others = self.rungs.setdefault(epoch, [])
-        report = RungReport(number, epoch, frontier)
-        goes_on = self.rule(report, list(others))
-        others.append(report)
-        return goes_on
+        report = self.stopper.judge(number, epoch, values_of(frontier.points, self.study.objectives))
+        self.store.keep_rung(self.running[number], report)
+        return report.goes_on
 
     def interrupted(self) -> bool:
         """Whether the user asked to end."""

@@ -21,6 +21,7 @@ from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
 from searchlab.plain import from_plain, to_plain
 from searchlab.record import TestLook, TrialRecord
+from searchlab.search.early_stopping import RungReport
 from searchlab.study import BUDGET_FIELDS, RunOptions, Study
 
 STATES = {
@@ -30,6 +31,9 @@ STATES = {
     "failed": TrialState.FAIL,
 }
 """How a record's state is told to Optuna. An infeasible trial also carries its constraints, a stopped one none."""
+
+RUNG = "rung "
+"""What the names of user attributes begin with that hold a RungReport; its epoch follows."""
 
 WAITS_FOR_LOCK_S = 20.0
 """So long a SQLite store that another process is writing to is waited for."""
@@ -259,6 +263,21 @@ class StudyStore:
         """Notes what a trial is about to train."""
         with storage_errors(self.url):
             trial.set_user_attr("candidate", {"candidate": to_plain(candidate), "seed": seed})
+
+    def rung_reports(self) -> list[RungReport]:
+        """What trials showed at rungs, but for those that failed."""
+        return [
+            from_plain(RungReport, value, where=f"trial {trial.number}")
+            for trial in self.trials()
+            if trial.state != TrialState.FAIL
+            for name, value in trial.user_attrs.items()
+            if name.startswith(RUNG)
+        ]
+
+    def keep_rung(self, trial: Trial, report: RungReport) -> None:
+        """Notes what a running trial showed at a rung, and what was decided."""
+        with storage_errors(self.url):
+            trial.set_user_attr(f"{RUNG}{report.epoch}", to_plain(report))
 
     def finish(self, trial: Trial, record: TrialRecord, values: list[float] | None) -> None:
         """Writes a record and tells Optuna, the state last: a trial that is not RUNNING has its whole record."""

@@ -219,17 +219,18 @@ def test_hypervolume_is_that_of_the_front_and_grows():
 def test_the_rule_sees_what_other_trials_showed_at_the_same_rung(monkeypatch):
     seen = []
 
-    def rule(report, others):
-        seen.append((report.number, report.epoch, [other.number for other in others]))
-        return report.number == 0
+    def rule(shown, objectives):
+        assert objectives == tiny_study().objectives
+        seen.append([(-100 * values_PM[:, 0]).round().tolist() for values_PM in shown])
+        return len(shown) == 1
 
     monkeypatch.setitem(EARLY_STOPPING, "seen", rule)
     driver = driver_of(tiny_study(early_stopping="seen", epochs=4, rungs=(1, 2)))
-    frontiers = [made_record(driver.ask()).frontier for _ in range(3)]
+    frontiers = [made_record(driver.ask(), correct=(50 + number,)).frontier for number in range(3)]
     answers = [driver.on_rung(number, 1, frontiers[number]) for number in range(3)]
     driver.on_rung(0, 2, frontiers[0])
     assert answers == [True, False, False]
-    assert seen == [(0, 1, []), (1, 1, [0]), (2, 1, [0, 1]), (0, 2, [])]
+    assert seen == [[[50]], [[50], [51]], [[50], [51], [52]], [[50]]]
 
 
 # -- a driver that died

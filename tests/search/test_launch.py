@@ -115,7 +115,7 @@ def test_as_many_threads_as_asked_for(options):
         ({"data": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
         ({"data": "cifar10"}, "--download"),
         ({"sampler": "bayes"}, "Study.sampler: unknown sampler: 'bayes' (known: gp, nsga2, qmc, random, tpe)"),
-        ({"early_stopping": "asha"}, "Study.early_stopping: unknown early stopping rule: 'asha' (known: none"),
+        ({"early_stopping": "asha"}, "Study.early_stopping: unknown early stopping rule: 'asha' (known: accuracy-asha"),
         (
             {"reference": "resnet9"},
             "Study.reference: unknown reference: 'resnet9' (known: resnet18, resnet20, resnet8)",

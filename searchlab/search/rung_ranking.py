@@ -1,0 +1,105 @@
+"""How the trials at a rung compare, each as its whole frontier: what it adds to the front of them all, and what then.
+
+A trial is the values_PM of its frontier: P points by M objectives, finite, each to be minimised. T trials are at the
+rung, P points are theirs together, owner_P says whose; F points are on the rung's front.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchlab.objective import Objective
+from searchlab.pareto import Positions, Values, hypervolume, non_dominated
+
+Rank = tuple[float, ...]
+"""Less is better, the first number before the second; equal trials have equal ranks."""
+
+DIGITS = 12
+"""So many decimal places are compared: between equal trials no error of rounding decides."""
+
+
+def set_ranks(shown: Sequence[Values], objectives: Sequence[Objective]) -> list[Rank]:
+    """The rank of every trial: (minus what it adds, its depth, its distance).
+
+    *Adds*: the hypervolume that the rung's front would lose without the trial. *Depth*: how many fronts must be peeled
+    off, each time all trials that have a point on it, whole, before the trial has one on the front of those left; a
+    trial without points lies deepest. *Distance*: the least by which all values of one of its points would have to
+    shrink, together, for no point of the front to beat it in all of them. Hypervolume and distance are those of
+    `in_units_of_the_rung`, so that the unit of an objective changes no rank.
+    """
+    values_PM = np.concatenate(shown)
+    owner_P = np.repeat(np.arange(len(shown)), [len(values) for values in shown])
+    depth_T = _depths(_two_columns(values_PM), owner_P, len(shown))
+    scaled_PM = _two_columns(in_units_of_the_rung(values_PM, objectives))
+    added_T = _added(scaled_PM, owner_P, depth_T)
+    distance_T = _distances(scaled_PM, owner_P, depth_T)
+    return list(zip((-added_T).tolist(), depth_T.tolist(), distance_T.tolist(), strict=True))
+
+
+def volumes(shown: Sequence[Values], objectives: Sequence[Objective]) -> NDArray[np.float64]:
+    """The hypervolume of each trial's own frontier, in units of the rung."""
+    scaled_PM = _two_columns(in_units_of_the_rung(np.concatenate(shown), objectives))
+    ends = np.cumsum([len(values) for values in shown])
+    return np.asarray([_volume(rows) for rows in np.split(scaled_PM, ends[:-1])])
+
+
+def in_units_of_the_rung(values_PM: Values, objectives: Sequence[Objective]) -> Values:
+    """values_PM between 0, the ideal, and 1, the reference point of hypervolumes.
+
+    As in `front.scaled_values`, a cost c is c / (c + its yardstick), here the median of all points of the rung; what is
+    maximised becomes its share that is missing to the rung's best.
+    """
+    scaled_PM = np.empty_like(values_PM)
+    if len(values_PM) == 0:
+        return scaled_PM
+    for column, objective in enumerate(objectives):
+        value_P = values_PM[:, column]
+        if objective.sign > 0:
+            scaled_PM[:, column] = value_P / (value_P + (np.median(value_P) or 1.0))
+        else:
+            scaled_PM[:, column] = 1.0 + value_P / (-value_P.min() or 1.0)
+    return scaled_PM
+
+
+def _two_columns(values_PM: Values) -> Values:
+    """One objective as two, the second the same for all: `pareto` compares two or three."""
+    return values_PM if values_PM.shape[1] > 1 else np.column_stack([values_PM, np.zeros(len(values_PM))])
+
+
+def _depths(values_PM: Values, owner_P: Positions, trials: int) -> Positions:
+    depth_T = np.full(trials, trials)
+    # Of equal rows `non_dominated` names the first; all of them are on the front.
+    same_P = np.unique(values_PM, axis=0, return_inverse=True)[1].reshape(-1)
+    left, depth = np.arange(len(values_PM)), 0
+    while len(left):
+        on_front = np.isin(same_P[left], same_P[left[non_dominated(values_PM[left])]])
+        depth_T[owner_P[left[on_front]]] = depth
+        left = left[depth_T[owner_P[left]] > depth]
+        depth += 1
+    return depth_T
+
+
+def _added(scaled_PM: Values, owner_P: Positions, depth_T: Positions) -> NDArray[np.float64]:
+    """Without a trial, points of the next depth may come to the front, but none that lies deeper."""
+    near = depth_T[owner_P] <= 1
+    rows_PM, owner_P = scaled_PM[near], owner_P[near]
+    whole = _volume(rows_PM)
+    added_T = np.zeros(len(depth_T))
+    for trial in np.flatnonzero(depth_T == 0).tolist():
+        added_T[trial] = whole - _volume(rows_PM[owner_P != trial])
+    return np.round(added_T, DIGITS)
+
+
+def _distances(scaled_PM: Values, owner_P: Positions, depth_T: Positions) -> NDArray[np.float64]:
+    front_FM = scaled_PM[depth_T[owner_P] == 0]
+    front_FM = front_FM[non_dominated(front_FM)]
+    distance_T = np.zeros(len(depth_T))
+    for trial in np.flatnonzero(depth_T > 0).tolist():
+        behind_PFM = scaled_PM[owner_P == trial][:, None] - front_FM
+        distance_T[trial] = behind_PFM.min(axis=2).max(axis=1, initial=0.0).min(initial=np.inf)
+    return np.round(distance_T, DIGITS)
+
+
+def _volume(scaled_PM: Values) -> float:
+    return hypervolume(scaled_PM, np.ones(scaled_PM.shape[1]))
