@@ -11,7 +11,7 @@ def study() -> Study:
         data="digits",
         objectives=(accuracy, latency_ms),
         max_params=60_000,
-        min_accuracy=0.8,
+        min_accuracy=0.6,
         epochs=30,
         trials=16,
         seed=0,

@@ -18,7 +18,7 @@ def after(network: str, *cuts: int, last_cut: int, learning_rate: float = 0.1) -
 
 
 NETWORKS = {
-    # Without normalisation it does not bear the others' rate.
+    # It has no normalisation: a smaller rate, to be safe; the larger ones were not tried.
     "AlexNet": after("alexnet", 2, last_cut=3, learning_rate=0.02),
     "VGG-16": after("vgg16", 6, last_cut=11),
     # A block has two convolutions; the stem is not counted: its convolutions 14, 20 and 26.
