@@ -21,7 +21,7 @@ from searchlab.artefacts import TABLE, load_network
 from searchlab.candidate import Candidate, Exit, Training
 from searchlab.data.batches import Normaliser
 from searchlab.data.datasets import load
-from searchlab.exits.compare import Row, accuracy_at, chosen_at, compare
+from searchlab.exits.compare import Row, chosen_at, compare
 from searchlab.exits.frontier import FrontierSettings
 from searchlab.exits.scores import SCORES, available_scores
 from searchlab.exits.table import load_table
@@ -82,10 +82,11 @@ def main() -> None:
     figures: dict[str, float | int | str] = {"data": data, "early exits": len(cost.heads) - 1, "fitted to": fitted_to}
     figures["judged on"] = next(point.judged.samples for row in rows for point in row.points)
     for row in rows:
-        chosen, found = chosen_at(row.points, full / 2), accuracy_at(row.points, full / 2)
-        if chosen is None or found is None:
+        chosen = chosen_at(row.points, full / 2)
+        if chosen is None:
             figures[row.rule] = row.left_out or ("nothing so cheap" if row.points else "nothing to try")
             continue
+        found = chosen.judged.accuracy_estimate
         figures[f"{row.rule}, %"] = 100 * found.value
         figures[f"{row.rule}, interval"] = f"{100 * found.low:.2f} to {100 * found.high:.2f}"
         figures[f"{row.rule}, share of full MACs"] = chosen.judged.macs / full

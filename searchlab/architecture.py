@@ -32,7 +32,8 @@ class ResNet:
     Layer i has `blocks[i]` blocks of `width * growth**i` channels; every layer but the first halves the map.
     `first_kernel` and `second_kernel` are those of a block's two convolutions, `skip_kernel` that of its projection. In
     a bottleneck, `second_kernel` is that of the convolution in the middle. The stem is one convolution; with
-    `stem_stride` 2 it halves the map. Stages: the stem, every block, and the last normalisation where blocks are
+    `stem_stride` 2 it halves the map, and with `stem_pool` a max pooling halves it (again), as for images of 224
+    pixels. Stages: the stem, every block, and the last normalisation where blocks are
     "preactivation" (He et al. 2016, "Identity mappings").
     """
 
@@ -44,6 +45,7 @@ class ResNet:
     skip_kernel: Kernel = 1
     stem_kernel: Kernel = 3
     stem_stride: Literal[1, 2] = 1
+    stem_pool: bool = False
     block: Literal["basic", "bottleneck", "preactivation"] = "basic"
     kind: Literal["resnet"] = "resnet"
 

@@ -1,6 +1,5 @@
 """VGG19, GoogLeNet and ResNet18 (paper 002): widths, inception variants, auxiliary classifiers, schedules."""
 
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,7 +7,7 @@ from typing import Literal
 from searchlab.architecture import VGG, GoogLeNet, ImageSpec, ResNet
 from searchlab.candidate import Augmentation, Candidate, Choose, Decay, Exit, Head, Training
 from searchlab.model.backbones.googlenet import LEAST
-from searchlab.model.cost import excess_over, network_cost
+from searchlab.model.cost import network_cost, room_in, widest
 
 WIDTH = 64
 """The paper's base width, and the largest."""
@@ -22,7 +21,7 @@ class Variant:
     """What may differ besides the width: three things in GoogLeNet (section 3.2), one in VGG19, the stem in all others.
 
     The "large" stem is that of torchvision's code, which the paper ran: it divides GoogLeNet's maps by 8 and ResNet18's
-    by 2 (torchvision's pools on top of that).
+    by 4.
     """
 
     large_kernel: int
@@ -65,13 +64,11 @@ def space(choose: Choose) -> Candidate:
 
 def _widest(make: Callable[[int], Candidate], choose: Choose) -> int:
     """The largest width up to 64 that holds the limits, or 1. (`fit` would leave the heads as they are.)"""
-    if choose.max_params is None and choose.max_macs is None:
-        return WIDTH
 
-    def breaks(width: int) -> bool:
-        return bool(excess_over(network_cost(make(width), choose.images), choose.max_params, choose.max_macs))
+    def room(width: int) -> float:
+        return room_in(network_cost(make(width), choose.images), choose.max_params, choose.max_macs)
 
-    return max(1, bisect_left(range(1, WIDTH + 1), True, key=breaks))
+    return WIDTH if room(WIDTH) >= 1 else widest(room, WIDTH)
 
 
 def _vgg19(variant: Variant, width: int) -> Candidate:
@@ -91,8 +88,9 @@ def _googlenet(variant: Variant, width: int) -> Candidate:
 
 
 def _resnet18(variant: Variant, width: int) -> Candidate:
-    large = variant.stem == "large"
-    return Candidate(ResNet((2, 2, 2, 2), width, stem_kernel=7 if large else 3, stem_stride=2 if large else 1))
+    blocks = (2, 2, 2, 2)
+    large = ResNet(blocks, width, stem_kernel=7, stem_stride=2, stem_pool=True)
+    return Candidate(large if variant.stem == "large" else ResNet(blocks, width))
 
 
 NETWORKS: dict[str, Callable[[Variant, int], Candidate]] = {

@@ -57,7 +57,7 @@ def _cuts(choose: Choose, architecture: ResNet) -> list[int]:
     """After every layer but the last; or evenly from the first one to the last cut before the final head."""
     places = choose.suggest_categorical("exit_places", ["layers", "even"])
     exits = choose.suggest_int("exits", 1, 4)
-    first = choose.suggest_float("first_exit", 0.0, 0.6)
+    first = choose.suggest_float("first_exit", 0.0, 0.8)
     if places == "layers":
         return [sum(architecture.blocks[: layer + 1]) for layer in range(len(architecture.blocks) - 1)]
     last = architecture.stages - 2

@@ -57,7 +57,7 @@ def study() -> tuple[Study, ...]:
     return (
         _study("paper_partitions-full", FULL, max_params=100_000_000, epochs=120),
         _study("paper_partitions-cpu", CPU, max_params=100_000_000, epochs=85),
-        _study("paper_partitions-small", SMALL, max_params=1_010_000, epochs=7),
+        _study("paper_partitions-small", SMALL, max_params=1_010_000, epochs=4),
     )
 
 

@@ -33,7 +33,7 @@ def point(images: ImageSpec, parameters: dict, **limits) -> Candidate:
         (GOOGLENET | {"large_kernel": 5, "residual": True}, GoogLeNet(64, large_kernel=5, residual=True), 0.96),
         (GOOGLENET | {"stem": "large"}, GoogLeNet(64, large_kernel=3, stem="large"), 0.96),
         (RESNET18, ResNet((2, 2, 2, 2), 64), 0.1),
-        (RESNET18 | {"stem": "large"}, ResNet((2, 2, 2, 2), 64, stem_kernel=7, stem_stride=2), 0.1),
+        (RESNET18 | {"stem": "large"}, ResNet((2, 2, 2, 2), 64, stem_kernel=7, stem_stride=2, stem_pool=True), 0.1),
     ],
     ids=["VGG19", "GoogLeNet", "residuals and 5x5", "GoogLeNet's large stem", "ResNet18", "ResNet18's large stem"],
 )

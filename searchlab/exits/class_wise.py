@@ -54,11 +54,6 @@ class ClassWise:
     strength: float
 
     @property
-    def label(self) -> str:
-        """The score, the exits in use, and how strongly thresholds were shrunk."""
-        return f"class-wise {self.score} at {self.exits}, strength {self.strength:g}"
-
-    @property
     def scores(self) -> tuple[str, ...]:
         """The one score."""
         return (self.score,)

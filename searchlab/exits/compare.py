@@ -11,7 +11,7 @@ from searchlab.exits.policy import Policy, PolicyPoint, policy_point
 from searchlab.exits.rules import POLICIES, RULES, PolicyFamily, RuleFamily
 from searchlab.exits.table import ExitTable
 from searchlab.objective import Objective, macs
-from searchlab.operating_point import Estimate, ExitRule, OperatingPoint
+from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import NetworkCost, SegmentLatency
 
 
@@ -100,9 +100,3 @@ def chosen_at(points: Sequence[Judged], limit: float, objective: Objective = mac
     costs = [(getattr(point.fitted, objective.name), point) for point in points]
     cheap = [(point.fitted.accuracy, -cost, point) for cost, point in costs if cost is not None and cost <= limit]
     return max(cheap, key=lambda found: found[:2])[2] if cheap else None
-
-
-def accuracy_at(points: Sequence[Judged], limit: float, objective: Objective = macs) -> Estimate | None:
-    """The accuracy, on the table that nothing was fitted to, of what `chosen_at` chooses."""
-    chosen = chosen_at(points, limit, objective)
-    return chosen.judged.accuracy_estimate if chosen else None

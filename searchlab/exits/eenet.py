@@ -45,11 +45,6 @@ class EENet:
     thresholds: tuple[float, ...]
 
     @property
-    def label(self) -> str:
-        """The budget."""
-        return f"budget {self.budget:.3f}"
-
-    @property
     def scores(self) -> tuple[str, ...]:
         """Three scores; what is done with them is counted as nothing."""
         return FEATURES

@@ -20,11 +20,6 @@ class Patience:
     agreeing: int
 
     @property
-    def label(self) -> str:
-        """The number of exits that must agree."""
-        return f"patience {self.agreeing}"
-
-    @property
     def scores(self) -> tuple[str, ...]:
         """Finding the class is the work of finding the highest logit."""
         return ("max_logit",)

@@ -29,10 +29,6 @@ class Policy(Protocol):
     """Who leaves where. A sample pays for the head of every exit in use up to the one that it takes."""
 
     @property
-    def label(self) -> str:
-        """A name for people, with what tells this policy from others of its family."""
-
-    @property
     def scores(self) -> tuple[str, ...]:
         """The scores that are computed at every exit in use but the last: what a decision costs."""
 

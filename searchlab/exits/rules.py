@@ -13,7 +13,7 @@ import numpy as np
 from searchlab.exits.budgets import geometric_shares, surest_first
 from searchlab.exits.class_wise import class_wise
 from searchlab.exits.eenet import eenet
-from searchlab.exits.evaluate import operating_point, scores_of
+from searchlab.exits.evaluate import normalised, operating_point, scores_of
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.let_in import let_in_points
 from searchlab.exits.levels import quantile_thresholds
@@ -81,10 +81,15 @@ def let_in(table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, 
 def gate_at_zero(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> Points:
-    """All exits in use; leave where the learned gate is at least 0 (paper 001, section 4). Nothing without gates."""
+    """Leave where the learned gate is at least 0 (paper 001, section 4). Nothing without gates.
+
+    An exit that nobody of this table takes is not in use: its gate would be asked for nothing.
+    """
     if table.gates_NG is None:
         return ()
-    return _points(table, cost, latency, (GATE,), lambda score_NK: [[0.0] * (score_NK.shape[1] - 1)])
+    score_NK = scores_of(table, GATE)
+    everywhere = ExitRule(GATE, tuple(range(table.exits)), (0.0,) * (table.exits - 1))
+    return (operating_point(table.correct_NK, score_NK, normalised(score_NK, everywhere), cost, latency),)
 
 
 RULES: dict[str, RuleFamily] = {

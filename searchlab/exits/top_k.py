@@ -1,26 +1,23 @@
-"""Top-k accuracy of an exit, and what it confuses with what.
+"""Top-k accuracy of exits, and what an exit confuses with what.
 
-Shapes: N samples, C classes.
+Shapes: N samples, K exits, C classes, k of them.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from searchlab.exits.table import ExitTable
-from searchlab.operating_point import Estimate, share_estimate
 
 
-def top_k_accuracy(table: ExitTable, exit: int, k: int) -> Estimate:
-    """Share of samples whose true class is among the k highest logits of an exit, with its 95 % interval.
+def correct_among(table: ExitTable, k: int) -> list[int]:
+    """For every exit, of how many samples the true class is among the k highest logits.
 
-    Of equal logits the first counts, as in `ExitTable.correct_NK`: k = 1 gives that accuracy.
+    Of equal logits the first counts, as in `ExitTable.correct_NK`: k = 1 counts those.
     """
     assert k >= 1, k
-    logits_NC = table.logits_NKC[:, exit]
-    true_N1 = np.take_along_axis(logits_NC, table.labels_N[:, None], axis=1)
-    earlier_NC = np.arange(logits_NC.shape[1]) < table.labels_N[:, None]
-    ahead_N = ((logits_NC > true_N1) | ((logits_NC == true_N1) & earlier_NC)).sum(axis=1)
-    return share_estimate(int((ahead_N < k).sum()), table.samples)
+    likeliest_NKk = np.argsort(-table.logits_NKC, axis=2, kind="stable")[:, :, :k]
+    hits: list[int] = (likeliest_NKk == table.labels_N[:, None, None]).any(axis=2).sum(axis=0).tolist()
+    return hits
 
 
 def confusion_of(table: ExitTable, exit: int = -1) -> NDArray[np.int64]:

@@ -12,10 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from searchlab.measure.end_to_end import Run
 from searchlab.operating_point import Estimate
-
-Run = Callable[[torch.Tensor], object]
-"""From image_1CHW to an answer on the host, so that nothing is still running."""
 
 Epochs = tuple[tuple[float, ...], ...]
 """Milliseconds per image, epoch by epoch, of every set."""

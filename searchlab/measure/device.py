@@ -9,6 +9,9 @@ import torch
 from searchlab.errors import UserError
 from searchlab.record import Machine
 
+OUT_OF_MEMORY = "out of memory"
+"""How the reason of such a failure begins."""
+
 _CPU_INFO = Path("/proc/cpuinfo")
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -51,6 +54,14 @@ def has_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.get_device_capability(device)[0] >= 8)
     helpers = (getattr(torch.cpu, name, None) for name in _BF16_HELPERS)
     return bool(_BF16_FLAGS & set(_cpu_info("flags").split())) or any(helper() for helper in helpers if helper)
+
+
+def out_of_memory(error: RuntimeError) -> str:
+    """ "out of memory: ..." in one line where an error says so; "" where it says something else."""
+    # The CPU's allocator has no exception of its own.
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return f"{OUT_OF_MEMORY}: {str(error).splitlines()[0]}"
+    return ""
 
 
 def _cpu_name() -> str:

@@ -16,9 +16,19 @@ from searchlab.measure.segments import Segments
 from searchlab.record import LatencyCheck, SegmentLatency
 
 Run = Callable[[torch.Tensor], object]
-"""From image_1CHW to an answer on the host, as `EarlyExitRuntime.classify` gives it."""
+"""From image_1CHW to an answer on the host, as `EarlyExitRuntime.classify` gives it: nothing is still running."""
 
 _RUN = "the routed network"
+
+
+def run_without_exits(segments: Segments) -> Run:
+    """From image_1CHW to the class that the final head names."""
+
+    def run(image_1CHW: torch.Tensor) -> int:
+        with torch.inference_mode():
+            return int(segments.whole(image_1CHW).argmax(dim=1).item())
+
+    return run
 
 
 def end_to_end_ms(run: Run, samples_NCHW: torch.Tensor, options: LatencyOptions = DEFAULT_OPTIONS) -> float:

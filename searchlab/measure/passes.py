@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from searchlab.measure.clocks import Clock
-from searchlab.measure.segments import Call, Segments
+from searchlab.measure.segments import Call, Segments, Step
 
 Score = Callable[[torch.Tensor], torch.Tensor]
 """logits_NC to score_N; for the score "gate", gate_N1 to score_N."""
@@ -72,15 +72,7 @@ def segmented_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, c
     def run() -> list[float]:
         clock.start()
         with torch.inference_mode():
-            map_NCHW = image_NCHW
-            for stage, head in steps:
-                map_NCHW = stage(map_NCHW)
-                clock.stamp()
-                if head is not None:
-                    logits_NC = head(map_NCHW)
-                    clock.stamp()
-                    _ = score(logits_NC).tolist()[0] >= 0.0
-                    clock.stamp()
+            _, logits_NC = _decided(steps, image_NCHW, score, clock)
             logits_NC.argmax(dim=1).tolist()
         clock.stamp()
         return clock.intervals_ms()
@@ -98,15 +90,7 @@ def gated_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, clock
     def run() -> list[float]:
         clock.start()
         with torch.inference_mode():
-            map_NCHW = image_NCHW
-            for stage, gate in steps:
-                map_NCHW = stage(map_NCHW)
-                clock.stamp()
-                if gate is not None:
-                    gate_N1 = gate(map_NCHW)
-                    clock.stamp()
-                    _ = score(gate_N1).tolist()[0] >= 0.0
-                    clock.stamp()
+            map_NCHW, _ = _decided(steps, image_NCHW, score, clock)
             logits_NC = final_head(map_NCHW)
             clock.stamp()
             logits_NC.argmax(dim=1).tolist()
@@ -116,20 +100,35 @@ def gated_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, clock
     return run
 
 
+def _decided(
+    steps: Sequence[Step], image_NCHW: torch.Tensor, score: Score, clock: Clock
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The last map and the last head's or gate's output; stamps after every stage, head or gate, and decision."""
+    map_NCHW = output_NC = image_NCHW
+    for stage, decider in steps:
+        map_NCHW = stage(map_NCHW)
+        clock.stamp()
+        if decider is not None:
+            output_NC = decider(map_NCHW)
+            clock.stamp()
+            _ = score(output_NC).tolist()[0] >= 0.0
+            clock.stamp()
+    return map_NCHW, output_NC
+
+
 def piece_kinds(segments: Segments) -> list[str]:
     """What each piece of a segmented pass is: "stage", "head", "decision" or "class"."""
-    kinds: list[str] = []
-    for _, head in segments.steps:
-        kinds += ["stage"] if head is None else ["stage", "head", "decision"]
-    return [*kinds, "class"]
+    return [*_kinds(segments.steps, "head"), "class"]
 
 
 def gated_kinds(segments: Segments) -> list[str]:
     """What each piece of a gated pass is: "stage", "gate", "decision", "final head" or "class"."""
-    kinds: list[str] = []
-    for _, gate in segments.gate_steps:
-        kinds += ["stage"] if gate is None else ["stage", "gate", "decision"]
-    return [*kinds, "final head", "class"]
+    return [*_kinds(segments.gate_steps, "gate"), "final head", "class"]
+
+
+def _kinds(steps: Sequence[Step], decider: str) -> Iterator[str]:
+    for _, hung in steps:
+        yield from ("stage",) if hung is None else ("stage", decider, "decision")
 
 
 def block_orders(kinds: Sequence[Key], seed: int) -> Iterator[list[Key]]:

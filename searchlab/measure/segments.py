@@ -6,13 +6,18 @@ Shape suffixes: N images, C channels, H and W pixels.
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
 
 from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.model.heads import LearnedGate
 
 Call = Callable[[torch.Tensor], torch.Tensor]
+
+Step = tuple[Call, Call | None]
+"""A stage, and the head or gate on its cut, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,13 @@ class Segments:
     gates: Sequence[Call] = ()
 
     @property
-    def steps(self) -> list[tuple[Call, Call | None]]:
+    def steps(self) -> list[Step]:
         """Every stage with the head on its cut, or None."""
         head_of = dict(zip(self.cuts, self.heads, strict=True))
         return [(stage, head_of.get(cut)) for cut, stage in enumerate(self.stages)]
 
     @property
-    def gate_steps(self) -> list[tuple[Call, Call | None]]:
+    def gate_steps(self) -> list[Step]:
         """Every stage with the gate on its cut, or None."""
         gate_of = dict(zip(self.cuts, self.gates, strict=False))
         return [(stage, gate_of.get(cut)) for cut, stage in enumerate(self.stages)]
@@ -51,6 +56,7 @@ def segments_of(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels
     """A copy of the network, on the image's device in the given layout; the network itself is left as it is."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = copy.deepcopy(network).to(image_NCHW.device).to(memory_format=layout).eval()
+    network.gates = nn.ModuleList(cast(LearnedGate, gate).folded() for gate in network.gates)
     if image_NCHW.device.type != "cuda":
         return Segments(list(network.stages), list(network.heads), network.cuts, list(network.gates))
     with torch.inference_mode(), torch.cuda.device(image_NCHW.device):

@@ -12,7 +12,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from searchlab.architecture import VGG, AlexNet, Backbone, GoogLeNet, ImageSpec, Partitioned, ResNet, Torchvision
+from searchlab.architecture import (
+    VGG,
+    AlexNet,
+    Architecture,
+    Backbone,
+    GoogLeNet,
+    ImageSpec,
+    Partitioned,
+    ResNet,
+    Torchvision,
+)
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.model.backbones.torchvision import ATTENTION_MACS
@@ -186,24 +196,50 @@ def fit(
     if max_params is None and max_macs is None:
         return candidate
 
+    backbone = with_width(candidate.architecture, where="architecture")
+
+    def widened(width: int) -> Candidate:
+        return replace(candidate, architecture=replace(backbone, width=width))
+
     def room(width: int) -> float:
-        """By what factor the tightest limit could be shared out more: at least 1 where all limits hold."""
-        widened = _with_width(candidate, width)
         if max_macs is None:
             assert max_params is not None
-            return max_params / _params(widened, images)
-        cost = network_cost(widened, images)
-        return min(max_macs / cost.macs, max_params / cost.params if max_params else math.inf)
+            return max_params / _params(widened(width), images)
+        return room_in(network_cost(widened(width), images), max_params, max_macs)
 
+    width = widest(room, backbone.width)
+    return widened(width - width % multiple if width > multiple else width)
+
+
+def room_in(cost: NetworkCost, max_params: int | None, max_macs: int | None) -> float:
+    """By what factor the tightest limit could be shared out more: at least 1 where a network holds all limits."""
+    limits = ((max_params, cost.params), (max_macs, cost.macs))
+    return min((limit / value for limit, value in limits if limit is not None), default=math.inf)
+
+
+def widest(room: Callable[[int], float], start: int) -> int:
+    """The largest width that has a `room` (see `room_in`) of at least 1; 1 where none has. `start` may be any width."""
     # Costs grow about with the square of the width: three steps land beside the answer, the walk ends on it.
-    width = _widths_of(candidate).width
+    width = start
     for _ in range(3):
         width = max(1, int(width * room(width) ** 0.5))
     while room(width + 1) >= 1:
         width += 1
     while width > 1 and room(width) < 1:
         width -= 1
-    return _with_width(candidate, width - width % multiple if width > multiple else width)
+    return width
+
+
+def with_width(part: Architecture, where: str) -> ResNet | VGG | AlexNet | GoogLeNet:
+    """The part itself, whose width can be fitted.
+
+    Raises:
+        UserError: it has none; `where` says where it stands.
+    """
+    if isinstance(part, Torchvision | Partitioned):
+        what, allowed = "has no base width to fit to the limits", "resnet, vgg, alexnet and googlenet have one"
+        raise UserError(what, where=where, value=part.kind, allowed=allowed)
+    return part
 
 
 @lru_cache(maxsize=1024)
@@ -211,15 +247,3 @@ def _params(candidate: Candidate, images: ImageSpec) -> int:
     """Parameters alone: half the work of `network_cost`."""
     with torch.device("meta"):
         return parameter_count(build(candidate, images))
-
-
-def _widths_of(candidate: Candidate) -> ResNet | VGG | AlexNet | GoogLeNet:
-    architecture = candidate.architecture
-    if isinstance(architecture, Torchvision | Partitioned):
-        what, allowed = "has no base width to fit to the limits", "resnet, vgg, alexnet and googlenet have one"
-        raise UserError(what, where="architecture", value=architecture.kind, allowed=allowed)
-    return architecture
-
-
-def _with_width(candidate: Candidate, width: int) -> Candidate:
-    return replace(candidate, architecture=replace(_widths_of(candidate), width=width))

@@ -1,12 +1,11 @@
 """The widest router, experts and generalist that hold a cap together."""
 
-import math
 from dataclasses import replace
+from functools import partial
 
-from searchlab.architecture import VGG, AlexNet, Backbone, GoogLeNet, ImageSpec, Partitioned, ResNet, Torchvision
+from searchlab.architecture import Backbone, ImageSpec, Partitioned
 from searchlab.candidate import Candidate
-from searchlab.errors import UserError
-from searchlab.model.cost import network_cost
+from searchlab.model.cost import network_cost, room_in, widest, with_width
 
 
 def fit_partitioned(
@@ -24,30 +23,21 @@ def fit_partitioned(
         return candidate
 
     def room(width: int) -> float:
-        """By what factor the tightest limit could be shared out more: at least 1 where all limits hold."""
-        cost = network_cost(_scaled(candidate, width), images)
-        return min((max_params or math.inf) / cost.params, (max_macs or math.inf) / cost.macs)
+        return room_in(network_cost(_scaled(candidate, width), images), max_params, max_macs)
 
-    # As in `model.cost.fit`: costs grow about with the square of the width.
-    width = 16
-    for _ in range(3):
-        width = max(1, int(width * room(width) ** 0.5))
-    while room(width + 1) >= 1:
-        width += 1
-    while width > 1 and room(width) < 1:
-        width -= 1
-    return _scaled(candidate, width)
+    return _scaled(candidate, widest(room, start=16))
 
 
 def _scaled(candidate: Candidate, width: int) -> Candidate:
     """The widest network with this width, the others as much wider or narrower."""
-    architecture = _partitioned(candidate)
+    architecture = candidate.architecture
+    assert isinstance(architecture, Partitioned)
     router, experts, generalist = architecture.router, architecture.experts, architecture.generalist
-    widest = max(_with_width(part).width for part in (router, *experts, *([generalist] if generalist else [])))
+    wide = partial(with_width, where="partition")
+    widths = [wide(part).width for part in (router, *experts, *([generalist] if generalist else []))]
 
     def scaled(part: Backbone) -> Backbone:
-        part = _with_width(part)
-        return replace(part, width=max(1, part.width * width // widest))
+        return replace(wide(part), width=max(1, wide(part).width * width // max(widths)))
 
     architecture = replace(
         architecture,
@@ -56,15 +46,3 @@ def _scaled(candidate: Candidate, width: int) -> Candidate:
         generalist=scaled(generalist) if generalist else None,
     )
     return replace(candidate, architecture=architecture)
-
-
-def _with_width(part: Backbone) -> ResNet | VGG | AlexNet | GoogLeNet:
-    if isinstance(part, Torchvision):
-        what, allowed = "has no base width to fit to the limits", "resnet, vgg, alexnet and googlenet have one"
-        raise UserError(what, where="partition", value=part.model, allowed=allowed)
-    return part
-
-
-def _partitioned(candidate: Candidate) -> Partitioned:
-    assert isinstance(candidate.architecture, Partitioned)
-    return candidate.architecture

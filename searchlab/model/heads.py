@@ -3,11 +3,17 @@
 Shape suffixes: N images, C channels, H and W pixels, F features.
 """
 
+import copy
+
+import torch
 from torch import nn
 
 from searchlab.candidate import Gate, Head
 from searchlab.errors import UserError
 from searchlab.model.blocks import Stage, conv_bn
+
+CLOSED = -1.0
+"""The logit of a gate that has learned nothing: one image in four would leave."""
 
 
 def build_head(head: Head, stage: Stage, classes: int, *, where: str) -> nn.Sequential:
@@ -34,14 +40,71 @@ def build_head(head: Head, stage: Stage, classes: int, *, where: str) -> nn.Sequ
     return nn.Sequential(*layers, nn.Linear(features, classes))
 
 
-def build_gate(gate: Gate, stage: Stage, *, where: str) -> nn.Sequential:
-    """Average pooling to `gate.pool`, then one linear unit: gate_N1, the logit of leaving here.
+class GateUnit(nn.Module):
+    """One linear unit on features_NF: gate_N1, the logit of leaving here.
+
+    Its inputs are standardised: what all images have in common would else drown what tells them apart, and the gate
+    would open for all or for none.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(features, momentum=None, affine=False)
+        self.linear = nn.Linear(features, 1)
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Back to where it starts: nearly closed, alike for every image.
+
+        So each gate first weighs its exit against the final one. Where gates start half open, an early one weighs its
+        exit against later ones that do not yet know when to close, and is saturated before they do.
+        """
+        self.norm.reset_running_stats()
+        self.linear.weight.zero_()
+        self.linear.bias.fill_(CLOSED)
+
+    def forward(self, features_NF: torch.Tensor) -> torch.Tensor:
+        """features_NF to gate_N1."""
+        gate_N1: torch.Tensor = self.linear(self.norm(features_NF))
+        return gate_N1
+
+    @torch.no_grad()
+    def folded(self) -> nn.Linear:
+        """What it has learned as one linear layer, the standardisation put into its weights."""
+        assert self.norm.running_var is not None and self.norm.running_mean is not None
+        folded = copy.deepcopy(self.linear)
+        folded.weight.mul_(torch.rsqrt(self.norm.running_var + self.norm.eps))
+        folded.bias.sub_(folded.weight @ self.norm.running_mean)
+        return folded
+
+
+class LearnedGate(nn.Module):
+    """A learned gate (paper 001, section 4): what it sees of a map_NCHW, pooled and flattened, and its unit."""
+
+    def __init__(self, seen: nn.Sequential, unit: GateUnit) -> None:
+        super().__init__()
+        self.seen, self.unit = seen, unit
+
+    def forward(self, map_NCHW: torch.Tensor) -> torch.Tensor:
+        """map_NCHW to gate_N1."""
+        gate_N1: torch.Tensor = self.unit(self.seen(map_NCHW))
+        return gate_N1
+
+    def folded(self) -> nn.Sequential:
+        """The gate as it is deployed, when it learns no more."""
+        return nn.Sequential(*self.seen, self.unit.folded())
+
+
+def build_gate(gate: Gate, stage: Stage, *, where: str) -> LearnedGate:
+    """Average pooling to `gate.pool`, then one linear unit on what was pooled.
 
     Raises:
         UserError: the pooling is larger than the map at `where`.
     """
     _check_pool(gate.pool, stage, where)
-    return nn.Sequential(nn.AdaptiveAvgPool2d(gate.pool), nn.Flatten(), nn.Linear(stage.channels * gate.pool**2, 1))
+    seen = nn.Sequential(nn.AdaptiveAvgPool2d(gate.pool), nn.Flatten())
+    return LearnedGate(seen, GateUnit(stage.channels * gate.pool**2))
 
 
 def _dropout(head: Head) -> list[nn.Module]:

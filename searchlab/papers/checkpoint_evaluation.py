@@ -21,14 +21,15 @@ from searchlab.exits.evaluate import scores_of
 from searchlab.exits.let_in import SCORE, LetIn, let_in_points
 from searchlab.exits.table import ExitTable, load_table
 from searchlab.exits.tabulate import tabulate
-from searchlab.measure.alternating import Alternated, Epochs, Run, Turns, alternating
+from searchlab.measure.alternating import Alternated, Epochs, Turns, alternating
 from searchlab.measure.device import this_machine
+from searchlab.measure.end_to_end import run_without_exits
 from searchlab.measure.isolation import measuring
 from searchlab.measure.latency import prepared
 from searchlab.measure.passes import quiet_host
 from searchlab.measure.segments import Segments
-from searchlab.operating_point import Estimate, difference_estimate, share_estimate
-from searchlab.papers.evaluation import percent
+from searchlab.operating_point import Estimate, share_estimate
+from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
 from searchlab.papers.paper import Findings, Subject
 from searchlab.plain import NOUN, to_plain
 
@@ -107,9 +108,8 @@ def evaluate_checkpoints(subject: Subject) -> Findings:
             )
             for exit, cut in enumerate(record.cost.cuts[:-1])
         )
-    right = share_estimate(int(test.correct_NK[:, -1].sum()), test.samples)
     found = NetworkFound(
-        accuracy=Estimate(100 * right.value, 100 * right.low, 100 * right.high),
+        accuracy=percent_of(int(test.correct_NK[:, -1].sum()), test.samples),
         train_images=len(dataset.train),
         validation_images=validation.samples,
         test_images=test.samples,
@@ -155,32 +155,23 @@ class _Bench:
             custom = EarlyExitRuntime(segments, each.point.rule).classify
             # Warm once is warm for all targets: the network is the same.
             turns = self.turns if not found else Turns(0, self.turns.sets, self.turns.epochs)
-            timed = alternating(base_run(segments), custom, images, turns)
+            timed = alternating(run_without_exits(segments), custom, images, turns)
             found.append(self._target(each, score_N >= each.threshold, exit, timed))
         return tuple(found)
 
     def _target(self, chosen: LetIn, leaves_N: NDArray[np.bool_], exit: int, timed: Alternated) -> TargetFound:
         correct_NK = self.test.correct_NK
         right_N, base_N = np.where(leaves_N, correct_NK[:, exit], correct_NK[:, -1]), correct_NK[:, -1]
+        change = points_above(*gained_and_lost(right_N, base_N), len(base_N))
         return TargetFound(
             target=chosen.target,
             threshold=chosen.threshold if isfinite(chosen.threshold) else None,
             let_in=share_estimate(int(leaves_N.sum()), len(leaves_N)),
-            accuracy_change=change_in_points(right_N, base_N) if leaves_N.any() else Estimate(0, 0, 0),
+            accuracy_change=change if leaves_N.any() else Estimate(0, 0, 0),
             runtime_change=timed.faster_percent(),
             base_ms=timed.base_ms,
             custom_ms=timed.other_ms,
         )
-
-
-def base_run(segments: Segments) -> Run:
-    """From image_1CHW to the class that the network without checkpoints names."""
-
-    def run(image_1CHW: torch.Tensor) -> object:
-        with torch.inference_mode():
-            return segments.whole(image_1CHW).argmax(dim=1).item()
-
-    return run
 
 
 def timed_images(images: int) -> int:
@@ -192,9 +183,3 @@ def spread(score_N: NDArray[np.float64], count: int) -> NDArray[np.intp]:
     """`count` positions spread evenly over the scores, in random order: at any threshold, as many leave as of all."""
     every = ((np.arange(count) + 0.5) * len(score_N) / count).astype(np.intp)
     return np.random.default_rng(0).permutation(np.argsort(score_N, kind="stable")[every])
-
-
-def change_in_points(right_N: NDArray[np.bool_], base_N: NDArray[np.bool_]) -> Estimate:
-    """Accuracy over that of the base on the same images, in points."""
-    gains, losses = int((right_N & ~base_N).sum()), int((base_N & ~right_N).sum())
-    return percent(difference_estimate(gains, losses, len(right_N)))

@@ -44,7 +44,7 @@ CIFAR: Mapping[str, Mapping[str, Cell]] = {
 }
 """What the text says of figures 5 and 6: column to row to cell."""
 
-STEMS = "stems as in torchvision's code, which the paper ran, but that our ResNet18 does not pool in its own"
+STEMS = "stems as in torchvision's code, which the paper ran"
 
 BEST = ("best validation error %", "at epoch")
 TEST = "test error % at the end"

@@ -1,6 +1,6 @@
 """What is found about a trial after its training: the test split at every exit, sizes and times. Kept beside it.
 
-Shapes: N images, K exits, C classes.
+Shapes: N images.
 """
 
 import json
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from searchlab.artefacts import disk_errors
 from searchlab.data.batches import Normaliser
 from searchlab.errors import UserError
-from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
-from searchlab.operating_point import Estimate, share_estimate
+from searchlab.exits.top_k import correct_among
+from searchlab.operating_point import Estimate, difference_estimate, share_estimate
 from searchlab.papers.paper import Findings, Paper, Subject
 from searchlab.plain import to_plain
 from searchlab.record import TrialRecord
@@ -39,7 +40,7 @@ def evaluate_exits(subject: Subject) -> Findings:
         "exits": [
             {"cut": cut, "correct": correct, "correct_of_3": correct_of_3}
             for cut, correct, correct_of_3 in zip(
-                record.candidate.cuts, correct_in(table, 1), correct_in(table, 3), strict=True
+                record.candidate.cuts, correct_among(table, 1), correct_among(table, 3), strict=True
             )
         ],
         "params": record.cost.params,
@@ -52,26 +53,30 @@ def evaluate_exits(subject: Subject) -> Findings:
     }
 
 
-def correct_in(table: ExitTable, first: int) -> list[int]:
-    """For every exit, of how many samples the true class is among the `first` likeliest; of equals the lower class."""
-    likeliest_NKC = np.argsort(-table.logits_NKC, axis=2, kind="stable")[:, :, :first]
-    hits_NK = (likeliest_NKC == table.labels_N[:, None, None]).any(axis=2)
-    return [int(hits) for hits in hits_NK.sum(axis=0)]
-
-
 def percent_right(findings: Findings, exit: int = -1) -> Estimate:
     """Test accuracy of an exit (the final head's where none is named) in percent, with its 95 % interval."""
-    return _percent(findings["exits"][exit]["correct"], findings["samples"])
+    return percent_of(findings["exits"][exit]["correct"], findings["samples"])
 
 
 def percent_wrong(findings: Findings, exit: int = -1, *, first: int = 1) -> Estimate:
     """Top-1 (or top-3) test error of an exit in percent, with its 95 % interval."""
     hits = findings["exits"][exit][{1: "correct", 3: "correct_of_3"}[first]]
-    return _percent(findings["samples"] - hits, findings["samples"])
+    return percent_of(findings["samples"] - hits, findings["samples"])
 
 
-def _percent(hits: int, samples: int) -> Estimate:
+def percent_of(hits: int, samples: int) -> Estimate:
+    """So many of all samples, in percent, with its 95 % interval."""
     return percent(share_estimate(hits, samples))
+
+
+def gained_and_lost(right_N: NDArray[np.bool_], baseline_N: NDArray[np.bool_]) -> tuple[int, int]:
+    """Of the same samples, how many are right here and not in the baseline, and the other way round."""
+    return int((right_N & ~baseline_N).sum()), int((baseline_N & ~right_N).sum())
+
+
+def points_above(gained: int, lost: int, samples: int) -> Estimate:
+    """Points of accuracy over a baseline, from what is gained and lost of so many samples, with its 95 % interval."""
+    return percent(difference_estimate(gained, lost, samples))
 
 
 def percent(share: Estimate) -> Estimate:

@@ -6,10 +6,10 @@ The paper is a proposal and publishes no results. What is known is the authors' 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.operating_point import Estimate, OperatingPoint, difference_estimate, share_estimate
-from searchlab.papers.evaluation import percent
+from searchlab.operating_point import OperatingPoint
+from searchlab.papers.evaluation import percent, percent_of, points_above
 from searchlab.papers.gates_evaluation import evaluate_gates
-from searchlab.papers.gates_found import BUDGETS, FRONTIER, PLAIN, ZERO, ContenderFound, GatesFound
+from searchlab.papers.gates_found import BUDGETS, FRONTIER, PLAIN, ZERO, GatesFound
 from searchlab.papers.gates_runtime import SHARES, runtime_ratio, seconds, slope_ms, slope_ratio
 from searchlab.papers.gates_sweep import ALPHAS
 from searchlab.papers.paper import Cell, Finished, Paper, Table
@@ -88,19 +88,14 @@ def _compared(part: _Part, rule: str) -> tuple[Cell, ...]:
     if found is None or found.contenders is None:
         return (None,) * 9
     plain, other = found.contenders[PLAIN], found.contenders[rule]
-    difference, ratio = paired_difference(other, found.samples), slope_ratio(found.sets, rule, PLAIN)
-    alpha = found.alphas[found.chosen].alpha
+    difference, ratio = points_above(other.gained, other.lost, found.samples), slope_ratio(found.sets, rule, PLAIN)
+    alpha = found.alphas[found.chosen[rule]].alpha
     return (
-        *(alpha, part.paper_accuracy.get(alpha), _percent(plain.correct, found.samples)),
-        *(_percent(other.correct, found.samples), difference),
+        *(alpha, part.paper_accuracy.get(alpha), percent_of(plain.correct, found.samples)),
+        *(percent_of(other.correct, found.samples), difference),
         *(slope_ms(found.sets, PLAIN), slope_ms(found.sets, rule), ratio),
         "yes" if difference.value >= -1 and ratio.high < 1 else "no",
     )
-
-
-def paired_difference(contender: ContenderFound, samples: int) -> Estimate:
-    """How many points more accurate than without exits, over the same images."""
-    return percent(difference_estimate(contender.gained, contender.lost, samples))
 
 
 def _alphas(parts: Sequence[_Part]) -> Table:
@@ -113,7 +108,7 @@ def _alphas(parts: Sequence[_Part]) -> Table:
             cells: tuple[Cell, ...] = (None, part.paper_accuracy.get(alpha), *[None] * 8)
             if part.gated:
                 found = part.gated.alphas[i]
-                validation = _percent(found.zero.validation.correct, found.zero.validation.samples)
+                validation = percent_of(found.zero.validation.correct, found.zero.validation.samples)
                 exits = len(part.gated.exits)
                 both = (*_point(found.zero.test, exits), *_point(found.frontier.test, exits))
                 cells = (validation, part.paper_accuracy.get(alpha), *both)
@@ -128,7 +123,7 @@ def _alphas(parts: Sequence[_Part]) -> Table:
 def _point(point: OperatingPoint, exits: int) -> tuple[Cell, ...]:
     share = dict(zip(point.rule.exits, point.shares, strict=True))
     shares = " ".join(f"{100 * share.get(k, 0):.0f}" for k in range(exits))
-    return (_percent(point.correct, point.samples), point.latency_ms, round(point.macs), shares)
+    return (percent_of(point.correct, point.samples), point.latency_ms, round(point.macs), shares)
 
 
 def _by_size(parts: Sequence[_Part]) -> Table:
@@ -152,10 +147,10 @@ def _of_size(found: GatesFound | None, size: int, rule: str) -> tuple[Cell, ...]
         return (None, rule, None, None, None, None)
     contender = found.contenders[rule]
     if size == len(found.sets):
-        return (found.samples, rule, None, None, None, _percent(contender.correct, found.samples))
+        return (found.samples, rule, None, None, None, percent_of(contender.correct, found.samples))
     timed = found.sets[size]
     ratio = None if rule == PLAIN else runtime_ratio(timed, rule, PLAIN)
-    right = _percent(contender.correct_in_sets[size], timed.images)
+    right = percent_of(contender.correct_in_sets[size], timed.images)
     return (timed.images, rule, None, seconds(timed, rule), ratio, right)
 
 
@@ -168,14 +163,14 @@ def _by_depth(parts: Sequence[_Part]) -> Table:
         if found is None:
             rows.append((part.name, *[None] * 5))
             continue
-        point = found.alphas[found.chosen].zero.test
+        point = found.alphas[found.chosen[ZERO]].zero.test
+        taken = {k: i for i, k in enumerate(point.rule.exits)}
         for k, name in enumerate(found.exits):
-            left = round(point.shares[k] * point.samples)
-            of_those = _percent(point.correct_per_exit[k], left) if left else None
-            rows.append(
-                (part.name, name, 100 * point.shares[k], None, of_those, _percent(found.correct[k], found.samples))
-            )
-    notes = ("gates of the chosen alpha, left at 0; test split",)
+            share = point.shares[taken[k]] if k in taken else 0.0
+            left = round(share * point.samples)
+            of_those = percent_of(point.correct_per_exit[taken[k]], left) if left else None
+            rows.append((part.name, name, 100 * share, None, of_those, percent_of(found.correct[k], found.samples)))
+    notes = ("gates of the alpha chosen for leaving at 0; test split",)
     return Table("Evaluation 3: accuracy by the depth at which images leave", columns, tuple(rows), notes)
 
 
@@ -193,21 +188,16 @@ def _by_rule(parts: Sequence[_Part]) -> Table:
                 cells: list[Cell] = []
                 for i in range(len(BUDGETS)):
                     accuracy, cost = (rule.accuracy[i], rule.cost[i]) if rule else (None, None)
-                    cells += [accuracy and _in_percent(accuracy), None if cost is None else 100 * cost]
+                    cells += [accuracy and percent(accuracy), None if cost is None else 100 * cost]
                 rows.append((part.name, manner, RULES[key], None, *cells))
                 if rule and rule.left_out:
                     notes.append(f"{part.name}, {manner}, {RULES[key]}: left out, {rule.left_out}")
     return Table(
-        "Rules on the same exit table, the gates of the chosen alpha", tuple(columns), tuple(rows), tuple(notes)
+        "Rules on the same exit table, the gates of the alpha chosen for leaving at 0",
+        tuple(columns),
+        tuple(rows),
+        tuple(notes),
     )
-
-
-def _percent(hits: int, samples: int) -> Estimate:
-    return _in_percent(share_estimate(hits, samples))
-
-
-def _in_percent(share: Estimate) -> Estimate:
-    return Estimate(100 * share.value, 100 * share.low, 100 * share.high)
 
 
 GATES = Paper(

@@ -20,11 +20,11 @@ from searchlab.exits.rules import exact, gate_at_zero
 from searchlab.exits.scores import GATE, available_scores
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
-from searchlab.measure.end_to_end import Run
+from searchlab.measure.end_to_end import Run, run_without_exits
 from searchlab.measure.latency import prepared
-from searchlab.measure.segments import Segments
 from searchlab.objective import Objective, accuracy, latency_ms, macs
 from searchlab.operating_point import ExitRule, OperatingPoint, difference_estimate
+from searchlab.papers.evaluation import gained_and_lost
 from searchlab.papers.gates_found import (
     BUDGETS,
     FRONTIER,
@@ -106,17 +106,33 @@ def _ungated(subject: Subject, bench: _Bench) -> GatesFound:
 def _gated(subject: Subject, bench: _Bench) -> GatesFound:
     swept = sweep(subject)
     alphas = tuple(_alpha(bench, each) for each in swept)
-    chosen = bench.cheapest([each.zero.validation for each in alphas], [each.validation for each in swept])
-    rules = {ZERO: alphas[chosen].zero.test.rule, FRONTIER: alphas[chosen].frontier.test.rule}
+    validations = [each.validation for each in swept]
+    chosen = {
+        ZERO: bench.cheapest([each.zero.validation for each in alphas], validations),
+        FRONTIER: bench.cheapest([each.frontier.validation for each in alphas], validations),
+    }
+    gated = {
+        ZERO: _Gated(swept[chosen[ZERO]], alphas[chosen[ZERO]].zero.test.rule),
+        FRONTIER: _Gated(swept[chosen[FRONTIER]], alphas[chosen[FRONTIER]].frontier.test.rule),
+    }
     order_N = np.random.default_rng(0).permutation(len(subject.dataset.test))
-    sets = _timed(subject, swept[chosen], rules, order_N)
+    sets = _timed(subject, gated, order_N)
+    of_zero = gated[ZERO].swept
     return replace(
-        _found(bench, swept[chosen].test, _rules(bench, swept[chosen], alphas)),
+        _found(bench, of_zero.test, _rules(bench, of_zero, alphas)),
         alphas=alphas,
         chosen=chosen,
-        contenders=_contenders(swept[chosen].test, rules, [order_N[: each.images] for each in sets]),
+        contenders=_contenders(gated, [order_N[: each.images] for each in sets]),
         sets=sets,
     )
+
+
+@dataclass(frozen=True)
+class _Gated:
+    """A contender: the gates of one alpha, and the rule by which images leave."""
+
+    swept: Swept
+    rule: ExitRule
 
 
 def _alpha(bench: _Bench, swept: Swept) -> AlphaFound:
@@ -160,46 +176,35 @@ def _rule(bench: _Bench, row: Row) -> RuleFound:
     )
 
 
-def _timed(
-    subject: Subject, swept: Swept, rules: Mapping[str, ExitRule], order_N: NDArray[np.intp]
-) -> tuple[SetRuntime, ...]:
-    """The runtimes of the network with its gates by each rule, and without exits."""
-    network, options = swept.put_into(subject.network), RuntimeOptions()
+def _timed(subject: Subject, gated: Mapping[str, _Gated], order_N: NDArray[np.intp]) -> tuple[SetRuntime, ...]:
+    """The runtimes of the network with each contender's gates by its rule, and without exits."""
+    networks, options = {name: each.swept.put_into(subject.network) for name, each in gated.items()}, RuntimeOptions()
     some_N = torch.from_numpy(order_N[: options.images])
     images_NCHW = Normaliser.of(subject.dataset, subject.device)(
         subject.dataset.test.images_NCHW[some_N].to(subject.device)
     )
 
     def prepare() -> dict[str, Run]:
-        segments = prepared(network, images_NCHW[:1].clone())
-        return {PLAIN: _without_exits(segments)} | {
-            name: EarlyExitRuntime(segments, rule).classify for name, rule in rules.items()
+        segments = {name: prepared(network, images_NCHW[:1].clone()) for name, network in networks.items()}
+        return {PLAIN: run_without_exits(segments[ZERO])} | {
+            name: EarlyExitRuntime(segments[name], each.rule).classify for name, each in gated.items()
         }
 
     return runtimes(prepare, images_NCHW, subject.threads, options)
 
 
-def _without_exits(segments: Segments) -> Run:
-    def run(image_1CHW: torch.Tensor) -> int:
-        with torch.inference_mode():
-            return int(segments.whole(image_1CHW).argmax(dim=1).item())
-
-    return run
-
-
-def _contenders(
-    test: ExitTable, rules: Mapping[str, ExitRule], sets: Sequence[NDArray[np.intp]]
-) -> dict[str, ContenderFound]:
-    plain_N = test.correct_NK[:, -1]
-    right = {PLAIN: plain_N} | {name: right_under(rule, test) for name, rule in rules.items()}
+def _contenders(gated: Mapping[str, _Gated], sets: Sequence[NDArray[np.intp]]) -> dict[str, ContenderFound]:
+    plain_N = gated[ZERO].swept.test.correct_NK[:, -1]
+    right = {PLAIN: plain_N} | {name: right_under(each.rule, each.swept.test) for name, each in gated.items()}
     return {
         name: ContenderFound(
             correct=int(right_N.sum()),
             correct_in_sets=tuple(int(right_N[chosen_N].sum()) for chosen_N in sets),
-            gained=int((right_N & ~plain_N).sum()),
-            lost=int((plain_N & ~right_N).sum()),
+            gained=gained,
+            lost=lost,
         )
         for name, right_N in right.items()
+        for gained, lost in [gained_and_lost(right_N, plain_N)]
     }
 
 
@@ -212,8 +217,7 @@ def accurate_enough(point: OperatingPoint, table: ExitTable) -> bool:
     if point.correct < plain_N.sum() - LOSS * table.samples:
         return False
     right_N = right_under(point.rule, table)
-    gained, lost = int((right_N & ~plain_N).sum()), int((plain_N & ~right_N).sum())
-    return difference_estimate(gained, lost, table.samples).low >= -LOSS
+    return difference_estimate(*gained_and_lost(right_N, plain_N), table.samples).low >= -LOSS
 
 
 def right_under(rule: ExitRule, table: ExitTable) -> NDArray[np.bool_]:

@@ -1,5 +1,7 @@
 """What is found about a network with exits for paper 001, as plain data: what its tables are made of."""
 
+from dataclasses import field
+
 from pydantic.dataclasses import dataclass as noun
 
 from searchlab.operating_point import Estimate, OperatingPoint
@@ -64,8 +66,8 @@ class GatesFound:
     """All that the tables need about one network.
 
     `exits` are the names of the stages that exits come after; `correct` counts test images right at each exit if all
-    left there. `by` names the cost that choices went by. Without gates there is nothing of `alphas`, `chosen` (their
-    position), `contenders` and `sets`.
+    left there. `by` names the cost that choices went by. Without gates there is nothing of `alphas`, `chosen` (the
+    position among them of each gated contender's), `contenders` and `sets`.
     """
 
     samples: int
@@ -74,6 +76,6 @@ class GatesFound:
     by: str
     rules: tuple[RuleFound, ...]
     alphas: tuple[AlphaFound, ...] = ()
-    chosen: int = 0
+    chosen: dict[str, int] = field(default_factory=dict)
     contenders: dict[str, ContenderFound] | None = None
     sets: tuple[SetRuntime, ...] = ()

@@ -10,6 +10,7 @@ K exits.
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from searchlab.exits.table import ExitTable
 from searchlab.measure.device import has_bf16
 from searchlab.measure.isolation import training_lock
 from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.model.heads import GateUnit, LearnedGate
 from searchlab.papers.paper import Subject
 from searchlab.train.loop import Feed, Hooks, train
 from searchlab.train.material import batches_for
@@ -40,9 +42,9 @@ class GatesAlone(EarlyExitNetwork):
     """The gates of a network, which learn in place, and nothing else of it: it takes features_NF."""
 
     def __init__(self, network: EarlyExitNetwork) -> None:
-        units = [_linear(_layers(gate)[-1]) for gate in network.gates]
+        units = [cast(LearnedGate, gate).unit for gate in network.gates]
         super().__init__((), [nn.Identity() for _ in network.heads], network.cuts, units)
-        self.sizes = [unit.in_features for unit in units]
+        self.sizes = [unit.linear.in_features for unit in units]
 
     def maps(self, images_NCHW: Tensor) -> list[Tensor]:
         """features_NF (in the place of images) to what each gate sees, and all logits as one last piece."""
@@ -53,21 +55,10 @@ class GatesAlone(EarlyExitNetwork):
         return maps[-1].view(len(maps[-1]), len(self.cuts), -1)
 
 
-def _layers(gate: nn.Module) -> nn.Sequential:
-    """Pooling, flattening, and the linear unit."""
-    assert isinstance(gate, nn.Sequential)
-    return gate
-
-
-def _linear(unit: nn.Module) -> nn.Linear:
-    assert isinstance(unit, nn.Linear)
-    return unit
-
-
 def features_of(network: EarlyExitNetwork, images_NCHW: Tensor) -> Tensor:
     """features_NF, for `GatesAlone`: what every gate sees, pooled and flattened, then every exit's logits."""
     maps = network.maps(images_NCHW)
-    seen = [_layers(gate)[:-1](map_NCHW) for gate, map_NCHW in zip(network.gates, maps, strict=False)]
+    seen = [cast(LearnedGate, gate).seen(map_NCHW) for gate, map_NCHW in zip(network.gates, maps, strict=False)]
     return torch.cat([*seen, network.logits(maps).flatten(1)], dim=1).float()
 
 
@@ -84,7 +75,7 @@ class Swept:
         """A copy of the network with these gates."""
         twin = copy.deepcopy(network)
         for gate, unit in zip(twin.gates, self.gates.gates, strict=True):
-            _layers(gate)[-1] = unit
+            cast(LearnedGate, gate).unit = cast(GateUnit, unit)
         return twin
 
 
@@ -117,15 +108,12 @@ class _Lesson:
     training: Training
     feed: Feed
     hooks: Hooks
-    seed: int
 
     def gates(self, alpha: float) -> GatesAlone:
         """New gates, trained with this alpha."""
         alone = copy.deepcopy(GatesAlone(self.network))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            for unit in alone.gates:
-                _linear(unit).reset_parameters()
+        for unit in alone.gates:
+            cast(GateUnit, unit).reset()
         training = replace(self.training, gate_loss_weight=alpha)
         # Linear units of this size gain nothing from bf16.
         trained = train(alone, (self.phase,), training, self.feed, self.hooks, bf16=False).network
@@ -148,7 +136,7 @@ def _lesson(
                 epochs[-1].append((features_of(network, images_NCHW), labels_N))
             on_step()
     feed = Feed(lambda number: iter(epochs[number % len(epochs)]), batches.steps)
-    return _Lesson(network, phase, training, feed, Hooks(on_step), seed)
+    return _Lesson(network, phase, training, feed, Hooks(on_step))
 
 
 def gates_phase(subject: Subject) -> Phase:

@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from searchlab.operating_point import Estimate, difference_estimate, share_estimate
-from searchlab.papers.evaluation import percent
+from searchlab.operating_point import Estimate
+from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
 from searchlab.papers.paper import Cell, Finished, Paper, Table
 from searchlab.papers.partitions_evaluation import PartitionFound, evaluate_partitions, unpacked
 from searchlab.plain import from_plain
@@ -96,17 +93,6 @@ def tables(studies: Sequence[Finished]) -> tuple[Table, ...]:
     return tuple(found)
 
 
-def difference(right_N: NDArray[np.bool_], baseline_N: NDArray[np.bool_]) -> Estimate:
-    """By how many points of accuracy the first is better on the same images; see `difference_of`."""
-    gained, lost = (right_N & ~baseline_N).sum(), (baseline_N & ~right_N).sum()
-    return difference_of(int(gained), int(lost), len(right_N))
-
-
-def difference_of(gained: int, lost: int, samples: int) -> Estimate:
-    """Points of accuracy from images that one alone names rightly, and the other alone, with a 95 % interval."""
-    return percent(difference_estimate(gained, lost, samples))
-
-
 def _published(finished: Finished, title: str, groups: int, theirs: dict[str, Published]) -> Table:
     columns = ("coarse model", *(f"{nth} category model" for nth in ORDINALS[:groups]), *PAIRS, "router right %")
     rows = []
@@ -134,10 +120,11 @@ def _ours(found: PartitionFound | None, alone: PartitionFound | None) -> tuple[C
         return (None,) * (len(OURS) - 1)
     routed, above = found.routed, None
     if alone is not None and found != alone:
-        above = difference(unpacked(found.right, found.samples), unpacked(alone.right, alone.samples))
+        right_N, alone_N = (unpacked(each.right, each.samples) for each in (found, alone))
+        above = points_above(*gained_and_lost(right_N, alone_N), found.samples)
     sizes = ", ".join(str(size) for size in routed.sizes) if routed else None
     sent = ", ".join(f"{100 * count / found.samples:.0f}" for count in routed.sent) if routed else None
-    soft = difference_of(routed.soft_alone, routed.hard_alone, found.samples) if routed else None
+    soft = points_above(routed.soft_alone, routed.hard_alone, found.samples) if routed else None
     return (
         *(len(routed.sizes) if routed else None, sizes, *_top(found), above, _router(found), sent, soft),
         *(found.params, round(found.macs), found.megabytes, found.training_macs / 1e12, found.train_seconds),
@@ -155,7 +142,7 @@ def _frontiers(finished: Finished) -> tuple[Table, ...]:
             rule = test.rule
             threshold = rule.thresholds[0] if rule.thresholds else None
             experts = 100 * test.shares[0] if rule.exits[0] == 0 else 0.0
-            accuracies = (100 * validation.accuracy, _percent(test.correct, test.samples))
+            accuracies = (100 * validation.accuracy, percent_of(test.correct, test.samples))
             rows.append((name, rule.score, threshold, experts, *accuracies, round(test.macs)))
     note = "where the experts' score reaches the threshold they answer, else the generalist does"
     return (Table("Experts or generalist: the frontier", POINTS, tuple(rows), (note,)),) if rows else ()
@@ -167,16 +154,11 @@ def _found(finished: Finished, row: str) -> PartitionFound | None:
 
 
 def _top(found: PartitionFound) -> tuple[Estimate, Estimate]:
-    return _percent(found.correct, found.samples), _percent(found.correct_of_3, found.samples)
+    return percent_of(found.correct, found.samples), percent_of(found.correct_of_3, found.samples)
 
 
 def _router(found: PartitionFound | None) -> Estimate | None:
-    return _percent(found.routed.router_correct, found.samples) if found and found.routed else None
-
-
-def _percent(hits: int, samples: int) -> Estimate:
-    share = share_estimate(hits, samples)
-    return Estimate(100 * share.value, 100 * share.low, 100 * share.high)
+    return percent_of(found.routed.router_correct, found.samples) if found and found.routed else None
 
 
 def _machines(finished: Finished) -> tuple[str, ...]:

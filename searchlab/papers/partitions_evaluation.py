@@ -17,13 +17,14 @@ from searchlab.data.splits import Split
 from searchlab.exits.evaluate import evaluate, route, scores_of
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
+from searchlab.exits.top_k import correct_among
 from searchlab.measure.device import this_machine
 from searchlab.model.blocks import Stage
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.model.partitioned import Classifier, RoutedExperts
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.papers.evaluation import correct_in
+from searchlab.papers.evaluation import gained_and_lost
 from searchlab.papers.paper import Findings, Subject
 from searchlab.plain import NOUN, to_plain
 from searchlab.train.partitioned import budget
@@ -78,7 +79,7 @@ def evaluate_partitions(subject: Subject) -> Findings:
     tested = [evaluate(table, point.rule, record.cost) for point in points]
     best = max(range(len(points)), key=lambda i: points[i].correct)
     answers, epochs = answered(table, points[best].rule), subject.study.epochs
-    (correct,), (correct_of_3,) = correct_in(answers, 1), correct_in(answers, 3)
+    (correct,), (correct_of_3,) = correct_among(answers, 1), correct_among(answers, 3)
     found: Findings = to_plain(
         PartitionFound(
             samples=table.samples,
@@ -162,12 +163,13 @@ def _routed(candidate: Candidate, network: EarlyExitNetwork, test: Split, normal
     group_C = np.repeat(np.arange(len(sizes)), sizes)[np.argsort(np.concatenate(groups))]
     hard_NC = np.where(group_C == group_N[:, None], logits_NC, -np.inf)
     soft_N, hard_N = table.correct_NK[:, 0], hard_NC.argmax(axis=1) == label_N
+    soft_alone, hard_alone = gained_and_lost(soft_N, hard_N)
     return RoutedFound(
         sizes=sizes,
         router_correct=int((group_N == group_C[label_N]).sum()),
         sent=tuple(np.bincount(group_N, minlength=len(sizes)).tolist()),
-        soft_alone=int((soft_N & ~hard_N).sum()),
-        hard_alone=int((hard_N & ~soft_N).sum()),
+        soft_alone=soft_alone,
+        hard_alone=hard_alone,
     )
 
 

@@ -5,7 +5,7 @@ Shape suffixes: N images, C channels, H and W pixels.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -13,15 +13,15 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from searchlab.candidate import Training
+from searchlab.data.batches import Batch
 from searchlab.errors import TrialFailure
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.record import Epoch
 from searchlab.train.learning import LossFunction, loss_function, set_learning
+from searchlab.train.progress import Progress
 from searchlab.train.recipes import optimizer_of, recipe_of
 from searchlab.train.regimes import Phase
 from searchlab.train.schedules import Span, scheduler
-
-Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,13 @@ class Hooks:
     """What the loop calls: `on_step` after every step (it may raise to end the training at once), and `on_epoch` after
     every epoch with the averaged network, which is what will be judged; False ends the training there.
     `validation_error`, a share from 0 to 1, is asked after every epoch by the schedules that go by it, and by no other.
+    With `progress` of an earlier process, `on_epoch` is called for its epochs again, with the network as restored.
     """
 
     on_step: Callable[[], None] = _nothing
     on_epoch: Callable[[Epoch, EarlyExitNetwork], bool] = _go_on
     validation_error: Callable[[EarlyExitNetwork], float] = _not_given
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass(frozen=True)
@@ -79,27 +81,31 @@ def train(
     """
     averaged = AveragedModel(network, multi_avg_fn=_warmed_up_ema(training.ema), use_buffers=True)
     judged = cast(EarlyExitNetwork, averaged.module)
-    curve: list[Epoch] = []
+    loop = hooks.progress.enter(network, averaged)
+    curve, begin = loop.curve, 0
     for phase in phases:
+        end = begin + phase.epochs
         set_learning(network, phase)
         optimizer = optimizer_of(phase, training, [p for p in network.parameters() if p.requires_grad])
         span = Span(feed.steps, phase.epochs, training.decay)
         schedule = scheduler(recipe_of(phase, training).schedule, optimizer, span)
+        loop.phase(optimizer, schedule, begin, end)
         step = _step_function(loss_function(network, phase, training, bf16=bf16), optimizer)
-        for _ in range(phase.epochs):
-            total = torch.zeros((), device=next(network.parameters()).device)
-            rate, number = schedule.get_last_lr()[0], feed.first + len(curve)
-            for images_NCHW, labels_N in feed.batches(number):
-                total = total + step(images_NCHW, labels_N)
-                if not isinstance(schedule, ReduceLROnPlateau):
-                    schedule.step()
-                averaged.update_parameters(network)
-                hooks.on_step()
-            curve.append(_epoch(number + 1, float(total) / feed.steps, float(rate)))
-            if not hooks.on_epoch(curve[-1], judged.eval()):
+        for number in range(begin, end):
+            if number == len(curve):
+                total, rate = torch.zeros((), device=next(network.parameters()).device), schedule.get_last_lr()[0]
+                for images_NCHW, labels_N in feed.batches(feed.first + number):
+                    total = total + step(images_NCHW, labels_N)
+                    if not isinstance(schedule, ReduceLROnPlateau):
+                        schedule.step()
+                    averaged.update_parameters(network)
+                    hooks.on_step()
+                curve.append(_epoch(feed.first + number + 1, float(total) / feed.steps, float(rate)))
+            if not hooks.on_epoch(curve[number], judged.eval()):
                 return Trained(judged.eval(), tuple(curve), stopped=True)
-            if isinstance(schedule, ReduceLROnPlateau):
+            if isinstance(schedule, ReduceLROnPlateau) and number >= loop.restored - 1:
                 schedule.step(hooks.validation_error(judged.eval()))
+        begin = end
     return Trained(judged.eval(), tuple(curve), stopped=False)
 
 

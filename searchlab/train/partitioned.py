@@ -6,6 +6,7 @@ Shape suffixes: N images, C classes (in images_NCHW, channels).
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -57,8 +58,9 @@ def partitioned_course(network: EarlyExitNetwork, candidate: Candidate, material
     images of other groups have a random class of its own, drawn once from the seed. An expert of one class, or of fewer
     than two images, is left as it is.
 
-    Epochs are numbered on from network to network: as every expert has its own, there are more than the study's. The
-    hook gets the whole network in its present state, with averaged weights, and may end the training.
+    Epochs are counted on from network to network, in passes over the training images: the experts share one, in their
+    order. The hook gets an epoch when it is full, with the loss of the network that filled it, and the whole network in
+    its present state, with averaged weights; it may end the training.
 
     Raises:
         TrialFailure: a loss is no longer a number.
@@ -73,12 +75,15 @@ def partitioned_course(network: EarlyExitNetwork, candidate: Candidate, material
     own = Candidate(architecture.router, training=candidate.training)
     lessons.learn(own, routed.router.stages, [routed.router.head], _for_router(architecture, material, plan.router))
     went_N = _went(routed, material)
-    for number, expert in enumerate(routed.experts):
-        lesson = _for_expert(architecture.groups[number], went_N == number, material, plan.experts)
+    given = [
+        _for_expert(group, went_N == number, material, plan.experts) for number, group in enumerate(architecture.groups)
+    ]
+    images = sum(len(lesson.train) for lesson in given if lesson)
+    for expert, backbone, lesson in zip(routed.experts, architecture.experts, given, strict=True):
         if lesson is not None:
             assert isinstance(expert, Classifier)
-            own = Candidate(architecture.experts[number], training=candidate.training)
-            lessons.learn(own, expert.stages, [expert.head], lesson)
+            own = Candidate(backbone, training=candidate.training)
+            lessons.learn(own, expert.stages, [expert.head], lesson, Fraction(len(lesson.train), images))
     return Trained(network, tuple(lessons.curve), lessons.stopped)
 
 
@@ -87,23 +92,35 @@ class _Lessons:
     """Networks learn one after another; the averaged weights of each go into the whole as it learns."""
 
     network: EarlyExitNetwork
+    passes: Fraction = Fraction(0)
     curve: list[Epoch] = field(default_factory=list)
     stopped: bool = False
 
     def learn(
-        self, candidate: Candidate, stages: Iterable[nn.Module], heads: Iterable[nn.Module], material: Material
+        self,
+        candidate: Candidate,
+        stages: Iterable[nn.Module],
+        heads: Iterable[nn.Module],
+        material: Material,
+        share: Fraction = Fraction(1),
     ) -> None:
-        """A copy of these stages and heads, which are parts of the whole, takes the usual course as a network."""
+        """A copy of these stages and heads, which are parts of the whole, takes the usual course as a network.
+
+        `share` is how much of a pass one of its epochs is.
+        """
         if self.stopped:
             return
-        parts, before = [*stages, *heads], len(self.curve)
+        parts = [*stages, *heads]
         copies = [Stage(str(cut), deepcopy(stage), 0, 0, 0) for cut, stage in enumerate(stages)]
         learner = EarlyExitNetwork(copies, [deepcopy(head) for head in heads], candidate.cuts)
 
         def on_epoch(epoch: Epoch, averaged: EarlyExitNetwork) -> bool:
             for part, learnt in zip(parts, (*averaged.stages, *averaged.heads), strict=True):
                 part.load_state_dict(learnt.state_dict())
-            self.curve.append(replace(epoch, epoch=before + epoch.epoch))
+            self.passes += share
+            if int(self.passes) == len(self.curve):
+                return True
+            self.curve.append(replace(epoch, epoch=int(self.passes)))
             return material.hooks.on_epoch(self.curve[-1], self.network)
 
         hooks = replace(material.hooks, on_epoch=on_epoch)

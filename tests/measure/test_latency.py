@@ -9,7 +9,7 @@ from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.errors import UserError
 from searchlab.exits.scores import GATE
 from searchlab.measure.clocks import CpuClock, CudaClock
-from searchlab.measure.end_to_end import check_latency, end_to_end_ms
+from searchlab.measure.end_to_end import check_latency, end_to_end_ms, run_without_exits
 from searchlab.measure.latency import LatencyOptions, example_image, measure_latency, prepared, segment_latency
 from searchlab.measure.passes import gated_kinds, gated_pass, piece_kinds, segmented_pass
 from searchlab.measure.segments import segments_of
@@ -65,6 +65,13 @@ def test_segments_compute_what_the_network_does(network, channels_last):
     with torch.inference_mode():
         torch.testing.assert_close(segments.whole(image_NCHW), network.eval()(image_NCHW)[:, -1])
     assert segments.cuts == (1, 2) and len(segments.stages) == 3
+
+
+def test_the_network_runs_without_its_exits(network):
+    images_NCHW = example_image(IMAGES, 5, CPU)
+    run = run_without_exits(segments_of(network, images_NCHW[:1], channels_last=False))
+    expected = network.eval()(images_NCHW)[:, -1].argmax(dim=1).tolist()
+    assert [run(image_CHW[None]) for image_CHW in images_NCHW] == expected
 
 
 def test_a_segmented_pass_stamps_every_piece_once(network):

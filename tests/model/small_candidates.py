@@ -16,6 +16,7 @@ RESNETS = st.builds(
     skip_kernel=KERNEL,
     stem_kernel=KERNEL,
     stem_stride=st.sampled_from([1, 2]),
+    stem_pool=st.booleans(),
 )
 IMAGES = st.builds(ImageSpec, st.sampled_from([1, 3]), st.integers(5, 17), st.integers(5, 17), st.integers(2, 12))
 

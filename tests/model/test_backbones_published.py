@@ -15,13 +15,14 @@ CIFAR10, IMAGENET = ImageSpec(3, 32, 32, 10), ImageSpec(3, 224, 224, 1000)
 FULLY_CONNECTED = Head(pool=7, hidden=(4096, 4096), dropout=0.5)
 AUXILIARY = Head(pool=4, hidden=(1024,), dropout=0.7, reduce=128)
 LARGE = GoogLeNet(large_kernel=3, stem="large")
+STEM = {"stem_kernel": 7, "stem_stride": 2, "stem_pool": True}
 VGGS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
 TORCHVISION = {
-    "resnet18": Candidate(ResNet((2, 2, 2, 2), 64, stem_kernel=7)),
-    "resnet34": Candidate(ResNet((3, 4, 6, 3), 64, stem_kernel=7)),
-    "resnet50": Candidate(ResNet((3, 4, 6, 3), 64, stem_kernel=7, block="bottleneck")),
-    "resnet152": Candidate(ResNet((3, 8, 36, 3), 64, stem_kernel=7, block="bottleneck")),
+    "resnet18": Candidate(ResNet((2, 2, 2, 2), 64, **STEM)),
+    "resnet34": Candidate(ResNet((3, 4, 6, 3), 64, **STEM)),
+    "resnet50": Candidate(ResNet((3, 4, 6, 3), 64, **STEM, block="bottleneck")),
+    "resnet152": Candidate(ResNet((3, 8, 36, 3), 64, **STEM, block="bottleneck")),
     "googlenet": Candidate(LARGE),
     **{name: Candidate(VGG(layers, batch_norm=False), final=FULLY_CONNECTED) for name, layers in VGGS.items()},
     **{f"{name}_bn": Candidate(VGG(layers), final=FULLY_CONNECTED) for name, layers in VGGS.items()},
@@ -75,21 +76,15 @@ def test_alexnet_for_cifar_has_the_published_params():
     assert network_cost(candidate, CIFAR10).params == 23_272_266
 
 
-def without_pooling():
-    """Torchvision's residual networks pool after the stem; ours for small images do not."""
-    network = models.resnet50(num_classes=10)
-    network.maxpool = nn.Identity()
-    return network
-
-
 @pytest.mark.parametrize(
     ("candidate", "published"),
     [
-        (Candidate(ResNet((3, 4, 6, 3), 64, stem_kernel=7, stem_stride=2, block="bottleneck")), without_pooling),
+        (Candidate(ResNet((2, 2, 2, 2), 64, **STEM)), lambda: models.resnet18(num_classes=10)),
+        (Candidate(ResNet((3, 4, 6, 3), 64, **STEM, block="bottleneck")), lambda: models.resnet50(num_classes=10)),
         (Candidate(LARGE), lambda: models.googlenet(num_classes=10, aux_logits=False, init_weights=False)),
         (Candidate(VGG((1, 1, 2, 2, 2))), lambda: pooled_to_one(models.vgg11_bn(num_classes=10))),
     ],
-    ids=["resnet50", "googlenet", "vgg11_bn"],
+    ids=["resnet18", "resnet50", "googlenet", "vgg11_bn"],
 )
 def test_with_its_weights_the_outputs_are_torchvisions(candidate, published):
     """Parameters and statistics in the order in which they are defined."""

@@ -73,5 +73,5 @@ def test_torchvisions_classifiers_have_no_width():
     small = ResNet((1,), 4)
     candidate = Candidate(Partitioned(((0, 1, 2), (3, 4, 5, 6)), small, (small, Torchvision("resnet18"))))
     assert fit_partitioned(candidate, IMAGES) == candidate
-    with pytest.raises(UserError, match=r"partition: has no base width to fit to the limits: 'resnet18'"):
+    with pytest.raises(UserError, match=r"partition: has no base width to fit to the limits: 'torchvision'"):
         fit_partitioned(candidate, IMAGES, 1_000)

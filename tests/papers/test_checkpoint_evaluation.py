@@ -17,13 +17,10 @@ from searchlab.exits.let_in import SCORE, let_in_points
 from searchlab.exits.table import save_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.alternating import Turns
-from searchlab.measure.segments import segments_of
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule
 from searchlab.papers.checkpoint_evaluation import (
     NetworkFound,
-    base_run,
-    change_in_points,
     evaluate_checkpoints,
     spread,
     timed_images,
@@ -94,13 +91,6 @@ def test_little_is_timed_once_and_all_else_as_in_the_paper(subject, digits):
     assert turns_for(replace(subject, dataset=large, record=alexnet)) == Turns(warm_up=2, sets=3, epochs=5)
 
 
-def test_the_base_is_the_final_head_alone(subject):
-    images_NCHW = Normaliser.of(subject.dataset, "cpu")(subject.dataset.test.images_NCHW[:5])
-    run = base_run(segments_of(subject.network, images_NCHW[:1], channels_last=False))
-    table = tabulate(subject.network, subject.dataset.test, Normaliser.of(subject.dataset, "cpu"))
-    assert [run(image_CHW[None]) for image_CHW in images_NCHW] == table.logits_NKC[:5, -1].argmax(axis=1).tolist()
-
-
 @pytest.mark.parametrize(("images", "timed"), [(3, 3), (88, 8), (2_000, 40), (10_000, 200), (100_000, 200)])
 def test_how_many_images_are_timed(images, timed):
     assert timed_images(images) == timed
@@ -115,24 +105,3 @@ def test_timed_images_leave_in_the_mix_of_all(scores, data):
     for threshold in (-np.inf, *score_N, np.inf):
         of_all, of_them = (np.mean(every >= threshold) for every in (score_N, score_N[chosen]))
         assert abs(of_all - of_them) <= 1 / count
-
-
-def test_a_change_of_accuracy_against_a_naive_twin():
-    random = np.random.default_rng(0)
-    right_N, base_N = (random.random(4000) < share for share in (0.8, 0.6))
-    difference_N = right_N.astype(float) - base_N
-    found = change_in_points(right_N, base_N)
-    half = 1.959963984540054 * difference_N.std() / np.sqrt(4000)
-    assert found.value == pytest.approx(100 * difference_N.mean())
-    # Half an image more in every case is nothing among so many.
-    assert (found.low, found.high) == pytest.approx(
-        tuple(100 * (difference_N.mean() + side * half) for side in (-1, 1)), abs=0.03
-    )
-
-
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
-def test_an_interval_of_a_change_holds_it_and_is_never_nothing(rights):
-    right_N, base_N = np.asarray(rights).T
-    found, opposite = change_in_points(right_N, base_N), change_in_points(base_N, right_N)
-    assert found.low <= found.value <= found.high and found.low < found.high
-    assert (opposite.low, opposite.value, opposite.high) == pytest.approx((-found.high, -found.value, -found.low))

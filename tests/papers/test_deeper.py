@@ -42,7 +42,7 @@ def test_the_three_networks_have_the_papers_recipes(study):
     assert vgg.final.hidden == (4096, 4096)
     assert googlenet.architecture == GoogLeNet(64, 3, residual=False, stem="large")
     assert [exit.loss_weight for exit in googlenet.exits] == [0.3, 0.3]
-    assert resnet.architecture == ResNet((2, 2, 2, 2), 64, stem_kernel=7, stem_stride=2)
+    assert resnet.architecture == ResNet((2, 2, 2, 2), 64, stem_kernel=7, stem_stride=2, stem_pool=True)
     plateau = [(each.training.learning_rate, each.training.decay.patience) for each in (vgg, resnet)]
     assert plateau == [(0.01, 5), (0.1, 1)]
     assert all(each.training.schedule == "plateau" and each.training.decay.factor == 0.1 for each in (vgg, resnet))

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from searchlab.data.batches import Normaliser
 from searchlab.deploy.runtime import EarlyExitRuntime
@@ -12,11 +11,11 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule
 from searchlab.papers import gates_evaluation
-from searchlab.papers.gates import GATES, JOINT_RULES, RULES, paired_difference
-from searchlab.papers.gates_evaluation import evaluate_gates, right_under
-from searchlab.papers.gates_found import FRONTIER, LOSS, PLAIN, ZERO, ContenderFound, GatesFound
+from searchlab.papers.gates import GATES, JOINT_RULES, RULES
+from searchlab.papers.gates_evaluation import accurate_enough, evaluate_gates, right_under
+from searchlab.papers.gates_found import FRONTIER, LOSS, PLAIN, ZERO, GatesFound
 from searchlab.papers.gates_runtime import RuntimeOptions
-from searchlab.papers.gates_sweep import ALPHAS
+from searchlab.papers.gates_sweep import ALPHAS, sweep
 from searchlab.papers.paper import Finished
 from searchlab.plain import from_plain
 from searchlab.record import NetworkCost, SegmentCost
@@ -48,14 +47,17 @@ def test_what_is_chosen_is_chosen_on_validation(found, gated):
     (with_gates, _), _ = found
     validation = tabulate(gated.network, gated.dataset.validation, Normaliser.of(gated.dataset, "cpu"))
     least = validation.correct_NK[:, -1].sum() - LOSS * validation.samples
-    zero = [each.zero.validation for each in with_gates.alphas]
-    good = [point for point in zero if point.correct >= least] or zero
-    chosen = zero[with_gates.chosen]
-    assert chosen in good
-    if len(good) < len(zero):
-        assert chosen.macs == min(point.macs for point in good)
+    tables = [swept.validation for swept in sweep(gated)]
+    for name, kind in ((ZERO, "zero"), (FRONTIER, "frontier")):
+        points = [getattr(each, kind).validation for each in with_gates.alphas]
+        good = [point for point, table in zip(points, tables, strict=True) if accurate_enough(point, table)]
+        expected = min(good, key=lambda p: p.macs) if good else max(points, key=lambda p: (p.correct, -p.macs))
+        chosen = points[with_gates.chosen[name]]
+        assert (chosen.correct, chosen.macs) == (expected.correct, expected.macs)
     for each in with_gates.alphas:
-        assert each.zero.test.rule == each.zero.validation.rule == ExitRule("gate", (0, 1, 2), (0.0, 0.0))
+        taken = each.zero.validation.rule
+        assert each.zero.test.rule == taken == ExitRule("gate", taken.exits, (0.0,) * len(taken.thresholds))
+        assert all(share > 0 for share in each.zero.validation.shares), "no gate is asked that lets nobody leave"
         assert each.frontier.validation.correct >= least
         assert each.frontier.validation.samples == validation.samples < each.frontier.test.samples + 1
         assert each.frontier.test.rule == each.frontier.validation.rule
@@ -66,8 +68,8 @@ def test_contenders_are_counted_over_the_same_images(found):
     contenders = with_gates.contenders
     assert set(contenders) == {PLAIN, ZERO, FRONTIER}
     assert (contenders[PLAIN].gained, contenders[PLAIN].lost) == (0, 0)
-    chosen = with_gates.alphas[with_gates.chosen]
-    for name, point in ((ZERO, chosen.zero.test), (FRONTIER, chosen.frontier.test)):
+    chosen = {name: with_gates.alphas[at] for name, at in with_gates.chosen.items()}
+    for name, point in ((ZERO, chosen[ZERO].zero.test), (FRONTIER, chosen[FRONTIER].frontier.test)):
         assert contenders[name].correct == point.correct
         assert contenders[name].gained - contenders[name].lost == point.correct - contenders[PLAIN].correct
     assert [each.images for each in with_gates.sets] == [3, 6, 12, 24]
@@ -105,24 +107,6 @@ def test_tables_from_what_was_found(found, gated):
     assert 0 < exact["cost % there, of 75"] < 85 and branchy["accuracy % at 75 % of the cost"].value > 0
 
 
-def test_paired_difference():
-    found = paired_difference(ContenderFound(0, (), gained=30, lost=50), 1000)
-    # Wald's interval of the same counts, which the half images hardly move.
-    half = 100 * 1.96 * np.sqrt(80 - 400 / 1000) / 1000
-    assert found.value == pytest.approx(-2) and found.low == pytest.approx(-2 - half, abs=0.03)
-    assert found.high == pytest.approx(-2 + half, abs=0.03)
-    same = paired_difference(ContenderFound(0, (), gained=0, lost=0), 50)
-    assert same.value == 0 and same.low < 0 < same.high, "no difference seen is not none at all"
-
-
-def test_the_network_runs_without_its_exits(gated):
-    segments = gates_evaluation.prepared(gated.network, torch.zeros(1, 1, 8, 8))
-    run = gates_evaluation._without_exits(segments)
-    images_NCHW = Normaliser.of(gated.dataset, "cpu")(gated.dataset.test.images_NCHW[:20])
-    expected = gated.network(images_NCHW)[:, -1].argmax(dim=1).tolist()
-    assert [run(image_CHW[None]) for image_CHW in images_NCHW] == expected
-
-
 @pytest.mark.parametrize(("lost", "enough"), [(0, True), (2, True), (8, False), (40, False)])
 def test_accurate_enough_leaves_no_doubt(lost, enough):
     """Eight of a thousand wrong are within a point; their interval is not."""
@@ -133,4 +117,4 @@ def test_accurate_enough_leaves_no_doubt(lost, enough):
     cost = NetworkCost((SegmentCost("a", 1, 1), SegmentCost("b", 1, 1)), (SegmentCost("c", 1, 1),) * 2, (0, 1))
     point = evaluate(table, ExitRule("margin", (0,), ()), cost)
     assert point.correct == 1000 - lost
-    assert gates_evaluation.accurate_enough(point, table) is enough
+    assert accurate_enough(point, table) is enough

@@ -47,9 +47,8 @@ def through_the_network(subject, alpha):
     """Gates that learn in the network itself, from its images: nothing is stored."""
     network, phase = copy.deepcopy(subject.network), gates_phase(subject)
     training = replace(subject.record.candidate.training, gate_loss_weight=alpha)
-    torch.manual_seed(subject.record.seed)
     for gate in network.gates:
-        gate[-1].reset_parameters()
+        gate.unit.reset()
     split, seed = subject.dataset.train, subject.record.seed
     batches = batches_for(split, normaliser(subject), recipe_of(phase, training), seed)
     return train(network, (phase,), training, Feed(batches.epoch, batches.steps), Hooks(), bf16=False).network
@@ -63,7 +62,7 @@ def test_shared_features_teach_gates_what_the_network_would(gated):
         torch.testing.assert_close(found.gates.state_dict()[name], tensor, atol=1e-4, rtol=1e-3)
     after = state(gated.network)
     assert all(torch.equal(before[name], after[name]) for name in before), "the trial's own gates are left alone"
-    assert not torch.allclose(found.gates[0][-1].weight, gated.network.gates[0][-1].weight, atol=1e-3)
+    assert not torch.allclose(found.gates[0].unit.linear.weight, gated.network.gates[0].unit.linear.weight, atol=1e-3)
 
 
 def test_tables_are_those_of_the_network_with_the_gates(gated):
@@ -77,13 +76,14 @@ def test_tables_are_those_of_the_network_with_the_gates(gated):
 
 
 def test_the_more_cost_counts_the_earlier_they_leave(gated):
-    swept = sweep(gated, [0.0, 0.65, 1.0])
+    longer = replace(gated, study=replace(gated.study, epochs=60))
+    swept = sweep(longer, [0.0, 0.65, 1.0])
     points = [evaluate(each.test, AT_ZERO, gated.record.cost) for each in swept]
     costs = [point.macs for point in points]
     assert costs[0] >= costs[1] >= costs[2] and costs[0] > costs[2]
-    assert points[2].shares[0] == 1, "where cost is all that counts, they leave at once"
+    assert points[2].shares[0] > 0.5 > points[0].shares[0], "where cost is all that counts, most leave at once"
     assert points[0].accuracy > points[2].accuracy
-    again = sweep(gated, [0.65])[0]
+    again = sweep(longer, [0.65])[0]
     assert np.array_equal(again.test.gates_NG, swept[1].test.gates_NG), "no alpha depends on the ones before it"
 
 

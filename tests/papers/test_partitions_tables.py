@@ -1,6 +1,5 @@
 """Paper 003: its tables beside ours, partitions against one network image by image, and what its study enqueues."""
 
-import math
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -14,8 +13,9 @@ from searchlab.data.partitions import PARTITIONS, origins
 from searchlab.model.cost import network_cost
 from searchlab.operating_point import ExitRule
 from searchlab.papers import partitions
+from searchlab.papers.evaluation import points_above
 from searchlab.papers.paper import Finished
-from searchlab.papers.partitions import ALONE, CPU, FOUR, THREE, difference, difference_of
+from searchlab.papers.partitions import ALONE, CPU, FOUR, THREE
 from searchlab.papers.partitions_evaluation import PartitionFound, RoutedFound, packed, training_macs, unpacked
 from searchlab.plain import to_plain
 from searchlab.search.catalog import find, load_space, load_studies
@@ -129,25 +129,6 @@ def test_bits_come_back(right):
     assert unpacked(packed(np.array(right)), len(right)).tolist() == right
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
-def test_the_difference_is_that_of_the_accuracies_and_lies_in_its_interval(pairs):
-    ours_N, theirs_N = np.array(pairs).T
-    found = difference(ours_N, theirs_N)
-    assert found.value == pytest.approx(100 * (ours_N.mean() - theirs_N.mean()))
-    assert -100 <= found.low <= found.value <= found.high <= 100
-    back = difference(theirs_N, ours_N)
-    assert (-back.value, -back.high, -back.low) == pytest.approx((found.value, found.low, found.high))
-
-
-def test_the_paired_interval_is_narrower_the_more_two_networks_agree():
-    # Bonett and Price (2012): (26 - 11) / 102, and 1.96 standard errors of it.
-    found = difference_of(25, 10, 100)
-    half = 1.959964 * math.sqrt((37 / 102 - (15 / 102) ** 2) / 102)
-    assert (found.low, found.high) == pytest.approx((100 * (15 / 102 - half), 100 * (15 / 102 + half)))
-    widths = [each.high - each.low for each in (difference_of(k, k, 1000) for k in (0, 10, 100))]
-    assert 0 < widths[0] < widths[1] < widths[2]
-
-
 # -- the tables
 
 MACHINE = "cuda NVIDIA H200"
@@ -197,7 +178,7 @@ def test_partitions_are_compared_with_the_one_network_on_the_same_images():
     (table,) = filled(SMALL, **{ALONE: alone, "paper, 4 groups": found_with((True, True, True, False))})
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     four, one = rows["paper, 4 groups"], rows[ALONE]
-    assert four["points above one network"] == difference_of(2, 1, 4)
+    assert four["points above one network"] == points_above(2, 1, 4)
     assert (four["groups"], four["sizes of groups"], four["sent to each expert %"]) == (3, "2, 1, 1", "50, 25, 25")
     assert four["soft less hard routing, points"].value == 25 and four["router right %"].value == 75
     assert (four["parameters"], four["MACs"], four["training T MACs"]) == (1_000_000, 62_000_000, 9.6)

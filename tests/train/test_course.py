@@ -108,7 +108,7 @@ def test_heads_and_gates_learn_on_the_backbone_that_is_judged(heads, backbone):
     assert same(weights(result.network), seen[-1])
     early = [name for name in seen[0] if name.startswith(("heads.0", "heads.1"))]
     assert all(torch.equal(seen[-1][name], seen[-2][name]) for name in early), "heads learn no more beside gates"
-    assert not torch.equal(seen[-1]["gates.0.2.weight"], seen[0]["gates.0.2.weight"])
+    assert not torch.equal(seen[-1]["gates.0.unit.linear.weight"], seen[0]["gates.0.unit.linear.weight"])
 
 
 def test_the_same_seed_gives_the_same_weights():

@@ -29,7 +29,8 @@ def resnet_stages(architecture: ResNet, images: ImageSpec) -> list[Stage]:
     """The stem and every residual block. The first block of every layer but the first halves the map."""
     kernels = (architecture.first_kernel, architecture.second_kernel, architecture.skip_kernel)
     block, widths = BLOCKS[architecture.block], layer_widths(architecture)
-    height, width = (halved(size, architecture.stem_stride) for size in (images.height, images.width))
+    halving = architecture.stem_stride * (2 if architecture.stem_pool else 1)
+    height, width = (halved(size, halving) for size in (images.height, images.width))
     stages = [Stage("stem", _stem(architecture, block, images.channels), widths[0], height, width)]
     for layer, (count, inner) in enumerate(zip(architecture.blocks, widths, strict=True)):
         for position in range(count):
@@ -45,6 +46,7 @@ def resnet_stages(architecture: ResNet, images: ImageSpec) -> list[Stage]:
 
 
 def _stem(architecture: ResNet, block: Block, channels_in: int) -> nn.Module:
-    """Bare before blocks that begin with a normalisation of their own."""
+    """Without normalisation and ReLU before blocks that begin with their own."""
     shape = (channels_in, layer_widths(architecture)[0], architecture.stem_kernel, architecture.stem_stride)
-    return conv(*shape) if block.preactivated else nn.Sequential(*conv_bn(*shape), nn.ReLU(inplace=True))
+    stem = [conv(*shape)] if block.preactivated else [*conv_bn(*shape), nn.ReLU(inplace=True)]
+    return nn.Sequential(*stem, *([nn.MaxPool2d(3, 2, padding=1)] if architecture.stem_pool else []))

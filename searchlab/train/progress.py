@@ -1,0 +1,119 @@
+"""Where a training is, so that another process can go on from there and come to the same weights.
+
+A course runs the loop once or several times, always in the same order. `Progress` goes with it: every run of the loop
+enters, and gets back what it had come to where the training was saved. Of a run that was over, that is what it left.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from searchlab.plain import from_plain, to_plain
+from searchlab.record import Epoch
+
+Schedule = LRScheduler | ReduceLROnPlateau
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A training as named tensors and as what JSON can hold; `notes` are what the trial keeps beside."""
+
+    tensors: dict[str, Tensor]
+    loops: list[dict[str, Any]]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Loop:
+    """One run of the loop. `restored` epochs of its curve were run by an earlier process."""
+
+    network: nn.Module
+    averaged: nn.Module
+    curve: list[Epoch] = field(default_factory=list)
+    restored: int = 0
+    optimizer: Optimizer | None = None
+    schedule: Schedule | None = None
+    saved: tuple[dict[str, Any], dict[str, Tensor]] | None = None
+
+    def phase(self, optimizer: Optimizer, schedule: Schedule, begin: int, end: int) -> None:
+        """Epochs `begin` to `end` of the run learn with these; restored where it was saved in one of them."""
+        self.optimizer, self.schedule = optimizer, schedule
+        if self.saved is not None and begin < self.restored <= end:
+            plain, tensors = self.saved
+            _load_optimizer(optimizer, plain["groups"], _below("optimizer", tensors))
+            schedule.load_state_dict(plain["schedule"])
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """All that the run goes on from."""
+        assert self.optimizer is not None and self.schedule is not None
+        optimizer = self.optimizer.state_dict()
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for index, state in optimizer["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
+        tensors["random"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["random_cuda"] = torch.cuda.get_rng_state()
+        return {"groups": optimizer["param_groups"], "schedule": self.schedule.state_dict()}, tensors
+
+
+class Progress:
+    """The runs of the loop so far. `saved` is what an earlier process came to; `notes` go into the snapshot."""
+
+    def __init__(self, saved: Snapshot | None = None) -> None:
+        self.saved = saved
+        self.notes: dict[str, Any] = {}
+        self.loops: list[Loop] = []
+
+    def enter(self, network: nn.Module, averaged: nn.Module) -> Loop:
+        """The next run of the loop, weights and random numbers restored where it was saved."""
+        number, loop = len(self.loops), Loop(network, averaged)
+        self.loops.append(loop)
+        if self.saved is None or number >= len(self.saved.loops):
+            return loop
+        plain, tensors = self.saved.loops[number], _below(str(number), self.saved.tensors)
+        loop.curve = [from_plain(Epoch, epoch) for epoch in plain["curve"]]
+        loop.restored = len(loop.curve)
+        averaged.load_state_dict(_below("averaged", tensors))
+        if number == len(self.saved.loops) - 1:
+            network.load_state_dict(_below("network", tensors))
+            torch.set_rng_state(tensors["random"])
+            if "random_cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["random_cuda"])
+            loop.saved = plain, tensors
+        return loop
+
+    def snapshot(self) -> Snapshot:
+        """Where the training is; to be called between epochs, and written before it goes on."""
+        tensors: dict[str, Tensor] = {}
+        loops: list[dict[str, Any]] = []
+        for number, loop in enumerate(self.loops):
+            own = {f"averaged.{name}": tensor for name, tensor in loop.averaged.state_dict().items()}
+            plain: dict[str, Any] = {"curve": [to_plain(epoch) for epoch in loop.curve]}
+            if loop is self.loops[-1]:
+                more, current = loop.state()
+                plain, own = plain | more, own | current
+            tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
+            loops.append(plain)
+        return Snapshot(tensors, loops, self.notes)
+
+
+def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `name` and a dot, without both."""
+    return {each.removeprefix(f"{name}."): tensor for each, tensor in tensors.items() if each.startswith(f"{name}.")}
+
+
+def _load_optimizer(optimizer: Optimizer, groups: list[dict[str, Any]], tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    # Fused steps walk through memory: what goes with a parameter must lie there as it does, channels last or not.
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():
+            if value.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter).copy_(value)
