@@ -31,7 +31,8 @@ from searchlab.runners.local import run_local
 from searchlab.search.catalog import find, load_space, load_studies
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.spaces import propose
-from searchlab.search.store import Definition, StudyStore, open_storage
+from searchlab.search.storage import open_storage
+from searchlab.search.store import Definition, StudyStore
 from searchlab.study import RunOptions, Study, TrialSpec
 
 SIZES, MEASURED = (10, 100, 1000), 10

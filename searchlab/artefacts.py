@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from searchlab.architecture import ImageSpec, Torchvision
 from searchlab.candidate import Candidate
@@ -22,7 +24,7 @@ from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.plain import to_plain
 from searchlab.record import TrialRecord
 
-WEIGHTS, TABLE = "weights.safetensors", "exit_table.npz"
+WEIGHTS, TABLE, RECORD, STATE = "weights.safetensors", "exit_table.npz", "record.json", "state.json"
 RECORD_PARTS = ("candidate", "frontier", "latency", "curve", "versions")
 
 
@@ -57,7 +59,50 @@ def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, re
         plain = to_plain(record)
         for name in RECORD_PARTS:
             _write_json(folder / f"{name}.json", plain[name])
-        _write_json(folder / "record.json", plain)
+        _write_json(folder / RECORD, plain)
+
+
+def save_checkpoint(folder: Path, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
+    """Writes where a training is; what is not tensors last, so that a folder with it is whole.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written.
+    """
+    with disk_errors(folder):
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, folder / WEIGHTS)
+        _write_json(folder / STATE, plain)
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_checkpoint` wrote, on the CPU.
+
+    Raises:
+        UserError: it is not whole.
+    """
+    try:
+        return load_file(folder / WEIGHTS), json.loads((folder / STATE).read_text())
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError("no readable checkpoint", where=str(folder), value=str(error)) from error
+
+
+def packed(folder: Path) -> dict[str, bytes]:
+    """The files that `save_artefacts` wrote, to be sent from a node; not the record, which says where they lie."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != RECORD}
+
+
+def unpack(folder: Path, files: dict[str, bytes], record: TrialRecord) -> TrialRecord:
+    """Writes what `packed` read into a folder, the record last; returns it with the folder in it.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written.
+    """
+    record = replace(record, directory=str(folder.absolute()))
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        _write_json(folder / RECORD, to_plain(record))
+    return record
 
 
 def _write_json(path: Path, plain: object) -> None:

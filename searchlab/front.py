@@ -173,7 +173,7 @@ def times_reference(record: TrialRecord, point: OperatingPoint) -> Estimate | No
 
 def exit_names(candidate: Candidate, rule: ExitRule) -> list[str]:
     """The exits in use as their cuts ("2", "4"); the final head is "final"."""
-    last = len(candidate.exits)
+    last = len(candidate.cuts) - 1
     return ["final" if exit == last else str(candidate.cuts[exit]) for exit in rule.exits]
 
 

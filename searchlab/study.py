@@ -11,6 +11,8 @@ from searchlab.candidate import Candidate, PositiveReal
 from searchlab.objective import Objective, accuracy, latency_ms
 from searchlab.plain import NOUN
 
+DEFAULT_TRIALS = 20
+
 
 @dataclass(frozen=True, config=NOUN)
 class Study:
@@ -20,8 +22,11 @@ class Study:
     Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
     `enqueue` holds parameters of the space that are tried first, the first one as trial 0, and `rows` what tables call
     them. `levels` is the number of thresholds per exit in the frontier search. `name` is filled from the file's name
-    where it is empty. `max_images` trains on so many images (see `data.splits.limited`). With `curves`, validation
-    accuracy is looked at after every epoch. `table` names the paper whose table the study fills.
+    where it is empty. It ends after so many `trials` (see `most_trials`) or `hours`, once `epochs_total` epochs are
+    trained, or when the last `until_stalled` trials added no more to the hypervolume than its noise (`growth.Growth`),
+    whichever comes first; a trial that has begun is finished. `max_images` trains on so many images (see
+    `data.splits.limited`). With `curves`, validation accuracy is looked at after every epoch. `table` names the paper
+    whose table the study fills.
     """
 
     space: str
@@ -33,8 +38,10 @@ class Study:
     name: str = ""
     description: str = ""
     epochs: Positive = 10
-    trials: Positive = 20
+    trials: Positive | None = None
     hours: PositiveReal | None = None
+    epochs_total: Positive | None = None
+    until_stalled: Positive | None = None
     max_params: Positive | None = None
     max_macs: Positive | None = None
     max_latency_ms: PositiveReal | None = None
@@ -73,13 +80,45 @@ class Study:
         """Whether latency is an objective or a limit, so that it must be measured."""
         return latency_ms in self.objectives or self.max_latency_ms is not None
 
+    @property
+    def most_trials(self) -> int | None:
+        """How many trials there are in all: `DEFAULT_TRIALS` where nothing else ends the study; None is no limit."""
+        unlimited = self.trials is None and all(getattr(self, name) is None for name in OTHER_BUDGETS)
+        return DEFAULT_TRIALS if unlimited else self.trials
+
     def row_of(self, trial: int) -> str:
         """What tables call the trial of that number; "" where it was not enqueued or has no name."""
         return self.rows[trial] if trial < len(self.rows) else ""
 
 
-BUDGET_FIELDS = frozenset({"trials", "hours", "description", "rows", "table"})
+OTHER_BUDGETS = frozenset({"hours", "epochs_total", "until_stalled"})
+"""What may end a study beside its number of trials."""
+
+BUDGET_FIELDS = OTHER_BUDGETS | {"trials", "description", "rows", "table"}
 """Fields that a resumed study may change: how long it runs and how it is shown, not what it is."""
+
+
+@dataclass(frozen=True, config=NOUN)
+class Cluster:
+    """How trials are spread over a Ray cluster.
+
+    Attributes:
+        address: of a running cluster ("auto": the one that this machine belongs to); "": a Ray of our own, here.
+        cpus_per_trial: cores of a trial, fractions too; its threads follow from them.
+        gpus_per_trial: GPUs of a trial, fractions too. None: one where the cluster has any.
+        concurrent: so many trials run at a time at most. None: as many as the cluster has room for when it begins.
+        max_failures: so often is a trial begun again whose process or node was lost.
+        storage_path: folder or URL for checkpoints that every node can write to; "": beside the trials.
+        latency_node: part of the name of the processor or GPU that latencies are measured on, where nodes differ.
+    """
+
+    address: str = ""
+    cpus_per_trial: PositiveReal = 1.0
+    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    concurrent: Positive | None = None
+    max_failures: Annotated[int, Field(ge=0)] = 3
+    storage_path: str = ""
+    latency_node: str = ""
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -92,6 +131,7 @@ class RunOptions:
     storage: str = ""
     device: str = "auto"
     threads: Positive | None = None
+    cluster: Cluster = Cluster()
 
     @property
     def storage_url(self) -> str:
@@ -108,7 +148,8 @@ class TrialSpec:
     """All that a worker needs to run one trial, besides the images.
 
     `reference_ms` is the reference's latency as the study first measured it (None: it has not yet), to which every
-    later measurement is scaled.
+    later measurement is scaled. `checkpoint` is where an earlier process left the trial at a rung, "" where none did.
+    `gpu_share` is how much of its GPU's memory the trial may take.
     """
 
     number: int
@@ -119,3 +160,5 @@ class TrialSpec:
     device: str = "cpu"
     threads: Positive | None = None
     reference_ms: float | None = None
+    checkpoint: str = ""
+    gpu_share: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
+from searchlab.architecture import ImageSpec
 from searchlab.artefacts import save_artefacts, versions
 from searchlab.candidate import Candidate
 from searchlab.data.batches import Normaliser
@@ -18,17 +20,19 @@ from searchlab.exits.scores import GATE, available_scores
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.calibration import calibrated
-from searchlab.measure.device import has_bf16, resolve_device
+from searchlab.measure.device import has_bf16, out_of_memory, resolve_device
 from searchlab.measure.isolation import TrainingLock, measuring, training_lock
-from searchlab.measure.latency import measure_latency
+from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.operating_point import Frontier
+from searchlab.plain import from_plain, to_plain
 from searchlab.record import Epoch, LatencyReport, NetworkCost, Seconds, State, TrialRecord
 from searchlab.routed import check_point
 from searchlab.study import Study, TrialSpec
 from searchlab.train.course import Material, course_of
 from searchlab.train.loop import Hooks, Trained
+from searchlab.train.progress import Progress
 
 
 def _never() -> bool:
@@ -48,12 +52,15 @@ class TrialHooks:
     """What a trial asks and tells while it runs.
 
     `on_rung` gets the frontier at each of the study's rungs and says whether to go on; `interrupted` is looked at after
-    every training step.
+    every training step. `progress` is where the training is: a snapshot of it at a rung, given to another process's
+    trial, goes on from there and asks at that rung again. `measure`, if there is one, measures the latency elsewhere.
     """
 
     interrupted: Callable[[], bool] = _never
     on_epoch: Callable[[Epoch], None] = _ignore
     on_rung: Callable[[int, Frontier], bool] = _go_on
+    progress: Progress = field(default_factory=Progress)
+    measure: Callable[[TrialSpec], LatencyReport] | None = None
 
 
 @dataclass
@@ -70,6 +77,14 @@ class _Stopwatch:
         return Seconds(**self.parts, total=time.perf_counter() - self.started)
 
 
+@dataclass
+class _Epochs:
+    """How many epochs a trial finished, and how many it began: what it used, should it fail."""
+
+    finished: int = 0
+    begun: int = 0
+
+
 @dataclass(frozen=True)
 class _Bench:
     """What every step of one trial works with."""
@@ -82,6 +97,7 @@ class _Bench:
     watch: _Stopwatch
     hooks: TrialHooks
     accuracies: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    used: _Epochs = field(default_factory=_Epochs)
 
     @property
     def study(self) -> Study:
@@ -90,6 +106,20 @@ class _Bench:
     @property
     def candidate(self) -> Candidate:
         return self.spec.candidate
+
+    @property
+    def resumed(self) -> dict[str, Any]:
+        """What the process noted at a rung that began the trial; nothing where it begins here."""
+        saved = self.hooks.progress.saved
+        return saved.notes if saved else {}
+
+    def note(self, epoch: int, record: TrialRecord) -> None:
+        """Keeps what a snapshot of the training needs beside it."""
+        self.hooks.progress.notes = {
+            "epoch": epoch,
+            "accuracies": list(self.accuracies.items()),
+            "latency": to_plain(record.latency) if record.latency else None,
+        }
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -108,9 +138,15 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
         UserError: the candidate cannot be built for this data, or the artefacts cannot be written.
     """
     device = resolve_device(spec.device)
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    if device.type == "cuda":
+        # Else a trial that is too large would take the memory of those beside it, and they would fail.
+        torch.cuda.set_per_process_memory_fraction(spec.gpu_share, device.index)
     normaliser = Normaliser.of(dataset, device)
     validation = dataset.validation.to(device)
     bench = _Bench(spec, dataset, device, normaliser, validation, _Stopwatch(), hooks or TrialHooks())
+    bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
     cost = network_cost(spec.candidate, dataset.spec)
     record = TrialRecord(
         spec.number, "failed", spec.candidate, spec.seed, data_hash=dataset.hash, cost=cost, versions=versions()
@@ -118,12 +154,12 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     try:
         record = _run(bench, record, cost)
     except TrialFailure as failure:
-        record = replace(record, reason=str(failure))
+        record = replace(record, reason=str(failure), epochs=bench.used.begun)
     except RuntimeError as error:
-        # The CPU's allocator has no exception of its own.
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        reason = out_of_memory(error)
+        if not reason:
             raise
-        record = replace(record, reason=f"out of memory: {str(error).splitlines()[0]}")
+        record = replace(record, reason=reason, epochs=bench.used.begun)
     return replace(record, seconds=bench.watch.seconds())
 
 
@@ -136,7 +172,7 @@ def _run(bench: _Bench, record: TrialRecord, cost: NetworkCost) -> TrialRecord:
     if excess:
         return infeasible(record, excess)
     if bench.study.measures_latency:
-        record = replace(record, latency=_measure(bench, network))
+        record = replace(record, latency=_measured_before(bench) or _measured(bench, network))
         if over := _latency_excess(bench.study, record.latency):
             return infeasible(record, over)
     trained, record = _train(bench, network, record)
@@ -149,14 +185,27 @@ def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
     return replace(record, state="infeasible", excess=excess, reason=reason)
 
 
-def _measure(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
+def _measured(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
     begun = time.perf_counter()
-    scores = score_functions(bench.scores)
-    with measuring():
-        report = measure_latency(network, bench.study.reference, bench.dataset.spec, scores, bench.device)
-        report = calibrated(report, bench.spec.reference_ms)
+    elsewhere = bench.hooks.measure
+    report = elsewhere(bench.spec) if elsewhere else measure(bench.spec, network, bench.dataset.spec, bench.device)
     bench.watch.lap("measure", begun)
     return report
+
+
+def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, device: torch.device) -> LatencyReport:
+    """The latency of a trial's network on this node, where nothing of ours trains meanwhile."""
+    scores = score_functions(available_scores(spec.study.scores, gated=bool(spec.candidate.gates)))
+    options = LatencyOptions(threads=spec.threads)
+    with measuring():
+        report = measure_latency(network, spec.study.reference, images, scores, device, options)
+    return calibrated(report, spec.reference_ms)
+
+
+def _measured_before(bench: _Bench) -> LatencyReport | None:
+    """The latency as the process measured it that began the trial."""
+    found = bench.resumed.get("latency")
+    return from_plain(LatencyReport, found) if found else None
 
 
 def _latency_excess(study: Study, report: LatencyReport | None) -> dict[str, float]:
@@ -171,6 +220,7 @@ def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tup
         hooks = Hooks(
             lambda: _after_step(bench, lock),
             lambda epoch, judged: _after_epoch(bench, record, epoch, judged),
+            progress=bench.hooks.progress,
         )
         trained = course_of(bench.candidate)(network, bench.candidate, _material(bench, record, hooks))
     bench.watch.lap("train", begun)
@@ -207,23 +257,34 @@ def _exit_costs(bench: _Bench, record: TrialRecord) -> tuple[float, ...]:
 def _after_step(bench: _Bench, lock: TrainingLock) -> None:
     if bench.hooks.interrupted():
         raise Interrupted
+    bench.used.begun = bench.used.finished + 1
     lock.breathe()
 
 
 def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: EarlyExitNetwork) -> bool:
-    bench.hooks.on_epoch(epoch)
+    bench.used.finished = epoch.epoch
+    before = bench.resumed.get("epoch", 0)
+    if epoch.epoch < before:
+        return True
+    if epoch.epoch > before:
+        bench.hooks.on_epoch(epoch)
     at_rung = epoch.epoch in bench.study.rungs
     if not at_rung and not bench.study.curves:
         return True
     table = tabulate(judged, bench.validation, bench.normaliser)
     bench.accuracies[epoch.epoch] = tuple(table.correct_NK.mean(axis=0).tolist())
-    return not at_rung or bench.hooks.on_rung(epoch.epoch, _frontier(bench, record, table))
+    if not at_rung:
+        return True
+    # Early in a training nothing may be accurate enough yet: then a trial would be judged by one point.
+    frontier = _frontier(bench, record, table, min_accuracy=0.0)
+    bench.note(epoch.epoch, record)
+    return bench.hooks.on_rung(epoch.epoch, frontier)
 
 
-def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable) -> Frontier:
+def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable, min_accuracy: float) -> Frontier:
     assert record.cost is not None
     study = bench.study
-    settings = FrontierSettings(study.objectives, bench.scores, study.levels, min_accuracy=study.min_accuracy)
+    settings = FrontierSettings(study.objectives, bench.scores, study.levels, min_accuracy=min_accuracy)
     segments = record.latency.segments if record.latency else None
     return exact_frontier(table, record.cost, segments, settings)
 
@@ -232,11 +293,11 @@ def _tabulate(bench: _Bench, trained: Trained, record: TrialRecord) -> TrialReco
     """The validation split's exit table, its frontier, the check of the additive latency, the artefacts."""
     begun = time.perf_counter()
     table = tabulate(trained.network, bench.validation, bench.normaliser)
-    record = replace(record, frontier=_frontier(bench, record, table))
+    record = replace(record, frontier=_frontier(bench, record, table, bench.study.min_accuracy))
     last = replace(record.curve[-1], accuracy=tuple(table.correct_NK.mean(axis=0).tolist()))
     record = replace(record, curve=(*record.curve[:-1], last))
     bench.watch.lap("evaluate", begun)
-    if record.latency is not None and record.state == "complete":
+    if record.latency is not None and record.state == "complete" and bench.hooks.measure is None:
         begun = time.perf_counter()
         with measuring():
             check = check_point(record, trained.network, table, bench.validation, bench.normaliser)

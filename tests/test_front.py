@@ -6,8 +6,11 @@ from fake_records import CPU, GPU, fake_point, fake_record, fake_records, fake_s
 from hypothesis import given
 from hypothesis import strategies as st
 
+from searchlab.architecture import Partitioned, ResNet
+from searchlab.candidate import Candidate, Exit
 from searchlab.errors import UserError
-from searchlab.front import state_counts, study_front, study_hypervolume, yardsticks
+from searchlab.front import exit_names, state_counts, study_front, study_hypervolume, yardsticks
+from searchlab.operating_point import ExitRule
 
 OBJECTIVES = st.sampled_from([("accuracy", "latency_ms"), ("accuracy", "macs"), ("accuracy", "latency_ms", "params")])
 COST = st.integers(1, 6)
@@ -130,3 +133,22 @@ def test_a_stopped_trial_of_another_machine_is_no_hindrance():
 
 def test_state_counts():
     assert state_counts(fake_records(3)) == {"complete": 3, "stopped": 2, "infeasible": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "names"),
+    [
+        (Candidate(ResNet((1, 1), 4), (Exit(1),)), ["1", "final"]),
+        (Candidate(Partitioned(((0, 1), (2,)), ResNet((1,), 4), (ResNet((1,), 4),) * 2)), ["final"]),
+        (
+            Candidate(
+                Partitioned(((0, 1), (2,)), ResNet((1,), 4), (ResNet((1,), 4),) * 2, ResNet((1, 1), 4)), (Exit(2),)
+            ),
+            ["0", "2", "final"],
+        ),
+    ],
+    ids=["a network", "router and experts", "before a generalist"],
+)
+def test_exits_are_named_by_their_cuts_and_only_the_last_is_final(candidate, names):
+    every = tuple(range(len(names)))
+    assert exit_names(candidate, ExitRule("margin", every, (0.5,) * (len(names) - 1))) == names

@@ -63,6 +63,7 @@ NOUNS = (
     *(LATENCY.check, QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
     record.TestLook(3, "2026-01-01T00:00:00+00:00", None, (POINT,), (POINT,)),
     *(STUDY, study.RunOptions(Path("d"), True, Path("out"), "sqlite:///x.db", "cpu", 2)),
+    study.Cluster("head:6379", 2, 0.25, 4, 1, "s3://bucket", "A100"),
     study.TrialSpec(3, CANDIDATE, STUDY, seed=1, directory=Path("runs/a/trial-00003"), reference_ms=0.7),
 )
 

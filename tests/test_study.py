@@ -17,6 +17,8 @@ from searchlab.study import BUDGET_FIELDS, RunOptions, Study
         ("epochs", 0, "epochs", "1"),
         ("trials", 0, "trials", "1"),
         ("hours", 0.0, "hours", "greater than 0"),
+        ("epochs_total", 0, "epochs_total", "1"),
+        ("until_stalled", 0, "until_stalled", "1"),
         ("hours", float("inf"), "hours", "finite"),
         ("max_params", 0, "max_params", "1"),
         ("max_macs", -3, "max_macs", "1"),

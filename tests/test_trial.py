@@ -172,14 +172,15 @@ def test_latency_is_an_objective(digits, quick_latency):
 
 
 @pytest.mark.parametrize(
-    ("rate", "reason"),
-    [(1e30, "in epoch 1: the training diverged"), (1e9, "logits of the exit table are not finite")],
+    ("rate", "reason", "epochs"),
+    [(1e30, "in epoch 1: the training diverged", 1), (1e9, "logits of the exit table are not finite", 2)],
 )
-def test_a_training_that_diverges_is_a_failed_record_with_its_reason(digits, tmp_path, rate, reason):
+def test_a_training_that_diverges_is_a_failed_record_with_its_reason(digits, tmp_path, rate, reason, epochs):
     wild = tiny_candidate(8, learning_rate=rate, batch_size=64)
     record = run_trial(spec_of(wild, directory=tmp_path / "t"), digits)
     assert record.state == "failed" and record.frontier is None
     assert reason in record.reason and record.cost.params > 0
+    assert record.epochs == epochs, "what it used, the epoch included that it did not finish"
     assert record.seconds.total > 0 and not (tmp_path / "t").exists()
 
 
@@ -198,7 +199,7 @@ def test_too_little_memory_is_a_failed_record(digits, monkeypatch, error):
 
     monkeypatch.setattr(trial_module, "course_of", lambda candidate: full)
     record = run_trial(spec_of(), digits)
-    assert record.state == "failed"
+    assert (record.state, record.epochs) == ("failed", 0)
     assert record.reason == f"out of memory: {str(error).splitlines()[0]}"
 
 
@@ -247,6 +248,14 @@ def test_every_rung_shows_its_frontier_and_every_epoch_is_told(digits):
     assert record.state == "complete"
     assert all(frontier.split == "validation" and frontier.points for _, frontier in rungs)
     assert rungs[0][1] != rungs[1][1]
+
+
+def test_at_a_rung_a_network_shows_all_of_its_frontier_however_little_it_has_learned(digits):
+    rungs = {}
+    hooks = TrialHooks(on_rung=lambda epoch, frontier: rungs.update({epoch: frontier}) or True)
+    record = run_trial(spec_of(epochs=4, rungs=(2,), min_accuracy=0.99), digits, hooks)
+    assert record.frontier is not None and len(record.frontier.points) == 1
+    assert len(rungs[2].points) > 1 and max(point.accuracy for point in rungs[2].points) < 0.99
 
 
 def test_a_trial_that_is_stopped_keeps_what_it_showed_at_the_rung(digits, tmp_path):

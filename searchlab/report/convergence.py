@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from searchlab.errors import UserError
 from searchlab.record import TrialRecord
 from searchlab.report.axes import is_logarithmic, linear_ticks, log_ticks, padded
-from searchlab.report.page import STYLE
+from searchlab.report.page import plot_page
+from searchlab.report.style import FONT, FRAME, figure_html, new_figure, plain_frame, save, save_page
 from searchlab.study import Study
 
 if TYPE_CHECKING:
@@ -128,17 +129,14 @@ def write_convergence_png(path: Path, study: Study, records: Sequence[TrialRecor
     Raises:
         UserError: there are no curves.
     """
-    from matplotlib.figure import Figure
-
     lines = lines_of(study, records)
-    figure = Figure(figsize=(11, 5), dpi=200, layout="constrained")
+    figure = new_figure(11, 5)
     for canvas, panel in zip(figure.subplots(1, 2), panels(lines), strict=True):
         _draw(canvas, panel, lines)
     handles, names = canvas.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=9, handlelength=3)
     figure.suptitle(_title(study), x=0.01, ha="left", fontsize=12, fontweight="bold")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    save(figure, path)
 
 
 def _draw(canvas: "Canvas", panel: Panel, lines: Sequence[Line]) -> None:
@@ -154,9 +152,7 @@ def _draw(canvas: "Canvas", panel: Panel, lines: Sequence[Line]) -> None:
     canvas.set_yticks([], minor=True)
     canvas.set_xlabel("epoch")
     canvas.set_title(panel.title, loc="left", fontsize=10)
-    canvas.grid(color="#e8edf1", linewidth=0.8)
-    canvas.set_axisbelow(True)
-    canvas.spines[["top", "right"]].set_visible(False)
+    plain_frame(canvas)
 
 
 def write_convergence_html(path: Path, study: Study, records: Sequence[TrialRecord]) -> None:
@@ -165,11 +161,8 @@ def write_convergence_html(path: Path, study: Study, records: Sequence[TrialReco
     Raises:
         UserError: there are no curves.
     """
-    plot: str = _figure(lines_of(study, records)).to_html(
-        full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True}
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_page(study, plot), encoding="utf-8")
+    page = plot_page(study, _title(study), [_explanation(study)], figure_html(_figure(lines_of(study, records))))
+    save_page(page, path)
 
 
 def _figure(lines: Sequence[Line]) -> Any:
@@ -187,34 +180,24 @@ def _figure(lines: Sequence[Line]) -> Any:
             hover = f"<b>{escape(line.name)}</b><br>epoch %{{x}}: %{{y:.4g}}<extra></extra>"
             made = {"type": "scatter", "x": x, "y": y, "marker": {"color": line.colour}, "hovertemplate": hover}
             figure.add_trace({**made, **look, **legend}, row=1, col=column)
-        frame = {"gridcolor": "#e8edf1", "linecolor": "#8797a5", "zeroline": False, "ticks": "outside"}
-        figure.update_xaxes(frame | {"title": "epoch", "tickvals": _epoch_ticks(lines)}, row=1, col=column)
+        figure.update_xaxes(FRAME | {"title": "epoch", "tickvals": _epoch_ticks(lines)}, row=1, col=column)
         ticks = {"tickvals": panel.y_ticks, "ticktext": [f"{tick:g}" for tick in panel.y_ticks]}
-        figure.update_yaxes(frame | ({"type": "log", **ticks} if panel.logarithmic else {}), row=1, col=column)
-    font = {"family": 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif', "size": 13, "color": "#1c2733"}
+        figure.update_yaxes(FRAME | ({"type": "log", **ticks} if panel.logarithmic else {}), row=1, col=column)
     figure.update_layout(
         template="none",
         height=560,
         margin={"l": 60, "r": 20, "t": 50, "b": 60},
-        font=font,
+        font=FONT,
         hoverlabel={"align": "left"},
     )
     return figure
 
 
-def _page(study: Study, plot: str) -> str:
-    title = escape(_title(study))
-    about = f"<p>{escape(study.description)}</p>" if study.description else ""
-    explanation = (
-        f"Every line is a trial, trained on {escape(study.data)} for up to {study.epochs} epochs. The error is the "
+def _explanation(study: Study) -> str:
+    return (
+        f"Every line is a trial, trained on {study.data} for up to {study.epochs} epochs. The error is the "
         "final head's on the validation split after every epoch; the loss is that of training, the exits' included. "
         "Shades of one hue are architectures of one kind. A click on a name hides its line, two leave it alone."
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body>\n"
-        f"<h1>{title}</h1>\n{about}<p>{explanation}</p>\n{plot}\n</body></html>\n"
     )
 
 

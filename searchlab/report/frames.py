@@ -1,9 +1,11 @@
 """Trials and fronts as pandas frames, for notebooks. Estimates become three columns: x, x_low, x_high."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from searchlab.errors import UserError
 from searchlab.front import FrontPoint
 from searchlab.record import TrialRecord
 from searchlab.report.payloads import Plain, point_payload, trial_row
@@ -31,6 +33,18 @@ def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
 def front_frame(points: Sequence[FrontPoint]) -> pd.DataFrame:
     """One row a point of a front (from `study_front`), in its order."""
     return pd.DataFrame([_flat(point_payload(point)) for point in points], columns=list(FRONT_COLUMNS))
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Writes a frame as CSV.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        frame.to_csv(path, index=False)
+    except OSError as error:
+        raise UserError(f"cannot write: {error.strerror}", where=str(path), allowed="see --csv") from error
 
 
 def _flat(row: Plain) -> Plain:

@@ -27,18 +27,25 @@ dt { color: #5a6978; } dd { margin: 0; }
 TEXT_COLUMNS = frozenset({"exits used", "score"})
 
 
-def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint], plot: str) -> str:
-    """The page around `plot`, which is HTML; `points` is the front as thinned for its table."""
-    title = f"Front of {study.name}" if study.name else "Front"
-    about = f"<p>{escape(study.description)}</p>" if study.description else ""
+def plot_page(study: Study, title: str, explanation: Sequence[str], plot: str) -> str:
+    """A page of one plot, which is HTML, with what there is to know before looking at it, a string a paragraph."""
+    about = "".join(f"<p>{escape(text)}</p>" for text in (study.description, *explanation) if text)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n"
-        f"<h1>{escape(title)}</h1>\n{about}<p>{escape(_explanation(study))}</p>\n{plot}\n"
-        f'<h2>The front</h2>\n<div class="scroll">{_table(points)}</div>\n'
-        f"<h2>How it was got</h2>\n{_origin(study, records)}\n</body></html>\n"
+        f"<h1>{escape(title)}</h1>\n{about}\n{plot}\n</body></html>\n"
     )
+
+
+def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint], plot: str) -> str:
+    """The page around `plot`, which is HTML; `points` is the front as thinned for its table."""
+    title = f"Front of {study.name}" if study.name else "Front"
+    below = (
+        f'<h2>The front</h2>\n<div class="scroll">{_table(points)}</div>\n'
+        f"<h2>How it was got</h2>\n{_origin(study, records)}"
+    )
+    return plot_page(study, title, [_explanation(study)], f"{plot}\n{below}")
 
 
 def _explanation(study: Study) -> str:

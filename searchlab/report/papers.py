@@ -10,11 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from searchlab.errors import UserError
 from searchlab.operating_point import Estimate
 from searchlab.papers.paper import Cell, Table
 from searchlab.plain import to_plain
-from searchlab.report import units
+from searchlab.report import frames, units
 from searchlab.report.layout import FirstThatFits, figures, plain_table, titled, words
 from searchlab.report.payloads import Plain
 
@@ -114,10 +113,7 @@ def write_csv(path: Path, tables: Sequence[Table]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    try:
-        tables_frame(tables).to_csv(path, index=False)
-    except OSError as error:
-        raise UserError(f"cannot write: {error.strerror}", where=str(path), allowed="see --csv") from error
+    frames.write_csv(path, tables_frame(tables))
 
 
 def tables_payload(name: str, title: str, tables: Sequence[Table], missing: Sequence[str]) -> Plain:

@@ -14,33 +14,28 @@ from searchlab.report.axes import (
     coordinate,
     description,
     is_logarithmic,
-    linear_ticks,
-    log_ticks,
     padded,
     reference_latency,
 )
+from searchlab.report.style import Scales
 from searchlab.study import Study
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What is drawn: the whole front, its numbered points, every complete trial's frontier, and the axes."""
+    """What is drawn: the whole front, its numbered points, every complete trial's frontier, and the plane."""
 
     study: Study
     records: Sequence[TrialRecord]
     front: Sequence[FrontPoint]
     numbered: Sequence[FrontPoint]
-    axes: Axes
-    logarithmic: bool
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
+    scales: Scales
     reference: tuple[str, float] | None
 
     @property
-    def x_ticks(self) -> list[float]:
-        """Where the ticks of the cost axis stand."""
-        ticks = log_ticks(*self.x_range) if self.logarithmic else []
-        return ticks if len(ticks) > 1 else linear_ticks(*self.x_range)
+    def axes(self) -> Axes:
+        """Which objective lies on which axis."""
+        return self.scales.axes
 
 
 def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints | None = None) -> Picture:
@@ -66,10 +61,12 @@ def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints |
         records=sorted((r for r in records if r.state == "complete"), key=lambda record: record.number),
         front=sorted(front, key=lambda entry: coordinate(entry.point, axes.x)),
         numbered=numbered,
-        axes=axes,
-        logarithmic=logarithmic,
-        x_range=padded(min(x), max(x), logarithmic=logarithmic),
-        y_range=padded(min(y), max(y), logarithmic=False),
+        scales=Scales(
+            axes,
+            x_range=padded(min(x), max(x), logarithmic=logarithmic),
+            y_range=padded(min(y), max(y), logarithmic=False),
+            logarithmic=logarithmic,
+        ),
         reference=reference,
     )
 

@@ -3,17 +3,16 @@
 Both libraries take long to import, so they are imported where they are used.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchlab.front import FrontPoint, TestPoints
-from searchlab.objective import Objective
 from searchlab.record import TrialRecord
 from searchlab.report.axes import axis_title, coordinate, description, linear_ticks, tick_label
 from searchlab.report.page import page_html
 from searchlab.report.picture import Picture, bars, picture, trial_line
+from searchlab.report.style import figure_html, new_figure, plain_frame, save, save_page, scale_canvas, scaled_layout
 from searchlab.study import Study
 
 if TYPE_CHECKING:
@@ -30,11 +29,8 @@ def write_html(path: Path, study: Study, records: Sequence[TrialRecord], *, test
         UserError: no trial is complete, or their machines differ.
     """
     drawn = picture(study, records, tests=tests)
-    plot: str = _figure(drawn).to_html(
-        full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True}
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page_html(study, records, drawn.numbered, plot), encoding="utf-8")
+    page = page_html(study, records, drawn.numbered, figure_html(_figure(drawn)))
+    save_page(page, path)
 
 
 def write_png(path: Path, study: Study, records: Sequence[TrialRecord]) -> None:
@@ -43,15 +39,11 @@ def write_png(path: Path, study: Study, records: Sequence[TrialRecord]) -> None:
     Raises:
         UserError: no trial is complete, or their machines differ.
     """
-    # Not pyplot: it would look for a display and keep every figure. A Figure alone is drawn by Agg.
-    from matplotlib.figure import Figure
-
     drawn = picture(study, records)
-    figure = Figure(figsize=(8, 5), dpi=200, layout="constrained")
+    figure = new_figure()
     canvas = figure.add_subplot()
     _draw(canvas, drawn)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    save(figure, path)
 
 
 def _draw(canvas: "Canvas", drawn: Picture) -> None:
@@ -91,19 +83,9 @@ def _draw_numbered(canvas: "Canvas", drawn: Picture) -> None:
 
 
 def _frame(canvas: "Canvas", drawn: Picture) -> None:
-    canvas.set_xscale("log" if drawn.logarithmic else "linear")
-    canvas.set_xlim(*drawn.x_range)
-    canvas.set_ylim(*drawn.y_range)
-    canvas.set_xticks(drawn.x_ticks, labels=[tick_label(tick, drawn.axes.x) for tick in drawn.x_ticks])
-    canvas.set_xticks([], minor=True)
-    y_ticks = linear_ticks(*drawn.y_range)
-    canvas.set_yticks(y_ticks, labels=[tick_label(tick, drawn.axes.y) for tick in y_ticks])
-    canvas.set_xlabel(axis_title(drawn.axes.x))
-    canvas.set_ylabel(axis_title(drawn.axes.y))
+    scale_canvas(canvas, drawn.scales)
     canvas.set_title(f"Front of {drawn.study.name}", loc="left", fontsize=12, fontweight="bold")
-    canvas.grid(color="#e8edf1", linewidth=0.8)
-    canvas.set_axisbelow(True)
-    canvas.spines[["top", "right"]].set_visible(False)
+    plain_frame(canvas)
     canvas.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=9)
 
 
@@ -122,7 +104,7 @@ def _figure(drawn: Picture) -> Any:
         figure.add_vline(latency_ms, line={"color": REFERENCE, "dash": "dash", "width": 1.5})
         line = {"color": REFERENCE, "dash": "dash", "width": 1.5}
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="lines", line=line, name=f"{name} (reference)"))
-    figure.update_layout(**_layout(drawn))
+    figure.update_layout(scaled_layout(drawn.scales))
     return figure
 
 
@@ -173,33 +155,3 @@ def _places(entries: Sequence[FrontPoint], drawn: Picture, *, numbered: bool = F
         "text": [description(e.record, e.point, number=e.number if numbered else None) for e in entries],
         "hovertemplate": "%{text}<extra></extra>",
     }
-
-
-def _layout(drawn: Picture) -> dict[str, Any]:
-    x, y = drawn.axes.x, drawn.axes.y
-    frame = {"gridcolor": "#e8edf1", "linecolor": "#8797a5", "zeroline": False, "ticks": "outside"}
-    x_axis: dict[str, Any] = {"range": list(drawn.x_range), "tickformat": _tick_format(x)}
-    if drawn.logarithmic:
-        # Plotly's own ticks on such an axis are a bare 2 and 5; on a linear one they follow the zoom.
-        labels = [tick_label(tick, x) for tick in drawn.x_ticks]
-        ends = [math.log10(end) for end in drawn.x_range]
-        x_axis = {"type": "log", "range": ends, "tickvals": drawn.x_ticks, "ticktext": labels}
-    return {
-        "template": "none",
-        "height": 590,
-        "margin": {"l": 70, "r": 20, "t": 70, "b": 60},
-        "font": {"family": 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif', "size": 13, "color": "#1c2733"},
-        "hoverlabel": {"bgcolor": "white", "align": "left"},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": {**frame, **x_axis, "title": {"text": axis_title(x)}},
-        "yaxis": {
-            **frame,
-            "range": list(drawn.y_range),
-            "tickformat": _tick_format(y),
-            "title": {"text": axis_title(y), "standoff": 8},
-        },
-    }
-
-
-def _tick_format(objective: Objective) -> str:
-    return "" if objective.unit in ("%", "ms") else "~s"

@@ -34,7 +34,8 @@ def _next(study: Study, records: Sequence[TrialRecord]) -> str:
     """What helps a study without a front: to begin or go on with it, or, where its budget is spent, to look why."""
     if not records:
         return "run"
-    left = len(records) < study.trials or any(record.state == "running" for record in records)
+    most = study.most_trials
+    left = (most is not None and len(records) < most) or any(record.state == "running" for record in records)
     return "resume" if left else "trials"
 
 
@@ -52,8 +53,20 @@ def footer_parts(study: Study, records: Sequence[TrialRecord]) -> tuple[str, ...
 def trial_counts(records: Sequence[TrialRecord]) -> str:
     """ "12 trials: 9 complete, 2 stopped, 1 infeasible"."""
     states = ", ".join(f"{number} {state}" for state, number in state_counts(records).items())
-    trials = "1 trial" if len(records) == 1 else f"{len(records)} trials"
+    trials = units.counted(len(records), "trial")
     return f"{trials}: {states}" if states else "no trials"
+
+
+def budget_words(study: Study) -> str:
+    """ "16 trials of 30 epochs", "trials of 30 epochs, until 10 add nothing"."""
+    trials = units.counted(study.most_trials, "trial") if study.most_trials else "trials"
+    stalls = "until 1 adds nothing" if study.until_stalled == 1 else f"until {study.until_stalled} add nothing"
+    more = [
+        f"{study.hours:g} h at most" if study.hours else "",
+        f"{study.epochs_total} epochs in all" if study.epochs_total else "",
+        stalls if study.until_stalled else "",
+    ]
+    return ", ".join(filter(None, [f"{trials} of {units.counted(study.epochs, 'epoch')}", *more]))
 
 
 def trials_view(study: Study, records: Sequence[TrialRecord]) -> RenderableType:
@@ -86,7 +99,7 @@ def _study_rows(study: Study, *, among: int) -> list[tuple[str, str]]:
         *([("study", study.name)] if among > 1 else []),
         ("searches", f"{study.space} on {study.data}, {' / '.join(o.label for o in study.objectives)}"),
         ("limits", _limits(study)),
-        ("runs", f"{study.trials} trials of {study.epochs} epochs, sampler {study.sampler}"),
+        ("runs", f"{budget_words(study)}, sampler {study.sampler}"),
     ]
 
 

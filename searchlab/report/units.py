@@ -12,12 +12,17 @@ def count(value: float | None) -> str:
     """Parameters or MACs with a decimal prefix: "912", "4.1 M", "151 k"."""
     if value is None:
         return NOTHING
-    for scale, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         # 999,600 would otherwise be written as "1000 k".
         if value >= 0.9995 * scale:
             scaled = value / scale
             return f"{scaled:.1f} {prefix}" if scaled < 99.95 else f"{scaled:.0f} {prefix}"
     return f"{value:.0f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 trial", "3 trials"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def percent(share: float | None) -> str:

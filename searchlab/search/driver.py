@@ -1,8 +1,9 @@
 """Between the store and the runner: what is tried next, and what is made of the answer."""
 
+import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Protocol
 
@@ -13,20 +14,30 @@ from optuna.trial import Trial
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate, Space
 from searchlab.errors import UserError
-from searchlab.front import Entry, entries_of, front_of, reference_of, scaled_values, yardsticks
+from searchlab.front import Entry, common_machine, entries_of, front_of, reference_of, scaled_values, yardsticks
+from searchlab.growth import Growth
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.operating_point import Frontier, OperatingPoint
 from searchlab.pareto import Values, contributions, hypervolume, values_of
-from searchlab.record import Epoch, TrialRecord
+from searchlab.record import Epoch, Machine, TrialRecord
+from searchlab.search.budget import Spent, reason_to_end
+from searchlab.search.claims import Claim
 from searchlab.search.early_stopping import Stopper, rule_for
 from searchlab.search.samplers import joint_space, sampler_for
 from searchlab.search.spaces import propose
-from searchlab.search.store import StudyStore, record_of, storage_errors
+from searchlab.search.storage import storage_errors
+from searchlab.search.store import StudyStore, checkpoint_of, record_of
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import infeasible
 
+RANDOM_AFTER, REPEATS = 20, 100
+"""After so many proposals in a row that were tried before, proposals are random; after so many, the study ends."""
+
 FAILURES_AT_FIRST = 3
 """So many trials that fail, where none that was trained did not, end the study: the fault is not theirs."""
+
+
+log = logging.getLogger("searchlab")
 
 
 class Watch(Protocol):
@@ -56,7 +67,10 @@ class Problem:
 
 @dataclass
 class Driver:
-    """The Source of a study's trials: asks the sampler, tells the store. One a process, one a study."""
+    """The Source of a study's trials: asks the sampler, tells the store. One a process; several may share a study.
+
+    `ended_by` is why no more trials begin, once none does.
+    """
 
     problem: Problem
     store: StudyStore
@@ -70,10 +84,14 @@ class Driver:
         self.study = self.problem.study
         rule = rule_for(self.study.early_stopping)
         self.stopper = Stopper(rule, self.study.objectives, self.store.rung_reports())
-        self.left_over = self.store.unfinished()
-        self.records = [r for r in self.store.records() if r.number not in self.left_over]
+        self.records = self.store.ended()
+        self.known = {record.number for record in self.records}
+        self.claim = Claim()
+        self.growth, self.ended_by = Growth(self.study, self.records), ""
         self.running: dict[int, Trial] = {}
         self.joint = joint_space()
+        self.tried = {r.candidate.id: r.number for r in self.records if r.state != "failed"}
+        self.repeated = 0
         self.front: list[Entry] = []
         found = [entry for record in self.records for entry in entries_of(record, self.study)]
         self.front = front_of(found, self.study.objectives)
@@ -82,19 +100,22 @@ class Driver:
     # -- what the runner calls: see runners.source.Source
 
     def ask(self) -> TrialSpec | None:
-        """The next trial that holds the limits; those that do not are recorded on the way."""
+        """The next trial that holds the limits and was not tried before; those that do not are recorded on the way."""
         while not self.interrupted():
             with storage_errors(self.store.url):
                 trial = self._next()
                 if trial is None:
                     return None
                 candidate, seed = self._candidate(trial), self._seed(trial)
+            if self._repeats(trial, candidate):
+                continue
             cost = network_cost(candidate, self.problem.images)
             excess = excess_over(cost, self.study.max_params, self.study.max_macs)
             self.running[trial.number] = trial
             if not excess:
                 self.store.begin(trial, candidate, seed)
                 spec = self._spec(trial.number, candidate, seed)
+                spec = replace(spec, checkpoint=checkpoint_of(trial))
                 self.watch.on_start(spec)
                 return spec
             self.tell(infeasible(TrialRecord(trial.number, "infeasible", candidate, seed, cost=cost), excess))
@@ -106,13 +127,12 @@ class Driver:
         Raises:
             UserError: trial after trial fails.
         """
-        values = self._told_values(record)
-        self.store.finish(self.running.pop(record.number), record, values)
-        if record.state == "failed":
-            self.stopper.forget(record.number)
-        self.records.append(record)
-        self.front = front_of([*self.front, *entries_of(record, self.study)], self.study.objectives)
-        self.watch.on_end(record)
+        ours, trial = self._is_ours(record.number), self.running.pop(record.number)
+        if not ours:
+            log.warning("trial %d: left out, as another driver took it up while this one was silent", record.number)
+            return
+        self.store.finish(trial, record, self._told_values(record))
+        self._take_in(record)
         trained = [r for r in self.records if r.state != "infeasible"]
         if len(trained) >= FAILURES_AT_FIRST and all(r.state == "failed" for r in trained):
             where = f"study {self.study.name}"
@@ -123,14 +143,27 @@ class Driver:
         self.watch.on_epoch(number, epoch)
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
-        """Whether the study's early-stopping rule lets the trial go on."""
+        """Whether the study's early-stopping rule lets the trial go on; one that another driver took up ends."""
+        if not self._is_ours(number):
+            return False
         report = self.stopper.judge(number, epoch, values_of(frontier.points, self.study.objectives))
         self.store.keep_rung(self.running[number], report)
         return report.goes_on
 
+    def on_checkpoint(self, number: int, path: str) -> None:
+        """Notes where a running trial can be gone on with."""
+        if self._is_ours(number):
+            self.store.keep_checkpoint(self.running[number], path)
+
     def interrupted(self) -> bool:
-        """Whether the user asked to end."""
+        """Whether the user asked to end. It is looked at after every step: so the driver shows that it lives here."""
+        self.store.sign(self.claim)
         return self.stop.is_set()
+
+    @property
+    def machine(self) -> Machine | None:
+        """That which latencies of complete trials were measured on so far."""
+        return common_machine(self.study, self.records)
 
     # -- what the driver makes of it
 
@@ -140,10 +173,12 @@ class Driver:
         return hypervolume(self._scaled([point for _, point in self.front]), reference_of(self.study.objectives))
 
     def _next(self) -> Trial | None:
-        """A trial that an earlier driver began and did not finish, else a new one while the budget lasts."""
-        while self.left_over:
-            number = self.left_over.pop(0)
+        """A trial that a driver began and did not finish, else a new one while the budget lasts."""
+        self._catch_up()
+        left_over, elsewhere = self.store.unfinished()
+        for number in (number for number in left_over if number not in self.running):
             trial = self.store.again(number, self._sampler(number))
+            self.store.sign(self.claim, trial)
             # The record may have been written before the state was told: then nothing is trained twice.
             written = record_of(trial)
             if written is None or written.state == "running":
@@ -151,15 +186,54 @@ class Driver:
             self.running[number] = trial
             self.tell(written)
         hours = (time.monotonic() - self.started) / 3600
-        if len(self.records) + len(self.running) >= self.study.trials:
-            return None
-        if self.study.hours is not None and hours >= self.study.hours:
+        running = len({*self.running, *elsewhere})
+        self.ended_by = reason_to_end(self.study, Spent(self.growth, running, hours)) or ""
+        if self.repeated >= REPEATS:
+            self.ended_by = f"each of the last {REPEATS} proposals was tried before"
+        if self.ended_by:
             return None
         self.store.optuna.sampler = self._sampler(len(self.store.trials()))
-        return self.store.optuna.ask()
+        trial = self.store.optuna.ask()
+        self.store.sign(self.claim, trial)
+        return trial
+
+    def _catch_up(self) -> None:
+        """Takes in what other drivers of the study have ended since."""
+        others = self.store.ended(besides=self.known)
+        if others:
+            self.stopper.reports += self.store.rung_reports({record.number for record in others})
+        for record in others:
+            self._take_in(record)
+
+    def _is_ours(self, number: int) -> bool:
+        """Whether no other driver took a running trial up, because this one seemed to be gone."""
+        return self.store.owner(self.running[number]) == self.claim.owner
+
+    def _take_in(self, record: TrialRecord) -> None:
+        self.known.add(record.number)
+        if record.state == "failed":
+            self.stopper.forget(record.number)
+        else:
+            self.tried.setdefault(record.candidate.id, record.number)
+        self.records.append(record)
+        self.growth.add(record)
+        self.front = front_of([*self.front, *entries_of(record, self.study)], self.study.objectives)
+        self.watch.on_end(record)
 
     def _sampler(self, number: int) -> BaseSampler:
-        return sampler_for(self.study.sampler, self.study.seed, number, self.joint)
+        name = self.study.sampler if self.repeated < RANDOM_AFTER else "random"
+        return sampler_for(name, self.study.seed, number, self.joint)
+
+    def _repeats(self, trial: Trial, candidate: Candidate) -> bool:
+        """Whether a proposal was tried before, in which case the sampler is told what is known of it.
+
+        What the study enqueues is trained however often it comes.
+        """
+        again = trial.number >= len(self.study.enqueue) and candidate.id in self.tried
+        self.repeated = self.repeated + 1 if again else 0
+        if again:
+            self.store.repeat(trial, self.tried[candidate.id])
+        return again
 
     def _candidate(self, trial: Trial) -> Candidate:
         """What an earlier driver was about to train, whatever the space says today; else what the space proposes."""

@@ -20,7 +20,11 @@ from searchlab.search.rung_ranking import DIGITS, Rank, set_ranks, volumes
 from searchlab.study import Study
 
 ETA = 3
-"""One trial in so many goes on from a rung (Jamieson and Talwalkar 2016), and so much later lies the next rung."""
+"""So many times as far into a training lies the next rung (Jamieson and Talwalkar 2016); by one number, one trial in so
+many goes on."""
+
+HALF = 2
+"""By sets of objectives, one trial in so many goes on at least."""
 
 FIRST = 3
 """So many trials at a rung always go on: beside fewer, none can be said to be weak."""
@@ -38,8 +42,14 @@ def _none(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
 
 
 def _moasha(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
-    """Asynchronous successive halving (Li et al. 2020) of frontiers: those that add most to the rung's front go on."""
-    return _among_the_best(set_ranks(shown, objectives))
+    """Asynchronous successive halving (Li et al. 2020) of frontiers: those that add most to the rung's front go on.
+
+    So does every trial that adds to it at all: a front has room for many, and a network that alone is best somewhere is
+    not weak, however many others are best elsewhere.
+    """
+    ranks = set_ranks(shown, objectives)
+    adds = ranks[-1][0] < 0
+    return adds or _among_the_best(ranks, HALF)
 
 
 def _median_hv(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
@@ -51,13 +61,13 @@ def _median_hv(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool
 def _accuracy_asha(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
     """Asynchronous successive halving as usual, by each trial's best accuracy (the first objective where none is)."""
     column = list(objectives).index(accuracy) if accuracy in objectives else 0
-    return _among_the_best([(float(values[:, column].min(initial=np.inf)),) for values in shown])
+    return _among_the_best([(float(values[:, column].min(initial=np.inf)),) for values in shown], ETA)
 
 
-def _among_the_best(ranks: Sequence[Rank]) -> bool:
-    """Whether fewer trials are better than the last than may go on: one in ETA of all, rounded down, at least one."""
+def _among_the_best(ranks: Sequence[Rank], one_in: int) -> bool:
+    """Whether fewer trials are better than the last than may go on: one in so many, rounded down, at least one."""
     better = sum(rank < ranks[-1] for rank in ranks)
-    return len(ranks) <= FIRST or better < max(1, len(ranks) // ETA)
+    return len(ranks) <= FIRST or better < max(1, len(ranks) // one_in)
 
 
 EARLY_STOPPING: dict[str, Rule] = {
@@ -80,7 +90,7 @@ def rule_for(name: str) -> Rule:
 
 
 def default_rungs(epochs: int, eta: int = ETA) -> tuple[int, ...]:
-    """Epochs at which trials of so many epochs are compared: 1/eta of them, 1/eta^2 ..., none before a tenth.
+    """Epochs at which trials of so many epochs are compared: a third of them, a ninth ..., none before a tenth.
 
     14 epochs have rungs at 2 and 5. Empty where there are too few epochs to compare anything before the last.
     """

@@ -16,27 +16,33 @@ from searchlab.artefacts import disk_errors, load_network
 from searchlab.candidate import Space
 from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset, limited
-from searchlab.errors import Interrupted, UserError, unknown
+from searchlab.errors import Interrupted, TrialFailure, UserError, unknown
 from searchlab.exits.scores import GATE, SCORES
 from searchlab.front import common_machine
-from searchlab.measure.device import resolve_device, this_machine
+from searchlab.measure.device import out_of_memory, resolve_device, this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import OBJECTIVES
 from searchlab.papers.evaluation import evaluate_trial, without_findings
 from searchlab.papers.paper import Subject
 from searchlab.papers.registry import PAPERS
 from searchlab.record import TrialRecord
+from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
-from searchlab.search.store import Definition, StudyStore, open_storage
+from searchlab.search.startup import first_trials
+from searchlab.search.storage import open_storage
+from searchlab.search.store import Definition, StudyStore
+from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
 
-RUNNERS: dict[str, Callable[[Source, Dataset], None]] = {"local": run_local}
+RUNNERS: dict[str, Callable[[Source, Dataset], None]] = {"local": run_local, "tune": run_tune}
 
+RUN_ELSEWHERE = frozenset({"tune"})
+"""Runners whose trials need not run on this machine."""
 
 LOCK = "driver.lock"
 
@@ -49,7 +55,7 @@ def _silent(line: str) -> None:
 class Launch:
     """What is to run: the definition with its space, and where. `stop` is set when the user wants an end.
 
-    `say` is told what is done after the trainings.
+    `say` is told what is done after the trainings. A new study tries the front of `warm_start` after what it enqueues.
     """
 
     definition: Definition
@@ -59,6 +65,7 @@ class Launch:
     runner: str = "local"
     stop: Event = field(default_factory=Event)
     say: Callable[[str], None] = _silent
+    warm_start: StudyStore | None = None
 
 
 def start(launch: Launch) -> Driver:
@@ -68,8 +75,8 @@ def start(launch: Launch) -> Driver:
         UserError: the study, its data, the device, the limits or the store are wrong; nothing was trained.
         Interrupted: the user asked to end.
     """
-    dataset, device = check(launch.definition.study, launch.space, launch.options)
-    with only_driver(launch):
+    dataset, device = _checked(launch)
+    with only_driver(launch.definition.study, launch.options):
         return _begin(launch, dataset, device)
 
 
@@ -81,8 +88,8 @@ def start_afresh(launch: Launch) -> Driver:
         Interrupted: the user asked to end.
     """
     name, url = launch.definition.study.name, launch.options.storage_url
-    dataset, device = check(launch.definition.study, launch.space, launch.options)
-    with only_driver(launch):
+    dataset, device = _checked(launch)
+    with only_driver(launch.definition.study, launch.options):
         StudyStore.discard(name, open_storage(url, create=True), url)
         _clear(launch.options.output / name)
         return _begin(launch, dataset, device)
@@ -95,22 +102,34 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         UserError: as `start`.
         Interrupted: the user asked to end.
     """
-    study = launch.definition.study
-    dataset, device = check(study, launch.space, launch.options)
-    with only_driver(launch):
+    study, options = launch.definition.study, launch.options
+    dataset, device = _checked(launch)
+    with only_driver(study, options):
         records = store.records()
-        _same_data(records, dataset)
-        launch = replace(launch, options=_same_machine(records, study, launch.options, device))
+        same_data(records, dataset)
+        # A runner that runs trials elsewhere sees for itself on which machine.
+        if launch.runner not in RUN_ELSEWHERE:
+            launch = replace(launch, options=same_machine(records, study, options, device))
         store.redefine(launch.definition)
         return _run(launch, store, dataset, device)
 
 
 def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
     url = launch.options.storage_url
+    if launch.warm_start is not None:
+        study = warm_started(launch.definition.study, launch.space, dataset.spec, launch.warm_start)
+        launch = replace(launch, definition=replace(launch.definition, study=study))
     store = StudyStore.create(launch.definition, open_storage(url, create=True), url)
-    for known in launch.definition.study.enqueue:
+    study = launch.definition.study
+    for known in (*study.enqueue, *first_trials(study, launch.space, dataset.spec)):
         store.optuna.enqueue_trial(known)
-    return _run(launch, store, dataset, device)
+    try:
+        return _run(launch, store, dataset, device)
+    except UserError:
+        # Nothing has begun, on a cluster that cannot be reached say: then the same command may be given again.
+        if not store.records():
+            StudyStore.discard(launch.definition.study.name, store.storage, url)
+        raise
 
 
 def _clear(folder: Path) -> None:
@@ -126,15 +145,27 @@ def _clear(folder: Path) -> None:
 def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> Driver:
     problem = Problem(launch.definition.study, launch.space, dataset.spec)
     driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop)
-    if launch.options.threads is not None:
-        torch.set_num_threads(launch.options.threads)
-    RUNNERS[launch.runner](driver, dataset)
+    run_trials(driver, dataset, launch.runner, launch.options)
     _evaluate(launch, driver.records, dataset, device)
     return driver
 
 
+def run_trials(source: Source, dataset: Dataset, runner: str, options: RunOptions) -> None:
+    """Runs all that a source asks for, on as many threads as the options say.
+
+    Raises:
+        Interrupted: the user asked to end.
+    """
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    RUNNERS[runner](source, dataset)
+
+
 def _evaluate(launch: Launch, records: Sequence[TrialRecord], dataset: Dataset, device: torch.device) -> None:
-    """What the study's paper wants to know of every complete trial, where it is not known yet."""
+    """What the study's paper wants to know of every complete trial, where it is not known yet.
+
+    What cannot be evaluated is said, and stands in the paper's tables as missing.
+    """
     study = launch.definition.study
     paper = PAPERS.get(study.table)
     if paper is None or paper.evaluate is None:
@@ -145,7 +176,20 @@ def _evaluate(launch: Launch, records: Sequence[TrialRecord], dataset: Dataset, 
         launch.say(f"trial {record.number}: evaluated for the table of {paper.name} ...")
         network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
         threads = launch.options.threads or torch.get_num_threads()
-        evaluate_trial(paper, Subject(study, record, network, dataset, device, threads))
+        try:
+            evaluate_trial(paper, Subject(study, record, network, dataset, device, threads))
+        except TrialFailure as failure:
+            launch.say(f"trial {record.number}: not evaluated: {failure}")
+        except RuntimeError as error:
+            if not (reason := out_of_memory(error)):
+                raise
+            launch.say(f"trial {record.number}: not evaluated: {reason}")
+
+
+def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
+    if launch.runner not in RUNNERS:
+        raise unknown("runner", launch.runner, RUNNERS, where="--runner")
+    return check(launch.definition.study, launch.space, launch.options)
 
 
 def check(study: Study, space: Space, options: RunOptions) -> tuple[Dataset, torch.device]:
@@ -195,7 +239,8 @@ def check_names(study: Study) -> None:
             raise unknown("objective", objective.name, OBJECTIVES, where="Study.objectives")
 
 
-def _same_data(records: Sequence[TrialRecord], dataset: Dataset) -> None:
+def same_data(records: Sequence[TrialRecord], dataset: Dataset) -> None:
+    """Raises UserError where trials of the study saw other data."""
     hashes = {record.data_hash for record in records if record.data_hash}
     if hashes - {dataset.hash}:
         raise UserError(
@@ -206,9 +251,7 @@ def _same_data(records: Sequence[TrialRecord], dataset: Dataset) -> None:
         )
 
 
-def _same_machine(
-    records: Sequence[TrialRecord], study: Study, options: RunOptions, device: torch.device
-) -> RunOptions:
+def same_machine(records: Sequence[TrialRecord], study: Study, options: RunOptions, device: torch.device) -> RunOptions:
     """The options with as many threads as the study had so far, where none are asked for.
 
     Raises:
@@ -230,20 +273,20 @@ def _same_machine(
 
 
 @contextmanager
-def only_driver(launch: Launch) -> Iterator[None]:
+def only_driver(study: Study, options: RunOptions) -> Iterator[None]:
     """Holds the study for this process; the system lets go of it when the process dies, however it does.
 
     Raises:
         UserError: another process is running the study.
     """
-    folder = launch.options.output / launch.definition.study.name
+    folder = options.output / study.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise UserError(f"cannot write: {error.strerror}", where=str(folder), allowed="see --output") from error
     try:
-        _take(handle, launch.definition.study)
+        _take(handle, study)
         yield
     finally:
         os.close(handle)

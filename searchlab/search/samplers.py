@@ -12,8 +12,9 @@ from optuna.trial import FrozenTrial
 
 from searchlab.errors import unknown
 
-STARTUP_TRIALS = 10
-"""Random trials before a model-based sampler trusts its model."""
+STARTUP_TRIALS = 5
+"""Random trials before a model-based sampler trusts its model. Optuna's default of 10 spends a good part of a small
+study at random; on the replayed searches of docs/benchmarks.md, 5 are no worse anywhere."""
 
 
 class JointTPESampler(TPESampler):
@@ -62,6 +63,9 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": _random,
     "qmc": _qmc,
 }
+
+RANDOM_FIRST = frozenset({"tpe", "nsga2", "gp"})
+"""Samplers whose first trials are random: see `startup`."""
 
 ONE_SEQUENCE = frozenset({"qmc"})
 """Samplers that walk one sequence: their seed must be the same for every trial of a study."""

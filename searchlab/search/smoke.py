@@ -20,12 +20,13 @@ def smoke_of(study: Study) -> Study:
 
     After one epoch no accuracy is too low to be shown.
     """
+    few = len(study.enqueue) or TRIALS
     return replace(
         study,
         name=study.name + SMOKE,
         epochs=1,
         rungs=(),
-        trials=min(study.trials, len(study.enqueue) or TRIALS),
+        trials=min(study.trials or few, few),
         max_images=min(study.max_images or IMAGES, IMAGES),
         min_accuracy=0.0,
     )

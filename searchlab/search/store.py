@@ -2,26 +2,24 @@
 
 import difflib
 import json
-import re
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy.event
-import sqlalchemy.exc
-from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
 from searchlab.plain import from_plain, to_plain
 from searchlab.record import TestLook, TrialRecord
+from searchlab.search.claims import OWNER, Claim, is_left, living
 from searchlab.search.early_stopping import RungReport
+from searchlab.search.storage import open_storage, public, storage_errors
 from searchlab.study import BUDGET_FIELDS, RunOptions, Study
 
 STATES = {
@@ -32,11 +30,14 @@ STATES = {
 }
 """How a record's state is told to Optuna. An infeasible trial also carries its constraints, a stopped one none."""
 
+CHECKPOINT = "checkpoint"
+"""The user attribute that says where a trial's training can be taken up."""
+
 RUNG = "rung "
 """What the names of user attributes begin with that hold a RungReport; its epoch follows."""
 
-WAITS_FOR_LOCK_S = 20.0
-"""So long a SQLite store that another process is writing to is waited for."""
+COMPANION = "/replicates"
+"""How the Optuna study is named that keeps a study's replicates, after the study; no name of a study has a slash."""
 
 
 @dataclass(frozen=True)
@@ -62,88 +63,6 @@ def _comparable(definition: Definition) -> list[str]:
     plain = to_plain(definition.written)
     kept = {key: value for key, value in plain.items() if key not in BUDGET_FIELDS}
     return [*(f"{key} = {json.dumps(value)}" for key, value in kept.items()), *definition.space_text.splitlines()]
-
-
-@contextmanager
-def storage_errors(url: str) -> Iterator[None]:
-    """Turns what a database complains about into one line for the user."""
-    try:
-        yield
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
-        text = str(getattr(cause, "orig", cause)).splitlines()[0]
-        hints = {
-            "locked": "another process is writing to it: wait for it, or end it",
-            "not a database": "the file is damaged or no SQLite file: move it away, or restore it",
-            "malformed": "the file is damaged: restore it, or try `sqlite3 FILE .recover`",
-            "unable to open": "does the folder exist, and may you write there?",
-            "full": "the disk is full: make room, then resume",
-            "readonly": "you may not write there",
-        }
-        hint = next((mend for word, mend in hints.items() if word in text), "is the URL right, and the server up?")
-        raise UserError(f"cannot use the store: {text}", where=public(url), allowed=hint) from error
-
-
-def public(url: str) -> str:
-    """A storage URL without its password, to be shown."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
-
-
-def open_storage(url: str, *, create: bool) -> BaseStorage:
-    """Optuna's storage at a URL.
-
-    Raises:
-        UserError: the store is absent (and not to be created), corrupt, locked, or no storage URL.
-    """
-    if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        if not create and not path.is_file():
-            raise UserError(
-                "no store", where=str(path), allowed="`searchlab run STUDY` makes one; see --output, --storage"
-            )
-        if create:
-            _make_folder(path.parent)
-    with storage_errors(url):
-        try:
-            waits = {"connect_args": {"timeout": WAITS_FOR_LOCK_S}} if url.startswith("sqlite") else {}
-            return _committing_fast(RDBStorage(url, engine_kwargs=waits))
-        except ImportError as error:
-            mend = "pip install 'searchlab[postgresql]', or the driver of your database"
-            raise UserError(
-                "its driver is not installed", where="--storage", value=public(url), allowed=mend
-            ) from error
-        except (sqlalchemy.exc.ArgumentError, ValueError) as error:
-            allowed = "such as sqlite:///FILE.db"
-            raise UserError("no storage URL", where="--storage", value=public(url), allowed=allowed) from error
-        except RuntimeError as error:
-            raise UserError(str(error), where=public(url), allowed="it is of another version of Optuna") from error
-
-
-def _committing_fast(storage: RDBStorage) -> RDBStorage:
-    """On SQLite, a log beside the file instead of two disk flushes for each of a trial's twenty commits.
-
-    A process that dies loses nothing; a power cut may take the last commits, never the file.
-    """
-
-    def prepare(connection: Any, _: object) -> None:
-        # A store that may only be read, or is locked just now, stays as it is.
-        with suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-
-    if storage.engine.dialect.name == "sqlite":
-        sqlalchemy.event.listen(storage.engine, "connect", prepare)
-        # Connections made so far are not prepared.
-        storage.remove_session()
-        storage.engine.dispose()
-    return storage
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder: {error.strerror}", where=str(folder)) from error
 
 
 class StudyStore:
@@ -185,7 +104,7 @@ class StudyStore:
             UserError: the storage holds no study of that name, or one that searchlab did not make.
         """
         with storage_errors(url):
-            names = optuna.get_all_study_names(storage)
+            names = _names(storage)
             if name not in names:
                 raise unknown("study", name, names, where=public(url))
             store = cls(optuna.load_study(study_name=name, storage=storage), storage, url)
@@ -203,9 +122,28 @@ class StudyStore:
             UserError: it is one that searchlab did not make.
         """
         with storage_errors(url):
-            if name in optuna.get_all_study_names(storage):
-                cls.load(name, storage, url)
-                optuna.delete_study(study_name=name, storage=storage)
+            if name in _names(storage):
+                known = cls.load(name, storage, url).companion()
+                for each in [*([known.optuna.study_name] if known else []), name]:
+                    optuna.delete_study(study_name=each, storage=storage)
+
+    def companion(self, *, create: bool = False) -> "StudyStore | None":
+        """What keeps the study's replicates, so that they are no trials of its own; it has no definition.
+
+        None where there is none and it is not to be created.
+        """
+        name, random = self.optuna.study_name + COMPANION, RandomSampler()
+        with storage_errors(self.url):
+            if name in optuna.get_all_study_names(self.storage):
+                found = optuna.load_study(study_name=name, storage=self.storage, sampler=random)
+            elif create:
+                directions = self.optuna.directions
+                found = optuna.create_study(
+                    study_name=name, storage=self.storage, sampler=random, directions=directions
+                )
+            else:
+                return None
+            return StudyStore(found, self.storage, self.url)
 
     @property
     def definition(self) -> Definition:
@@ -249,9 +187,34 @@ class StudyStore:
         self.storage.remove_session()
         return [record for record in found if record is not None]
 
-    def unfinished(self) -> list[int]:
-        """Numbers of the trials that were begun and not told: those of a driver that died."""
-        return [trial.number for trial in self.trials() if trial.state == TrialState.RUNNING]
+    def ended(self, besides: Collection[int] = ()) -> list[TrialRecord]:
+        """Records of the trials that ended, in the order in which they did; some may be known already."""
+        ended = [
+            t for t in self.trials() if t.datetime_complete and "record" in t.user_attrs and t.number not in besides
+        ]
+        found = [record for trial in sorted(ended, key=_when) if (record := record_of(trial))]
+        if found:
+            # As in `records`.
+            self.storage.remove_session()
+        return found
+
+    def unfinished(self) -> tuple[list[int], list[int]]:
+        """Numbers of the trials that were begun and not told: those whose driver died, and those of living ones."""
+        running = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+        if not running:
+            return [], []
+        with storage_errors(self.url):
+            alive = living(self.optuna.user_attrs)
+        left = [trial.number for trial in running if is_left(trial, alive)]
+        return left, [trial.number for trial in running if trial.number not in left]
+
+    def sign(self, claim: Claim, trial: Trial | None = None) -> None:
+        """Shows that a driver lives, where that is due; a trial that is given is its own from now on."""
+        with storage_errors(self.url):
+            for name, value in claim.due().items():
+                self.optuna.set_user_attr(name, value)
+            if trial is not None:
+                trial.set_user_attr(OWNER, claim.owner)
 
     def again(self, number: int, sampler: BaseSampler) -> Trial:
         """An unfinished trial, to be gone on with; the sampler suggests what it had not been suggested yet."""
@@ -259,17 +222,23 @@ class StudyStore:
         with storage_errors(self.url):
             return Trial(self.optuna, self.trials()[number]._trial_id)
 
+    def owner(self, trial: Trial) -> str:
+        """The driver that signed a trial last."""
+        with storage_errors(self.url):
+            # What a trial says of itself is as it was when it was asked for.
+            return str(self.storage.get_trial(trial._trial_id).user_attrs.get(OWNER, ""))
+
     def begin(self, trial: Trial, candidate: Candidate, seed: int) -> None:
         """Notes what a trial is about to train."""
         with storage_errors(self.url):
             trial.set_user_attr("candidate", {"candidate": to_plain(candidate), "seed": seed})
 
-    def rung_reports(self) -> list[RungReport]:
-        """What trials showed at rungs, but for those that failed."""
+    def rung_reports(self, numbers: Collection[int] | None = None) -> list[RungReport]:
+        """What trials showed at rungs, all or those of some numbers, but for those that failed."""
         return [
             from_plain(RungReport, value, where=f"trial {trial.number}")
             for trial in self.trials()
-            if trial.state != TrialState.FAIL
+            if trial.state != TrialState.FAIL and (numbers is None or trial.number in numbers)
             for name, value in trial.user_attrs.items()
             if name.startswith(RUNG)
         ]
@@ -278,6 +247,20 @@ class StudyStore:
         """Notes what a running trial showed at a rung, and what was decided."""
         with storage_errors(self.url):
             trial.set_user_attr(f"{RUNG}{report.epoch}", to_plain(report))
+
+    def repeat(self, trial: Trial, number: int) -> None:
+        """Tells Optuna of a trial what it was told of an earlier one, whose candidate it has; there is no record."""
+        with storage_errors(self.url):
+            earlier = self.trials()[number]
+            trial.set_user_attr("repeats", number)
+            for name, excess in earlier.constraints.items():
+                trial.set_constraint(name, excess)
+            self.optuna.tell(trial, earlier.values, state=earlier.state)
+
+    def keep_checkpoint(self, trial: Trial, path: str) -> None:
+        """Notes where a running trial's training can be taken up."""
+        with storage_errors(self.url):
+            trial.set_user_attr(CHECKPOINT, path)
 
     def finish(self, trial: Trial, record: TrialRecord, values: list[float] | None) -> None:
         """Writes a record and tells Optuna, the state last: a trial that is not RUNNING has its whole record."""
@@ -303,6 +286,21 @@ def record_of(trial: FrozenTrial | Trial) -> TrialRecord | None:
     return TrialRecord(trial.number, "running", candidate, begun["seed"])
 
 
+def _when(trial: FrozenTrial) -> tuple[datetime, int]:
+    assert trial.datetime_complete is not None
+    return trial.datetime_complete, trial.number
+
+
+def _names(storage: BaseStorage) -> list[str]:
+    """The studies that a storage holds, companions left out."""
+    return [name for name in optuna.get_all_study_names(storage) if not name.endswith(COMPANION)]
+
+
+def checkpoint_of(trial: Trial) -> str:
+    """Where a trial's training can be taken up; "" where nowhere."""
+    return str(trial.user_attrs.get(CHECKPOINT, ""))
+
+
 def stored_names(options: RunOptions) -> list[str]:
     """The studies that the store holds; none where there is no store yet.
 
@@ -313,7 +311,7 @@ def stored_names(options: RunOptions) -> list[str]:
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         return []
     with storage_errors(url):
-        return list(optuna.get_all_study_names(open_storage(url, create=False)))
+        return _names(open_storage(url, create=False))
 
 
 def stored_study(name: str | None, options: RunOptions) -> StudyStore:
@@ -326,7 +324,7 @@ def stored_study(name: str | None, options: RunOptions) -> StudyStore:
     storage = open_storage(url, create=False)
     if name is None:
         with storage_errors(url):
-            known = optuna.get_all_study_summaries(storage)
+            known = [one for one in optuna.get_all_study_summaries(storage) if not one.study_name.endswith(COMPANION)]
         if not known:
             raise UserError("the store holds no study", where=public(url), allowed="`searchlab run STUDY` begins one")
         began = {one.study_name: one.datetime_start.timestamp() if one.datetime_start else 0.0 for one in known}

@@ -62,7 +62,7 @@ def test_the_picture_holds_the_whole_front_and_its_intervals():
     assert {e.point for e in drawn.front} == {e.point for e in study_front(study, records, most=None)}
     assert [entry.point.latency_ms for entry in drawn.front] == sorted(e.point.latency_ms for e in drawn.front)
     lowest = min(entry.point.accuracy_estimate.low for entry in drawn.numbered)
-    assert drawn.y_range[0] < 100 * lowest
+    assert drawn.scales.y_range[0] < 100 * lowest
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path):

@@ -15,10 +15,12 @@ from searchlab.model.cost import network_cost
 from searchlab.pareto import hypervolume, values_of
 from searchlab.plain import to_plain
 from searchlab.record import Epoch
-from searchlab.search import store as store_module
+from searchlab.search import claims
+from searchlab.search import storage as storage_module
 from searchlab.search.driver import FAILURES_AT_FIRST, Driver, Problem
 from searchlab.search.early_stopping import EARLY_STOPPING
-from searchlab.search.store import Definition, StudyStore, open_storage
+from searchlab.search.storage import open_storage
+from searchlab.search.store import Definition, StudyStore
 from searchlab.study import RunOptions, Study
 
 
@@ -258,7 +260,8 @@ def test_several_that_were_begun_all_run_again_before_anything_new():
     assert run(driver_of(study, store)) == [*lost, 3, 4]
 
 
-def test_a_driver_may_die_before_it_knew_what_to_train():
+def test_a_driver_may_die_before_it_knew_what_to_train(monkeypatch):
+    monkeypatch.setattr(claims, "UNSIGNED_S", 0.0)
     study = tiny_study(trials=2)
     store = new_store(study)
     store.optuna.ask().suggest_int("width", 2, 8)
@@ -308,7 +311,7 @@ def test_a_resumed_study_tries_what_an_uninterrupted_one_would(sampler, died_in)
 
 
 def test_a_store_that_is_locked_in_the_middle_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "WAITS_FOR_LOCK_S", 0.05)
+    monkeypatch.setattr(storage_module, "WAITS_FOR_LOCK_S", 0.05)
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     study = tiny_study()
     driver = driver_of(study, new_store(study, url))
@@ -323,7 +326,7 @@ def test_a_store_that_is_locked_in_the_middle_is_one_line(tmp_path, monkeypatch)
 
 
 def test_a_store_that_is_locked_while_a_space_suggests_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "WAITS_FOR_LOCK_S", 0.05)
+    monkeypatch.setattr(storage_module, "WAITS_FOR_LOCK_S", 0.05)
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     study = tiny_study()
     other = None
@@ -338,3 +341,31 @@ def test_a_store_that_is_locked_while_a_space_suggests_is_one_line(tmp_path, mon
     with pytest.raises(UserError, match=r"cannot use the store: .*locked"):
         driver_of(study, new_store(study, url), space=space).ask()
     other.close()
+
+
+# -- several trials at a time
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_trials_that_run_count_into_the_budget_and_no_two_are_the_same(sampler):
+    driver = driver_of(tiny_study(trials=14, sampler=sampler))
+    run(driver, at_most=10)
+    specs = [driver.ask() for _ in range(4)]
+    assert driver.ask() is None
+    assert len({spec.candidate.id for spec in specs}) == 4
+    for spec in reversed(specs):
+        driver.tell(made_record(spec))
+    assert driver.ask() is None
+    assert [record.number for record in driver.store.records()] == list(range(14))
+    assert states(driver) == [TrialState.COMPLETE] * 14
+
+
+def test_a_later_driver_is_told_where_a_trial_can_be_taken_up():
+    study = tiny_study(trials=2)
+    driver = driver_of(study)
+    first, second = driver.ask(), driver.ask()
+    assert (first.checkpoint, second.checkpoint) == ("", "")
+    driver.on_checkpoint(second.number, "s3://bucket/rung-1")
+    driver.on_checkpoint(second.number, "s3://bucket/rung-2")
+    later = driver_of(study, driver.store)
+    assert [later.ask().checkpoint for _ in range(2)] == ["", "s3://bucket/rung-2"]

@@ -102,7 +102,8 @@ def naive_moasha(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bo
         return (naive_volume(others, unit) - whole, depth, distance)
 
     own, *rest = (rank(position) for position in reversed(range(len(trials))))
-    return sum(other < own for other in rest) < max(1, len(trials) // 3)
+    adds = own[0] < 0
+    return adds or sum(other < own for other in rest) < max(1, len(trials) // 2)
 
 
 def naive_median_hv(trials: Sequence[Trial], objectives: Sequence[Objective]) -> bool:

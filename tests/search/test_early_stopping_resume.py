@@ -12,7 +12,8 @@ from searchlab.pareto import values_of
 from searchlab.record import TrialRecord
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.early_stopping import EARLY_STOPPING
-from searchlab.search.store import Definition, StudyStore, open_storage
+from searchlab.search.storage import open_storage
+from searchlab.search.store import Definition, StudyStore
 from searchlab.study import RunOptions, Study, TrialSpec
 
 RUNGS = (1, 3)

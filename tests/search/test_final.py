@@ -94,7 +94,7 @@ def test_latencies_are_measured_again_with_the_threads_of_the_trial(digits, tmp_
         threads.append(options.threads)
         return measure_latency(network, reference, images, scores, device, QUICK)
 
-    monkeypatch.setattr(trial_module, "measure_latency", lambda *given: measure_latency(*given, QUICK))
+    monkeypatch.setattr(trial_module, "measure_latency", lambda *given: measure_latency(*given[:5], QUICK))
     monkeypatch.setattr("searchlab.routed.CHECK_OPTIONS", QUICK)
     monkeypatch.setattr(final, "measure_latency", quick)
     study = tiny_study("accuracy", "latency_ms", epochs=2)

@@ -14,7 +14,8 @@ from searchlab.errors import Interrupted, UserError
 from searchlab.measure.device import this_machine
 from searchlab.objective import Objective
 from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start, start_afresh
-from searchlab.search.store import Definition, StudyStore, open_storage, stored_study
+from searchlab.search.storage import open_storage
+from searchlab.search.store import Definition, StudyStore, stored_study
 from searchlab.study import RunOptions, Study
 
 
@@ -268,3 +269,33 @@ def test_the_lock_is_let_go_however_a_study_ends(options, monkeypatch):
             start(launch_of(tiny_study(trials=2), options))
     driver = resume(launch_of(tiny_study(trials=2), options), stored_study("tiny", options))
     assert [record.number for record in driver.records] == [0, 1]
+
+
+def test_a_runner_that_nobody_knows(options):
+    with pytest.raises(UserError, match=r"^--runner: unknown runner: 'spark' \(known: local, made up, tune\)$"):
+        start(replace(launch_of(tiny_study(), options), runner="spark"))
+
+
+def test_what_never_began_can_be_given_again(options, monkeypatch):
+    launch = launch_of(tiny_study(trials=1), options)
+
+    def unreachable(source, dataset):
+        raise UserError("no Ray cluster there", where="--address")
+
+    monkeypatch.setitem(RUNNERS, "unreachable", unreachable)
+    with pytest.raises(UserError, match="no Ray cluster there"):
+        start(replace(launch, runner="unreachable"))
+    assert len(start(launch).records) == 1
+
+
+def test_what_had_begun_is_kept_when_a_runner_gives_up(options, monkeypatch):
+    launch = launch_of(tiny_study(trials=2), options)
+
+    def gives_up(source, dataset):
+        source.ask()
+        raise UserError("the disk is full")
+
+    monkeypatch.setitem(RUNNERS, "gives up", gives_up)
+    with pytest.raises(UserError, match="the disk is full"):
+        start(replace(launch, runner="gives up"))
+    assert [record.state for record in stored_study("tiny", options).records()] == ["running"]

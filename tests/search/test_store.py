@@ -13,8 +13,10 @@ from tiny import made_record, tiny_candidate, tiny_study
 from searchlab import record as nouns
 from searchlab.errors import UserError
 from searchlab.objective import OBJECTIVES
-from searchlab.search import store as store_module
-from searchlab.search.store import Definition, StudyStore, open_storage, public, stored_study
+from searchlab.search import claims
+from searchlab.search import storage as storage_module
+from searchlab.search.storage import open_storage, public
+from searchlab.search.store import Definition, StudyStore, stored_study
 from searchlab.study import RunOptions, TrialSpec
 
 STUDY = tiny_study()
@@ -156,16 +158,17 @@ def test_records_survive_with_their_states_and_constraints(store):
     assert [t.user_attrs["artefacts"] for t in trials] == [record.directory for record in made]
 
 
-def test_a_trial_that_was_begun_is_unfinished_and_known_as_running(store):
+def test_a_trial_that_was_begun_is_unfinished_and_known_as_running(store, monkeypatch):
+    monkeypatch.setattr(claims, "UNSIGNED_S", 0.0)
     trial = ask(store)
     assert store.records() == []
     store.begin(trial, tiny_candidate(5), seed=11)
     loaded = reopened(store)
     (record,) = loaded.records()
     assert (record.state, record.candidate, record.seed) == ("running", tiny_candidate(5), 11)
-    assert loaded.unfinished() == [0]
+    assert loaded.unfinished() == ([0], [])
     loaded.finish(loaded.again(0, RandomSampler(seed=0)), made_record(spec(0)), [0.5, 1e5])
-    assert loaded.unfinished() == []
+    assert loaded.unfinished() == ([], [])
 
 
 def test_a_record_written_before_its_state_is_told_once_more_without_a_warning(store):
@@ -234,7 +237,7 @@ def test_a_truncated_database(store, tmp_path, kept):
 
 
 def test_a_locked_database(store, monkeypatch):
-    monkeypatch.setattr(store_module, "WAITS_FOR_LOCK_S", 0.05)
+    monkeypatch.setattr(storage_module, "WAITS_FOR_LOCK_S", 0.05)
     waiting = reopened(store)
     file = store.url.removeprefix("sqlite:///")
     with sqlite3.connect(file, isolation_level=None) as other:

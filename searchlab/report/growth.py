@@ -1,0 +1,184 @@
+"""Hypervolume against training spent: in words, as a spark line, as plain data, as a picture and as a page.
+
+Both drawing libraries take long to import, so they are imported where they are used.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from searchlab.errors import UserError
+from searchlab.growth import Growth, Step
+from searchlab.report import units
+from searchlab.report.axes import linear_ticks, padded
+from searchlab.report.page import plot_page
+from searchlab.report.payloads import Plain
+from searchlab.report.style import FRAME, LAYOUT, figure_html, new_figure, plain_frame, save, save_page
+
+LINE, NOISE = "#1259a8", "rgba(18,89,168,0.13)"
+
+MARKS = {"complete": "#1259a8", "stopped": "#c79a1b", "failed": "#b3261e"}
+"""The colour of a trial by how it ended; the states of those that can have been trained."""
+
+SPARKS, SPARKS_WIDE = " ▁▂▃▄▅▆▇█", 24
+
+X_TITLE, Y_TITLE = "training spent (epochs × MACs)", "hypervolume"
+
+
+def standing(growth: Growth) -> str:
+    """ "Hypervolume 0.756 after 480 epochs, 1.9 G epochs × MACs"."""
+    last = growth.last
+    if last is None:
+        return "No trial has ended"
+    spent = f"{units.counted(last.epochs, 'epoch')}, {units.count(last.training)} epochs × MACs"
+    return f"Hypervolume {last.hypervolume:.3f} after {spent}"
+
+
+def sparkline(growth: Growth, width: int = SPARKS_WIDE) -> str:
+    """The hypervolume at equal steps of training, a character each, from the first front's to today's."""
+    steps = growth.trained
+    if not steps:
+        return ""
+    ends, volumes = [step.training for step in steps], [0.0, *(step.hypervolume for step in steps)]
+    shown = [volumes[bisect_right(ends, ends[-1] * (cell + 1) / width)] for cell in range(width)]
+    low = min((volume for volume in volumes if volume), default=0.0)
+    height = (len(SPARKS) - 2) / ((volumes[-1] - low) or 1.0)
+    return "".join(SPARKS[1 + int((volume - low) * height) if volume else 0] for volume in shown)
+
+
+def growth_payload(growth: Growth) -> Plain:
+    """Every step, and what its hypervolume is measured in: a cost that is null in the reference point is boundless."""
+    rows = [
+        {
+            "trial": step.record.number,
+            "state": step.record.state,
+            "trained": step.trained,
+            "epochs": step.epochs,
+            "training": step.training,
+            "hypervolume": step.hypervolume,
+        }
+        for step in growth.steps
+    ]
+    reference = {objective.name: None if objective.sign > 0 else 0.0 for objective in growth.study.objectives}
+    return {"reference_point": reference, "yardsticks": growth.units, "standard_error": growth.noise, "steps": rows}
+
+
+def write_growth_html(path: Path, growth: Growth) -> None:
+    """Writes the interactive page; plotly.js is in the file, so that it needs no network.
+
+    Raises:
+        UserError: no trial was trained.
+    """
+    steps = _drawn(growth)
+    page = plot_page(growth.study, _title(growth), [_explanation(growth)], figure_html(_figure(growth, steps)))
+    save_page(page, path)
+
+
+def write_growth_png(path: Path, growth: Growth) -> None:
+    """Writes the picture, 1600 by 1000 pixels.
+
+    Raises:
+        UserError: no trial was trained.
+    """
+    steps = _drawn(growth)
+    figure = new_figure()
+    canvas = figure.add_subplot()
+    canvas.axhspan(steps[-1].hypervolume - growth.noise, steps[-1].hypervolume, color=LINE, alpha=0.13, linewidth=0)
+    canvas.step(*_line(steps), where="post", color=LINE, linewidth=2, zorder=2)
+    for state, colour in MARKS.items():
+        alike = [step for step in steps if step.record.state == state]
+        if alike:
+            places = [step.training for step in alike], [step.hypervolume for step in alike]
+            canvas.scatter(*places, s=22, color=colour, label=f"{state} trial", zorder=3)
+    ticks = _ticks(steps)
+    canvas.set_xticks(ticks, labels=[_tick_label(tick) for tick in ticks])
+    canvas.set_xlabel(X_TITLE)
+    canvas.set_ylabel(Y_TITLE)
+    canvas.set_ylim(*_y_range(growth, steps))
+    canvas.set_title(_title(growth), loc="left", fontsize=12, fontweight="bold")
+    plain_frame(canvas)
+    canvas.legend(loc="lower right", frameon=False, fontsize=9)
+    save(figure, path)
+
+
+def _drawn(growth: Growth) -> list[Step]:
+    if not growth.trained:
+        allowed = "needs at least one trial that was trained"
+        raise UserError("nothing to plot", where=f"study {growth.study.name}", allowed=allowed)
+    return growth.trained
+
+
+def _line(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
+    """x and y of the steps; it begins where there is a front."""
+    with_front = [step for step in steps if step.hypervolume] or steps
+    return [step.training for step in with_front], [step.hypervolume for step in with_front]
+
+
+def _y_range(growth: Growth, steps: Sequence[Step]) -> tuple[float, float]:
+    values = [*_line(steps)[1], steps[-1].hypervolume - growth.noise]
+    return padded(min(values), max(values), logarithmic=False)
+
+
+def _ticks(steps: Sequence[Step]) -> list[float]:
+    return linear_ticks(0.0, steps[-1].training)
+
+
+def _tick_label(value: float) -> str:
+    return units.count(value).replace(".0 ", " ")
+
+
+def _figure(growth: Growth, steps: Sequence[Step]) -> Any:
+    import plotly.graph_objects as go
+
+    x, y = _line(steps)
+    figure = go.Figure()
+    figure.add_hrect(steps[-1].hypervolume - growth.noise, steps[-1].hypervolume, fillcolor=NOISE, line_width=0)
+    line = {"color": LINE, "width": 2.5, "shape": "hv"}
+    figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=line, name="front", hoverinfo="skip"))
+    before = {step.record.number: last.hypervolume for last, step in pairwise(steps)}
+    for state, colour in MARKS.items():
+        alike = [step for step in steps if step.record.state == state]
+        if alike:
+            texts = [_description(step, step.hypervolume - before.get(step.record.number, 0.0)) for step in alike]
+            places = {"x": [step.training for step in alike], "y": [step.hypervolume for step in alike]}
+            look = {"mode": "markers", "marker": {"size": 8, "color": colour}, "name": f"{state} trial"}
+            figure.add_trace(go.Scatter(**places, **look, text=texts, hovertemplate="%{text}<extra></extra>"))
+    ticks = _ticks(steps)
+    x_axis = {"tickvals": ticks, "ticktext": [_tick_label(tick) for tick in ticks], "title": {"text": X_TITLE}}
+    y_axis = {"range": list(_y_range(growth, steps)), "title": {"text": Y_TITLE, "standoff": 8}}
+    figure.update_layout(LAYOUT | {"xaxis": FRAME | x_axis, "yaxis": FRAME | y_axis})
+    return figure
+
+
+def _description(step: Step, grown: float) -> str:
+    record = step.record
+    return "<br>".join(
+        [
+            f"<b>trial {record.number}</b>, {record.state} after {units.counted(record.epochs, 'epoch')}",
+            f"hypervolume {step.hypervolume:.4f}" + (f" (+{grown:.4f})" if grown else ""),
+            f"{units.counted(step.epochs, 'epoch')} trained in all, in {units.counted(step.trained, 'trial')}",
+            f"{units.count(step.training)} epochs × MACs",
+        ]
+    )
+
+
+def _explanation(growth: Growth) -> str:
+    costs = [objective for objective in growth.study.objectives if objective.name in growth.units]
+    halves = [f"{objective.label} of {_cost(objective.name, growth.units[objective.name])}" for objective in costs]
+    unit = f" A cost c counts as c / (c + u), u being a {' and '.join(halves)}." if halves else ""
+    return (
+        "Every mark is a trial that was trained, where it ended: how much training the study had spent by then, in "
+        "epochs times the MACs of one image through the network, and the share of the space of objectives that its "
+        f"front dominated. The reference point is frozen: accuracy 0 and boundless cost.{unit} The band is at most "
+        f"one standard error of the last hypervolume, {growth.noise:.4f}; growth within it may be chance."
+    )
+
+
+def _cost(name: str, value: float) -> str:
+    return units.milliseconds(value) if name == "latency_ms" else units.count(value)
+
+
+def _title(growth: Growth) -> str:
+    return f"Hypervolume of {growth.study.name}"

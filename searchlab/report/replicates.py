@@ -1,0 +1,183 @@
+"""A front with its replicates: the table, the sentences below it, JSON, and a pandas frame."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from searchlab.front import exit_names
+from searchlab.objective import OBJECTIVES, Objective
+from searchlab.operating_point import Estimate
+from searchlab.replicates import Mean, Optimism, Repeated, Replicate, Split, optimism, reach
+from searchlab.report import units
+from searchlab.report.frames import front_frame
+from searchlab.report.layout import FirstThatFits, Footer, figures, plain_table, words
+from searchlab.report.payloads import Plain, point_payload
+from searchlab.study import Study
+
+SPREAD = ("latency_ms", "macs")
+"""Costs that differ from seed to seed. Parameters do not: the exits in use are the same."""
+
+
+def replicates_view(study: Study, front: Sequence[Repeated], replicates: Sequence[Replicate]) -> RenderableType:
+    """A line a point: what it was picked for, and what fresh seeds reach; then what picking added, in words."""
+    tables = [_table(study, front, tall=tall, gap=gap) for tall in (False, True) for gap in (3, 2, 1)]
+    sentences = [Text(line) for line in (*optimism_lines(optimism(front)), *doubt_lines(front), *_failures(replicates))]
+    footer = Footer((counted(replicates), f"next: searchlab plot {study.name} --replicates"))
+    return Group(FirstThatFits(tuple(tables)), Text(""), *sentences, Text(""), footer)
+
+
+def _table(study: Study, front: Sequence[Repeated], *, tall: bool, gap: int) -> Table:
+    columns = [figures("point"), figures("trial"), figures("fresh\nseeds"), figures("accuracy\nas picked")]
+    columns += [figures("fresh seeds\n(validation)"), figures("fresh seeds\n(test)")]
+    for cost in costs_of(study):
+        columns += [figures(f"{cost.label}\nas picked"), figures("fresh seeds\n(test)")]
+    columns += [words("exits used\nscore")] if tall else [words("exits used"), words("score")]
+    return plain_table(columns, [_cells(study, point, tall=tall) for point in front], gap=gap)
+
+
+def _cells(study: Study, entry: Repeated, *, tall: bool) -> list[str]:
+    picked, between = entry.picked, "\n" if tall else " "
+    accuracies = [accuracy_cell(entry.mean("accuracy", split), between) for split in ("validation", "test")]
+    costs = []
+    for cost in costs_of(study):
+        costs += [
+            amount(getattr(picked.point, cost.name), cost),
+            cost_cell(entry.mean(cost.name, "test"), cost, between),
+        ]
+    names = [", ".join(exit_names(picked.record.candidate, picked.point.rule)), picked.point.rule.score]
+    return [
+        *(str(picked.number), str(picked.record.number), str(len(entry.readings))),
+        *(units.percent(picked.point.accuracy), *accuracies, *costs),
+        *(["\n".join(names)] if tall else names),
+    ]
+
+
+def costs_of(study: Study) -> list[Objective]:
+    """The study's costs that are shown: those that vary; MACs where none of them does."""
+    found = [objective for objective in study.objectives if objective.name in SPREAD]
+    return found or [OBJECTIVES["macs"]]
+
+
+def accuracy_cell(mean: Mean | None, between: str = " ") -> str:
+    """ "96.4 % [95.1, 97.6]"; the mean alone where one seed has no interval."""
+    if mean is None or mean.interval is None:
+        return units.percent(mean.value if mean else None)
+    return f"{units.percent(mean.value)}{between}{units.percent_interval(Estimate(mean.value, *mean.interval))}"
+
+
+def cost_cell(mean: Mean | None, cost: Objective, between: str = " ") -> str:
+    """ "0.412 ms [.405, .419]", or of MACs "4.1 M [4.0 M, 4.2 M]"."""
+    if mean is None or mean.interval is None:
+        return amount(mean.value if mean else None, cost)
+    if cost.unit == "ms":
+        interval = units.latency_interval(Estimate(mean.value, *mean.interval))
+    else:
+        interval = f"[{', '.join(units.count(end) for end in mean.interval)}]"
+    return f"{amount(mean.value, cost)}{between}{interval}"
+
+
+def amount(value: float | None, cost: Objective) -> str:
+    """A cost in its unit."""
+    return units.milliseconds(value) if cost.unit == "ms" else units.count(value)
+
+
+def _failures(replicates: Sequence[Replicate]) -> list[str]:
+    lost = [each for each in replicates if each.record.state != "complete"]
+    return [f"Trial {each.trial}, fresh seed {each.run}: {each.record.state}, {each.record.reason}" for each in lost]
+
+
+def counted(replicates: Sequence[Replicate]) -> str:
+    """ "12 replicates: 11 complete, 1 failed"."""
+    states = ", ".join(f"{number} {state}" for state, number in Counter(r.record.state for r in replicates).items())
+    return f"{units.counted(len(replicates), 'replicate')}: {states}"
+
+
+def optimism_lines(found: Optimism | None) -> list[str]:
+    """What picking added to the accuracies of the front, in words."""
+    if found is None:
+        return ["No replicate is complete: nothing is known of other seeds."]
+    points = "the point was" if found.points == 1 else f"the {found.points} points were"
+    lost = 100 * found.lost.value
+    seen = f"{abs(lost):.1f} points {'less' if lost >= 0 else 'more'}"
+    ends = found.lost.interval
+    if ends is not None:
+        low, high = sorted(end if lost >= 0 else -end for end in (100 * ends[0], 100 * ends[1]))
+        seen += f" [{low:.1f}, {high:.1f}]" + (", which may be chance" if low <= 0 <= high else "")
+    average = "" if found.points == 1 else " on average"
+    return [
+        f"Optimism of picking: {points} picked at {units.percent(found.picked)} of the validation split{average}; "
+        f"fresh seeds reach {units.percent(found.validation.value)} there: {seen}. "
+        f"On the test split they reach {accuracy_cell(found.test)}."
+    ]
+
+
+def doubt_lines(front: Sequence[Repeated]) -> list[str]:
+    """What the intervals are, and how wide so few seeds make them."""
+    fewest = min((len(entry.readings) for entry in front if entry.readings), default=0)
+    if fewest == 0:
+        return []
+    if fewest == 1:
+        return ["One seed says nothing of the spread: --seeds 3 or more gives intervals."]
+    more = 10 if fewest < 6 else 3 * fewest
+    return [
+        f"[ ] is a 95 % t interval over seeds: with {fewest} it reaches {reach(fewest):.1f} standard deviations to "
+        f"either side, with {more} it would be {reach(more):.1f}. The images are the same for all seeds."
+    ]
+
+
+def replicates_payload(study: Study, front: Sequence[Repeated], replicates: Sequence[Replicate]) -> Plain:
+    """The front with its replicates. A mean is {"value", "low", "high"}; the ends are null where one seed has none."""
+    found = optimism(front)
+    average: Plain | None = None
+    if found is not None:
+        means = {name: _plain(getattr(found, name)) for name in ("validation", "test", "lost")}
+        average = {"points": found.points, "candidates": found.candidates, "picked": found.picked, **means}
+    return {
+        "study": study.name,
+        "points": [repeated_payload(study, entry) for entry in front],
+        "optimism": average,
+        "replicates": [_trained(replicate) for replicate in replicates],
+    }
+
+
+def _trained(replicate: Replicate) -> Plain:
+    record = replicate.record
+    ended = {"seed": record.seed, "state": record.state, "reason": record.reason, "directory": record.directory}
+    return {"trial": replicate.trial, "run": replicate.run, **ended}
+
+
+def repeated_payload(study: Study, entry: Repeated) -> Plain:
+    """A point as `front --json` has it, with means over its fresh seeds; "fresh" has the seeds one by one."""
+    shown = _shown(study)
+    seeds = [{f"{split}_{name}": getattr(getattr(r, split), name) for name, split in shown} for r in entry.readings]
+    means = {f"fresh_{split}_{name}": _plain(entry.mean(name, split)) for name, split in shown}
+    return {**point_payload(entry.picked), "seeds": len(entry.readings), **means, "fresh": seeds}
+
+
+def _shown(study: Study) -> list[tuple[str, Split]]:
+    """What is said of fresh seeds."""
+    return [("accuracy", "validation"), ("accuracy", "test"), *((cost.name, "test") for cost in costs_of(study))]
+
+
+def _plain(mean: Mean | None) -> Plain | None:
+    if mean is None:
+        return None
+    low, high = mean.interval or (None, None)
+    return {"value": mean.value, "low": low, "high": high}
+
+
+def replicates_frame(study: Study, front: Sequence[Repeated]) -> pd.DataFrame:
+    """One row a point, as `front_frame` has it, then its fresh seeds; a mean is three columns: x, x_low, x_high."""
+    picked = front_frame([entry.picked for entry in front])
+    fresh: list[Plain] = []
+    for entry in front:
+        row: Plain = {"seeds": len(entry.readings)}
+        for name, split in _shown(study):
+            parts = _plain(entry.mean(name, split)) or {"value": None, "low": None, "high": None}
+            row |= {f"fresh_{split}_{name}{'' if end == 'value' else f'_{end}'}": parts[end] for end in parts}
+        fresh.append(row)
+    return pd.concat([picked, pd.DataFrame(fresh)], axis=1)

@@ -1,0 +1,120 @@
+"""How every plot looks, in both libraries, and how it is written. Both take long to import, so they are imported here
+and where things are drawn only when that is asked for.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from searchlab.objective import Objective
+from searchlab.report.axes import Axes, axis_title, linear_ticks, log_ticks, tick_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Canvas
+    from matplotlib.figure import Figure
+
+GRID = "#e8edf1"
+
+FRAME: dict[str, Any] = {"gridcolor": GRID, "linecolor": "#8797a5", "zeroline": False, "ticks": "outside"}
+"""Of every axis of a page."""
+
+FONT = {"family": 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif', "size": 13, "color": "#1c2733"}
+"""Of what is drawn: that of the page around it."""
+
+LAYOUT: dict[str, Any] = {
+    "template": "none",
+    "height": 590,
+    "margin": {"l": 70, "r": 20, "t": 70, "b": 60},
+    "font": FONT,
+    "hoverlabel": {"bgcolor": "white", "align": "left"},
+    "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+}
+"""Of a page's figure with its legend above."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The plane of a front: which objective lies on which axis, from where to where; `logarithmic` says of the costs'
+    whether it is."""
+
+    axes: Axes
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    logarithmic: bool
+
+    @property
+    def x_ticks(self) -> list[float]:
+        """Where the ticks of the axis of cost stand."""
+        ticks = log_ticks(*self.x_range) if self.logarithmic else []
+        return ticks if len(ticks) > 1 else linear_ticks(*self.x_range)
+
+
+def new_figure(width: float = 8, height: float = 5) -> "Figure":
+    """An empty picture of `width` by `height` inches at 200 dots each.
+
+    Not pyplot's: that would look for a display and keep every figure. A Figure alone is drawn by Agg.
+    """
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=200, layout="constrained")
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Writes a picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def save_page(page: str, path: Path) -> None:
+    """Writes a page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def figure_html(figure: Any) -> str:
+    """A plotly figure for a page; plotly.js is in it, so that the page needs no network."""
+    html: str = figure.to_html(
+        full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True}
+    )
+    return html
+
+
+def plain_frame(canvas: "Canvas", *, grid: str = "both") -> None:
+    """A faint grid behind what is drawn, and a frame that is open above and to the right."""
+    canvas.grid(color=GRID, linewidth=0.8, axis=grid)  # type: ignore[arg-type]
+    canvas.set_axisbelow(True)
+    canvas.spines[["top", "right"]].set_visible(False)
+
+
+def scale_canvas(canvas: "Canvas", scales: Scales) -> None:
+    """Ranges, ticks and titles of a picture's axes."""
+    axes, y_ticks = scales.axes, linear_ticks(*scales.y_range)
+    canvas.set_xscale("log" if scales.logarithmic else "linear")
+    canvas.set_xlim(*scales.x_range)
+    canvas.set_ylim(*scales.y_range)
+    canvas.set_xticks(scales.x_ticks, labels=[tick_label(tick, axes.x) for tick in scales.x_ticks])
+    canvas.set_xticks([], minor=True)
+    canvas.set_yticks(y_ticks, labels=[tick_label(tick, axes.y) for tick in y_ticks])
+    canvas.set_xlabel(axis_title(axes.x))
+    canvas.set_ylabel(axis_title(axes.y))
+
+
+def scaled_layout(scales: Scales) -> dict[str, Any]:
+    """The same of a page's axes, with the rest of its layout."""
+    x, y = scales.axes.x, scales.axes.y
+    x_axis: dict[str, Any] = {"range": list(scales.x_range), "tickformat": _tick_format(x)}
+    if scales.logarithmic:
+        # Plotly's own ticks on such an axis are a bare 2 and 5; on a linear one they follow the zoom.
+        labels = [tick_label(tick, x) for tick in scales.x_ticks]
+        ends = [math.log10(end) for end in scales.x_range]
+        x_axis = {"type": "log", "range": ends, "tickvals": scales.x_ticks, "ticktext": labels}
+    y_axis = {"range": list(scales.y_range), "tickformat": _tick_format(y)}
+    return LAYOUT | {
+        "xaxis": FRAME | x_axis | {"title": {"text": axis_title(x)}},
+        "yaxis": FRAME | y_axis | {"title": {"text": axis_title(y), "standoff": 8}},
+    }
+
+
+def _tick_format(objective: Objective) -> str:
+    return "" if objective.unit in ("%", "ms") else "~s"

@@ -1,0 +1,222 @@
+"""The candidates of a front trained again with fresh seeds, kept beside the study: its search never sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from sys import float_info
+from threading import Event
+from typing import Protocol
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic.dataclasses import dataclass as noun
+
+from searchlab.data.splits import Dataset
+from searchlab.errors import Interrupted, UserError
+from searchlab.front import common_machine, study_front
+from searchlab.measure.device import resolve_device
+from searchlab.operating_point import Frontier
+from searchlab.plain import NOUN, from_plain, to_plain
+from searchlab.record import Epoch, TrialRecord
+from searchlab.replicates import Reading, Replicate
+from searchlab.search.launch import load_data, only_driver, run_trials, same_data, same_machine
+from searchlab.search.reread import readings_of
+from searchlab.search.storage import storage_errors
+from searchlab.search.store import StudyStore, record_of
+from searchlab.study import RunOptions, Study, TrialSpec
+
+SEED_STEP = 10_000_019
+"""From a trial's seed to its first fresh one: farther than the seeds of a study's trials lie apart."""
+
+
+@noun(frozen=True, config=NOUN)
+class Job:
+    """One training that is wanted: the trial whose candidate it is, and which of its fresh seeds, from 1."""
+
+    trial: int
+    run: int
+
+
+class ReplicateWatch(Protocol):
+    """Who looks on."""
+
+    def on_begin(self, done: Sequence[Replicate], left: Sequence[tuple[Job, TrialRecord]]) -> None:
+        """These are done already; those are left, each with the trial that it repeats."""
+
+    def on_start(self, job: Job, spec: TrialSpec) -> None:
+        """A training begins."""
+
+    def on_epoch(self, job: Job, epoch: Epoch) -> None:
+        """It finished an epoch."""
+
+    def on_end(self, job: Job, record: TrialRecord) -> None:
+        """It ended, however it did."""
+
+
+@dataclass(frozen=True)
+class Replication:
+    """What is to be repeated: the candidates of the front (thinned to `points`), with so many `seeds` each."""
+
+    store: StudyStore
+    options: RunOptions
+    watch: ReplicateWatch
+    seeds: int = 3
+    points: int = 12
+    runner: str = "local"
+    stop: Event = field(default_factory=Event)
+
+
+def replicate(asked: Replication) -> None:
+    """Trains what is missing of the replicates, and reads the front's points on each.
+
+    Raises:
+        UserError: the front is empty, the data or the machine are not those of the study, or another process runs it.
+        Interrupted: the user asked to end.
+    """
+    study, records = asked.store.definition.study, asked.store.records()
+    wanted = originals(study, records, asked.points)
+    if not wanted:
+        what, where = "its front is empty, so there is nothing to repeat", f"study {study.name}"
+        raise UserError(what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`")
+    dataset = load_data(study, asked.options)
+    same_data(records, dataset)
+    options = same_machine(records, study, asked.options, resolve_device(asked.options.device))
+    with only_driver(study, options):
+        source = Replicator(replace(asked, options=options), records, wanted, dataset)
+        run_trials(source, dataset, asked.runner, options)
+    if asked.stop.is_set():
+        raise Interrupted
+
+
+def originals(study: Study, records: Sequence[TrialRecord], most: int) -> list[TrialRecord]:
+    """The trials of the front as `searchlab front` shows it, the best first; of one candidate the first alone."""
+    found: dict[str, TrialRecord] = {}
+    for point in study_front(study, records, most=most):
+        found.setdefault(point.record.candidate.id, point.record)
+    return list(found.values())
+
+
+def replicates_of(store: StudyStore) -> list[Replicate]:
+    """The study's replicates that ended, in the order in which they were begun."""
+    companion = store.companion()
+    found = [] if companion is None else [_replicate_of(trial) for trial in companion.trials()]
+    return [replicate for replicate in found if replicate is not None]
+
+
+def _replicate_of(trial: FrozenTrial) -> Replicate | None:
+    record, job = record_of(trial), _job_of(trial)
+    if record is None or job is None or not trial.state.is_finished():
+        return None
+    where = f"replicate {trial.number}"
+    readings = tuple(from_plain(Reading, each, where=where) for each in trial.user_attrs.get("readings", ()))
+    return Replicate(job.trial, job.run, record, readings)
+
+
+def _job_of(trial: FrozenTrial) -> Job | None:
+    """What a trial of the companion trains; None where its process died before that was noted."""
+    stored = trial.user_attrs.get("job")
+    return None if stored is None else from_plain(Job, stored, where=f"replicate {trial.number}")
+
+
+def as_replicated(study: Study) -> Study:
+    """The study as its replicates are trained: to the end, whatever the limits say today.
+
+    The trial held them once. Its latency is measured as it was, for gates learn by it.
+    """
+    boundless = None if study.max_latency_ms is None else float_info.max
+    free = replace(study, max_params=None, max_macs=None, max_latency_ms=boundless)
+    return replace(free, early_stopping="none", rungs=(), curves=False)
+
+
+class Replicator:
+    """The Source of the replicates: what is not in the store yet, first seeds of all candidates before second ones."""
+
+    def __init__(
+        self, asked: Replication, records: Sequence[TrialRecord], wanted: Sequence[TrialRecord], dataset: Dataset
+    ) -> None:
+        companion = asked.store.companion(create=True)
+        assert companion is not None
+        self.asked, self.store, self.dataset, self.records = asked, companion, dataset, records
+        self.study, self.options = asked.store.definition.study, asked.options
+        self.machine = common_machine(self.study, records)
+        self.originals = {record.number: record for record in wanted}
+        done = replicates_of(asked.store)
+        ended = {(replicate.trial, replicate.run) for replicate in done}
+        jobs = [Job(number, run + 1) for run in range(asked.seeds) for number in self.originals]
+        self.jobs = [job for job in jobs if (job.trial, job.run) not in ended]
+        self.left_over = {_job_of(t): t.number for t in companion.trials() if t.state == TrialState.RUNNING}
+        self.running: dict[int, tuple[Job, Trial]] = {}
+        asked.watch.on_begin(done, [(job, self.originals[job.trial]) for job in self.jobs])
+
+    # -- what the runner calls: see runners.source.Source
+
+    def ask(self) -> TrialSpec | None:
+        """The next replicate."""
+        while self.jobs and not self.interrupted():
+            job = self.jobs.pop(0)
+            trial = self._trial(job)
+            self.running[trial.number] = job, trial
+            # The record may have been written before the state was told: then nothing is trained twice.
+            written = record_of(trial)
+            if written is not None and written.state != "running":
+                self.tell(written)
+                continue
+            spec = self._spec(job, trial.number)
+            self.store.begin(trial, spec.candidate, spec.seed)
+            self.asked.watch.on_start(job, spec)
+            return spec
+        return None
+
+    def tell(self, record: TrialRecord) -> None:
+        """Reads the front's points on it, then keeps it."""
+        job, trial = self.running.pop(record.number)
+        values = None
+        if record.state == "complete":
+            assert record.frontier is not None
+            # What of them is on the front may change.
+            alike = [r for r in self.records if r.state == "complete" and r.candidate.id == record.candidate.id]
+            readings = readings_of(record, alike, self.dataset, self.asked.options.device)
+            with storage_errors(self.store.url):
+                trial.set_user_attr("readings", [to_plain(reading) for reading in readings])
+            best = max(record.frontier.points, key=lambda point: point.accuracy)
+            values = [float(getattr(best, objective.name)) for objective in self.study.objectives]
+        self.store.finish(trial, record, values)
+        self.asked.watch.on_end(job, record)
+
+    def on_epoch(self, number: int, epoch: Epoch) -> None:
+        """Passes the epoch on to who looks on."""
+        self.asked.watch.on_epoch(self.running[number][0], epoch)
+
+    def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
+        """A replicate is never stopped."""
+        return True
+
+    def on_checkpoint(self, number: int, path: str) -> None:
+        """A replicate whose process dies is trained again from its beginning."""
+
+    def interrupted(self) -> bool:
+        """Whether the user asked to end."""
+        return self.asked.stop.is_set()
+
+    def _trial(self, job: Job) -> Trial:
+        """The trial that was begun for it, or for nothing yet, by a process that died; else a new one."""
+        known = job if job in self.left_over else None
+        if known in self.left_over:
+            trial = self.store.again(self.left_over.pop(known), self.store.optuna.sampler)
+        else:
+            with storage_errors(self.store.url):
+                trial = self.store.optuna.ask()
+        with storage_errors(self.store.url):
+            trial.set_user_attr("job", to_plain(job))
+        return trial
+
+    def _spec(self, job: Job, number: int) -> TrialSpec:
+        original, options = self.originals[job.trial], self.asked.options
+        return TrialSpec(
+            number=number,
+            candidate=original.candidate,
+            study=as_replicated(self.study),
+            seed=original.seed + job.run * SEED_STEP,
+            directory=options.output / self.study.name / "replicates" / f"trial-{job.trial:05d}-seed-{job.run}",
+            device=str(resolve_device(options.device)),
+            threads=options.threads,
+            reference_ms=next((r.latency.reference.p50 for r in self.records if r.latency), None),
+        )

@@ -1,0 +1,42 @@
+"""The first trials of a study, before its sampler knows anything: drawn at random together, the cheapest first."""
+
+from typing import Any
+
+import optuna
+from optuna.samplers import RandomSampler
+
+from searchlab.architecture import ImageSpec
+from searchlab.candidate import Space
+from searchlab.model.cost import excess_over, network_cost
+from searchlab.search.samplers import RANDOM_FIRST, STARTUP_TRIALS
+from searchlab.search.spaces import propose
+from searchlab.study import Study
+
+DRAWS = 100
+"""So often is drawn at most: where hardly a candidate holds the limits, the sampler does the rest."""
+
+
+def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str, Any]]:
+    """Parameters of the trials that come after those that the study enqueues, in ascending order of MACs.
+
+    As many as the sampler would draw at random before it trusts its model, no two of one candidate, none over a limit.
+    They are random in any case, so that their order loses nothing, and the front begins for little training. None for a
+    sampler that does not begin at random, or a study that trains what it enqueues and no more. A smaller budget gets as
+    many, so that it can be raised later.
+
+    Raises:
+        UserError: the space raised, or returned something else than a Candidate.
+    """
+    searches = study.most_trials is None or study.most_trials > len(study.enqueue)
+    wanted = STARTUP_TRIALS - len(study.enqueue) if searches and study.sampler in RANDOM_FIRST else 0
+    scratch = optuna.create_study(sampler=RandomSampler(seed=study.seed))
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for _ in range(DRAWS):
+        if len(found) >= wanted:
+            break
+        trial = scratch.ask()
+        candidate = propose(space, trial, images, study)
+        cost = network_cost(candidate, images)
+        if not excess_over(cost, study.max_params, study.max_macs):
+            found.setdefault(candidate.id, (cost.macs, trial.params))
+    return [params for _, params in sorted(found.values(), key=lambda each: each[0])]

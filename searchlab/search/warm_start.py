@@ -1,0 +1,79 @@
+"""Beginning where an earlier study ended: the networks on its front are tried first."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from searchlab.architecture import ImageSpec
+from searchlab.candidate import Space
+from searchlab.errors import UserError
+from searchlab.front import study_front
+from searchlab.search.spaces import propose
+from searchlab.search.store import StudyStore
+from searchlab.study import Study
+
+SAMPLED = 20
+"""Samples of a space that are looked at for its parameters: some may come only with others."""
+
+Distributions = Mapping[str, BaseDistribution]
+
+
+def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudyStore) -> Study:
+    """The study with the parameters of all networks on an earlier study's front enqueued after its own, best first.
+
+    Raises:
+        UserError: the earlier study has other objectives or another space, or no network on its front.
+    """
+    before = earlier.definition.study
+    where = f"warm start from {before.name}"
+    ours, theirs = ([objective.name for objective in each.objectives] for each in (study, before))
+    if ours != theirs:
+        raise UserError("it has other objectives", where=where, value=", ".join(theirs), allowed=", ".join(ours))
+    differing = _differing(distributions_of(space, images, study), _recorded(earlier))
+    if differing:
+        raise UserError("it has another space", where=where, value="; ".join(differing), allowed="the same parameters")
+    front = study_front(before, earlier.records(), most=None)
+    numbers = list(dict.fromkeys(point.record.number for point in front))
+    if not numbers:
+        raise UserError("its front is empty", where=where, allowed="a study with at least one complete trial")
+    trials = {trial.number: trial for trial in earlier.trials()}
+    known = tuple(dict(trials[number].params) for number in numbers)
+    names = tuple(f"{before.name} trial {number}" for number in numbers) if study.rows else ()
+    return replace(study, enqueue=(*study.enqueue, *known), rows=(*study.rows, *names))
+
+
+def distributions_of(space: Space, images: ImageSpec, study: Study) -> Distributions:
+    """Every parameter that samples of a space ask for."""
+    scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.seed))
+    found: dict[str, BaseDistribution] = {}
+    for _ in range(SAMPLED):
+        trial = scratch.ask()
+        propose(space, trial, images, study)
+        found |= trial.distributions
+    return found
+
+
+def _recorded(earlier: StudyStore) -> Distributions:
+    """Every parameter that the trials of a study were suggested."""
+    return {name: kind for trial in earlier.trials() for name, kind in trial.distributions.items()}
+
+
+def _differing(ours: Distributions, theirs: Distributions) -> list[str]:
+    """A word on every parameter that is not the same in both."""
+    return [
+        f"{name}: {_range(theirs.get(name))} there, {_range(ours.get(name))} here"
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    ]
+
+
+def _range(kind: BaseDistribution | None) -> str:
+    if kind is None:
+        return "none"
+    if isinstance(kind, IntDistribution | FloatDistribution):
+        step = "" if kind.step in (None, 1) else f" in steps of {kind.step}"
+        return f"{kind.low} to {kind.high}{step}{', log' if kind.log else ''}"
+    assert isinstance(kind, CategoricalDistribution), kind
+    return f"one of {', '.join(map(str, kind.choices))}"

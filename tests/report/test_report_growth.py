@@ -1,0 +1,88 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_records import fake_record, fake_records, fake_study
+from matplotlib.image import imread
+
+from searchlab.errors import UserError
+from searchlab.growth import Growth
+from searchlab.report.growth import SPARKS, growth_payload, sparkline, standing, write_growth_html, write_growth_png
+from searchlab.report.importance import Bars, write_importance_html, write_importance_png
+
+BLUE = np.array([0x12, 0x59, 0xA8]) / 255
+
+
+def blue_pixels(path) -> int:
+    return int((np.abs(imread(path)[..., :3] - BLUE).max(axis=-1) < 0.02).sum())
+
+
+@pytest.mark.parametrize("objectives", [("accuracy", "latency_ms"), ("accuracy", "macs", "params"), ("macs", "params")])
+def test_growth_is_drawn_with_every_trial_that_was_trained(tmp_path, objectives):
+    growth = Growth(fake_study(*objectives), fake_records(4))
+    write_growth_html(tmp_path / "growth.html", growth)
+    write_growth_png(tmp_path / "growth.png", growth)
+    page = (tmp_path / "growth.html").read_text(encoding="utf-8")
+    assert len(page) > 1_000_000 and "Hypervolume of digits" in page and "epochs times the MACs" in page
+    for step in growth.steps:
+        named = rf"\u003cb\u003etrial {step.record.number}\u003c\u002fb\u003e" in page
+        assert named == (step.record.epochs > 0), "an infeasible trial spent nothing"
+    assert imread(tmp_path / "growth.png").shape[:2] == (1000, 1600)
+    assert blue_pixels(tmp_path / "growth.png") > 500
+
+
+def test_one_trial_or_one_without_a_front_can_be_drawn_and_none_is_said(tmp_path):
+    for records in ([fake_record(0)], [fake_record(0, state="stopped")]):
+        write_growth_png(tmp_path / "one.png", Growth(fake_study(), records))
+        write_growth_html(tmp_path / "one.html", Growth(fake_study(), records))
+    with pytest.raises(UserError, match=r"study digits: nothing to plot .*one trial that was trained"):
+        write_growth_png(tmp_path / "none.png", Growth(fake_study(), [fake_record(0, state="infeasible")]))
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_growth_as_plain_data():
+    growth = Growth(fake_study("accuracy", "latency_ms"), fake_records(3))
+    payload = json.loads(json.dumps(growth_payload(growth), allow_nan=False))
+    assert payload["reference_point"] == {"accuracy": 0.0, "latency_ms": None}
+    assert payload["yardsticks"] == growth.units and payload["standard_error"] == growth.noise > 0
+    assert [row["trial"] for row in payload["steps"]] == list(range(7))
+    last = growth.last
+    expected = {"trial": 6, "state": "failed", "trained": 5, "epochs": 108, "training": last.training}
+    assert payload["steps"][-1] == expected | {"hypervolume": last.hypervolume}
+
+
+def test_where_a_study_stands_in_words():
+    record = fake_record(0)
+    said = standing(Growth(fake_study(max_latency_ms=0.4), [record]))
+    assert said.startswith("Hypervolume 0.") and said.endswith(
+        "after 30 epochs, 71.2 M epochs × MACs".replace("71.2", "13.0")
+    )
+    assert standing(Growth(fake_study())) == "No trial has ended"
+
+
+def test_a_spark_line_rises_with_the_hypervolume():
+    growth = Growth(fake_study(), [fake_record(0, state="stopped"), *(fake_record(number) for number in range(1, 9))])
+    line = sparkline(growth, 40)
+    heights = [SPARKS.index(mark) for mark in line]
+    assert len(line) == 40 and heights == sorted(heights)
+    assert heights[0] == 0 and heights[-1] == len(SPARKS) - 1
+    assert sparkline(Growth(fake_study())) == ""
+    assert set(sparkline(Growth(fake_study(), [fake_record(0)]))) <= set(SPARKS[:2])
+
+
+def test_importances_are_drawn_and_the_page_says_what_they_leave_out(tmp_path):
+    shares = {"accuracy": {"rate": 0.9, "<width>": 0.1}, "hypervolume": {"rate": 0.2, "<width>": 0.8}}
+    bars = Bars(fake_study(), fake_records(12), shares, {"accuracy": 0.3, "hypervolume": 0.4}, 12, ("deeper",))
+    assert bars.parameters == ["rate", "<width>"]
+    write_importance_html(tmp_path / "i.html", bars)
+    write_importance_png(tmp_path / "i.png", bars)
+    page = (tmp_path / "i.html").read_text(encoding="utf-8")
+    assert "Importance of the parameters of digits" in page and "So say 12 complete trials." in page
+    assert "They leave out 2 stopped, 1 infeasible, 1 failed" in page
+    assert "Not in every trial, so not looked at: deeper." in page
+    assert blue_pixels(tmp_path / "i.png") > 5000
+    whole = replace(bars, records=fake_records(12)[:12], conditional=())
+    write_importance_html(tmp_path / "i.html", whole)
+    page = (tmp_path / "i.html").read_text(encoding="utf-8")
+    assert "They leave out" not in page and "Not in every trial" not in page
