@@ -38,6 +38,11 @@ COMMANDS = {
         SEARCH,
         "Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.",
     ),
+    "replicate": Command(
+        "replicating.replicate",
+        SEARCH,
+        "Train the front's candidates again with fresh seeds, and show the front with means and 95 % intervals.",
+    ),
     "front": Command(
         "inspecting.front",
         FOUND,

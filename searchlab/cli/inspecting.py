@@ -8,9 +8,11 @@ import typer
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json
+from searchlab.cli.replicating import show_replicated
 from searchlab.errors import UserError
 from searchlab.front import FrontPoint, TestPoints, study_front
 from searchlab.record import TrialRecord
+from searchlab.report.frames import front_frame, write_csv
 from searchlab.report.payloads import front_payload, show_point_payload, trial_payload, trials_payload
 from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, trials_view
@@ -47,8 +49,12 @@ def front(
     test: Annotated[
         bool, typer.Option("--test", help="Measure the front's points again and read them on the test split, once.")
     ] = False,
+    replicates: Annotated[
+        bool, typer.Option("--replicates", help="What fresh seeds reach there, as `searchlab replicate` trained them.")
+    ] = False,
     points: opt.Points = 12,
     as_json: opt.AsJson = False,
+    csv: opt.Csv = None,
     data: opt.DataRoot = Path("data"),
     device: opt.Device = "auto",
     output: opt.Output = Path("runs"),
@@ -61,9 +67,16 @@ def front(
     """
     where = RunOptions(data_root=data, output=output, storage=storage, device=device)
     found = Found.of(study, where)
+    if replicates:
+        if test:
+            raise UserError("--replicates have test figures of their own", where="front", allowed="leave out --test")
+        show_replicated(found.store, points, as_json=as_json, csv=csv)
+        return
     if test:
         found = _with_test(found, where, points, quiet=as_json)
     chosen = study_front(found.study, found.records, most=points, tests=found.tests)
+    if csv is not None:
+        write_csv(csv, front_frame(chosen))
     if as_json:
         show_json(front_payload(found.study, found.records, chosen))
     else:

@@ -11,14 +11,21 @@ from rich.text import Text
 
 from searchlab.cli.console import console
 from searchlab.front import exit_names, study_front
+from searchlab.growth import Growth
 from searchlab.record import Epoch, TrialRecord
 from searchlab.report import architectures, units
+from searchlab.report.growth import sparkline, standing
 from searchlab.report.payloads import best_point
-from searchlab.report.tables import front_view, trial_counts
-from searchlab.search.store import public
+from searchlab.report.tables import budget_words, front_view, trial_counts
+from searchlab.report.units import counted
+from searchlab.search.budget import stalled_for
+from searchlab.search.storage import public
 from searchlab.study import RunOptions, Study, TrialSpec
 
 LIVE_POINTS = 8
+
+LIVE_TRIALS = 8
+"""So many running trials have a line of their own."""
 
 
 class PlainWatch:
@@ -29,6 +36,7 @@ class PlainWatch:
     def __init__(self, study: Study, printer: Console) -> None:
         self.study, self.printer = study, printer
         self.records: list[TrialRecord] = []
+        self.growth = Growth(study)
         self.spoke = monotonic()
 
     def say(self, line: str) -> None:
@@ -39,8 +47,10 @@ class PlainWatch:
     def on_begin(self, records: Sequence[TrialRecord]) -> None:
         """What there is already."""
         self.records = list(records)
+        self.growth = Growth(self.study, records)
         if records:
-            self.say(f"{trial_counts(records)} so far, of {self.study.trials}")
+            of = f", of {self.study.most_trials}" if self.study.most_trials else ""
+            self.say(f"{trial_counts(records)} so far{of}")
 
     def on_start(self, spec: TrialSpec) -> None:
         """Which candidate."""
@@ -54,11 +64,26 @@ class PlainWatch:
     def on_end(self, record: TrialRecord) -> None:
         """How it ended, and what is left."""
         self.records.append(record)
-        self.say(f"trial {record.number}: {ending(record)}  [{len(self.records)} of {self.study.trials}]")
+        self.growth.add(record)
+        self.say(f"trial {record.number}: {ending(record)}  [{', '.join([self._count(), *self._spent()])}]")
+
+    def _count(self) -> str:
+        most = self.study.most_trials
+        return f"{len(self.records)} of {most}" if most else counted(len(self.records), "trial")
+
+    def _spent(self) -> list[str]:
+        """How far the study is from its limits but that on trials: "90 of 480 epochs", "stalled for 2 of 10"."""
+        study, steps, parts = self.study, self.growth.trained, []
+        if study.epochs_total:
+            parts.append(f"{steps[-1].epochs if steps else 0} of {study.epochs_total} epochs")
+        if study.until_stalled:
+            stalled = stalled_for([step.hypervolume for step in steps], self.growth.noise)
+            parts.append(f"stalled for {min(stalled, study.until_stalled)} of {study.until_stalled}")
+        return parts
 
 
 class LiveWatch(PlainWatch):
-    """The front so far, and the running trial below it, redrawn in place."""
+    """The front so far, and the running trials below it, redrawn in place."""
 
     DRAWN_EVERY_S = 0.2
 
@@ -66,8 +91,9 @@ class LiveWatch(PlainWatch):
         super().__init__(study, printer)
         self.live = live
         self.front: RenderableType = Text("")
-        self.running, self.title = "preparing", ""
-        self.drawn = 0.0
+        self.titles: dict[int, str] = {}
+        self.running: dict[int, str] = {}
+        self.grown, self.drawn = "", 0.0
 
     def on_begin(self, records: Sequence[TrialRecord]) -> None:
         """What there is already."""
@@ -76,27 +102,32 @@ class LiveWatch(PlainWatch):
 
     def on_start(self, spec: TrialSpec) -> None:
         """Which candidate."""
-        self.running = f"trial {spec.number}: {described(spec)}"
-        self.title = self.running
+        self.titles[spec.number] = self.running[spec.number] = f"trial {spec.number}: {described(spec)}"
         self._redraw()
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """How far."""
-        self.running = f"{self.title} · {progress(epoch, self.study)}"
+        self.running[number] = f"{self.titles[number]} · {progress(epoch, self.study)}"
         self._redraw()
 
     def on_end(self, record: TrialRecord) -> None:
         """How it ended; the front may have moved."""
         super().on_end(record)
+        self.running.pop(record.number, None)
         self._redraw(new_front=True)
 
     def _redraw(self, *, new_front: bool = False) -> None:
         if new_front and any(record.state == "complete" for record in self.records):
             self.front = front_view(self.study, self.records, study_front(self.study, self.records, most=LIVE_POINTS))
-        count = f"{len(self.records)} of {self.study.trials} trials"
+            self.grown = f"{sparkline(self.growth)} {standing(self.growth)}"
+        trials = f"{self._count()} trials" if self.study.most_trials else self._count()
+        count = ", ".join([trials, *self._spent()])
         # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
         due = new_front or monotonic() - self.drawn > self.DRAWN_EVERY_S
-        self.live.update(Group(Text(""), self.front, Text(f"{count} · {self.running}", style="dim")), refresh=due)
+        shown = list(self.running.values())[:LIVE_TRIALS] or ["preparing"]
+        more = [f"and {len(self.running) - LIVE_TRIALS} more"] if len(self.running) > LIVE_TRIALS else []
+        lines = [*([self.grown] if self.grown else []), count, *shown, *more]
+        self.live.update(Group(Text(""), self.front, Text("\n".join(lines), style="dim")), refresh=due)
         self.drawn = monotonic() if due else self.drawn
 
 
@@ -104,8 +135,7 @@ class LiveWatch(PlainWatch):
 def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
     """The watch that fits standard output."""
     printer = console()
-    budget = f"{_counted(study.trials, 'trial')} of {_counted(study.epochs, 'epoch')}"
-    heading = f"study {study.name}: {study.space} on {study.data}, {budget}"
+    heading = f"study {study.name}: {study.space} on {study.data}, {budget_words(study)}"
     line = f"[bold]{escape(heading)}[/bold], kept in {escape(public(where.storage_url))}"
     printer.print(line, highlight=False, soft_wrap=True)
     if not printer.is_terminal:
@@ -114,10 +144,6 @@ def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(study, live.console, live)
         yield watch
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def described(spec: TrialSpec) -> str:
@@ -129,8 +155,8 @@ def described(spec: TrialSpec) -> str:
 
 
 def progress(epoch: Epoch, study: Study) -> str:
-    """ "epoch 3 of 15, loss 1.204"."""
-    return f"epoch {epoch.epoch} of {study.epochs}, loss {epoch.loss:.3f}"
+    """ "epoch 3 of 15, loss 1.204"; every part of a partition takes one at least, so there may be more."""
+    return f"epoch {epoch.epoch} of {max(study.epochs, epoch.epoch)}, loss {epoch.loss:.3f}"
 
 
 def ending(record: TrialRecord) -> str:

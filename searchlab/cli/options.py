@@ -9,7 +9,7 @@ from searchlab.errors import UserError, unknown
 from searchlab.objective import OBJECTIVES, Objective
 from searchlab.study import RunOptions
 
-STORE, LIMITS = "Where it is kept", "What may change"
+STORE, LIMITS, RAY = "Where it is kept", "What may change", "On a Ray cluster (--runner tune)"
 
 StudyName = Annotated[str, typer.Argument(help="A study: its name, or a path to its .py file.", metavar="STUDY")]
 StoredStudy = Annotated[
@@ -29,10 +29,31 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch data set files
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads for training and measuring; default: torch's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Csv = Annotated[Path | None, typer.Option(help="Write the table to this file, too.", metavar="FILE")]
 Points = Annotated[int, typer.Option(min=1, help="Points to show at most; those that keep most of the front.")]
 
-Trials = Annotated[int | None, typer.Option(min=1, help="How many trials in all.", rich_help_panel=LIMITS)]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many trials in all; without it, --hours, --epochs-total and --until-stalled lift the study's limit.",
+        rich_help_panel=LIMITS,
+    ),
+]
 Hours = Annotated[float | None, typer.Option(help="Begin no trial after so many hours.", rich_help_panel=LIMITS)]
+EpochsTotal = Annotated[
+    int | None,
+    typer.Option(min=1, help="Begin no trial once so many epochs are trained in all.", rich_help_panel=LIMITS),
+]
+UntilStalled = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Begin no trial once the last N that were trained grew the hypervolume by no more than its noise.",
+        metavar="N",
+        rich_help_panel=LIMITS,
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of every trial.", rich_help_panel=LIMITS)]
 MaxParams = Annotated[
     int | None, typer.Option(min=1, help="Cap on parameters, all heads counted.", rich_help_panel=LIMITS)
@@ -50,6 +71,14 @@ EarlyStopping = Annotated[
     str | None,
     typer.Option(help="Rule that ends weak trials: none, moasha, median-hv or accuracy-asha.", rich_help_panel=LIMITS),
 ]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        help="A finished study of the same space: the networks on its front are tried first.",
+        metavar="STUDY",
+        rich_help_panel=LIMITS,
+    ),
+]
 Objectives = Annotated[
     str | None,
     typer.Option(help="Two or three of accuracy,latency_ms,macs,params.", metavar="A,B", rich_help_panel=LIMITS),
@@ -62,6 +91,44 @@ Smoke = Annotated[
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name in the store; default: the study's own.", rich_help_panel=STORE)]
+
+
+Runner = Annotated[
+    str, typer.Option(help="local: one trial after the other, in this process; tune: several at a time, on Ray.")
+]
+Address = Annotated[
+    str,
+    typer.Option(help="A running Ray cluster: HOST:PORT, or auto. Default: a Ray of its own.", rich_help_panel=RAY),
+]
+CpusPerTrial = Annotated[
+    float, typer.Option(min=0.01, help="Cores of a trial; its threads follow.", rich_help_panel=RAY)
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="GPUs of a trial, such as 0.25; default: 1 where there are any.", rich_help_panel=RAY),
+]
+Concurrent = Annotated[
+    int | None, typer.Option(min=1, help="Trials at a time at most; default: as many as fit.", rich_help_panel=RAY)
+]
+MaxFailures = Annotated[
+    int, typer.Option(min=0, help="Retries of a trial whose process or node was lost.", rich_help_panel=RAY)
+]
+StoragePath = Annotated[
+    str,
+    typer.Option(
+        help="Folder or URL for checkpoints that every node can write to; default: in the output folder.",
+        metavar="PATH",
+        rich_help_panel=RAY,
+    ),
+]
+LatencyNode = Annotated[
+    str,
+    typer.Option(
+        help="Where nodes differ: part of the name of the processor or GPU to measure latency on.",
+        metavar="NAME",
+        rich_help_panel=RAY,
+    ),
+]
 
 
 def kept_at(output: Path, storage: str) -> RunOptions:

@@ -111,7 +111,8 @@ def _missing(finished: Finished) -> list[str]:
             lines.append(f"{row}: {record.state}, {record.reason}")
     again = f"searchlab resume {study.name}"
     if left:
-        more = f" --trials {len(study.enqueue)}" if study.trials < len(study.enqueue) else ""
+        most = study.most_trials
+        more = f" --trials {len(study.enqueue)}" if most is not None and most < len(study.enqueue) else ""
         lines.append(f"not trained: {', '.join(left)}: {again}{more}")
     if PAPERS[study.table].evaluate and (unknown := without_findings(finished.records)):
         lines.append(f"not evaluated: {', '.join(f'trial {record.number}' for record in unknown)}: {again}")

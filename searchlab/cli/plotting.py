@@ -1,41 +1,133 @@
 """Drawing what was found: `plot`."""
 
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from searchlab.artefacts import disk_errors
 from searchlab.cli import options as opt
 from searchlab.cli.console import show, show_json
+from searchlab.cli.replicating import replicated
+from searchlab.front import common_machine
+from searchlab.growth import Growth
+from searchlab.record import TrialRecord
 from searchlab.report.convergence import write_convergence_html, write_convergence_png
+from searchlab.report.growth import growth_payload, write_growth_html, write_growth_png
+from searchlab.report.importance import Bars, write_importance_html, write_importance_png
 from searchlab.report.plots import write_html, write_png
+from searchlab.report.replicates_plot import write_replicates_html, write_replicates_png
 from searchlab.search.final import looked_at
-from searchlab.search.store import stored_study
+from searchlab.search.importance import importances
+from searchlab.search.store import StudyStore, stored_study
+from searchlab.study import Study
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A study in the store, the folder for its plots, and what is known of its trials in the order they ended."""
+
+    store: StudyStore
+    study: Study
+    folder: Path
+
+    @cached_property
+    def records(self) -> list[TrialRecord]:
+        return self.store.records()
+
+    @cached_property
+    def growth(self) -> Growth:
+        """Of trials whose latencies compare.
+
+        Raises:
+            UserError: they were measured on different machines.
+        """
+        common_machine(self.study, self.records)
+        return Growth(self.study, self.store.ended())
+
+    def paths(self, name: str) -> tuple[Path, Path]:
+        """Where the page and the picture of a plot go."""
+        return self.folder / f"{name}.html", self.folder / f"{name}.png"
+
+
+Written = dict[str, Any]
+"""What `--json` says of a plot: where its page and its picture are, and the numbers behind them."""
+
+
+def _front(drawn: Drawn) -> Written:
+    _, tests = looked_at(drawn.records, drawn.store.looks())
+    html, png = drawn.paths("front")
+    write_html(html, drawn.study, drawn.records, tests=tests)
+    write_png(png, drawn.study, drawn.records)
+    return {"html": html, "png": png} | (_convergence(drawn) if drawn.study.curves else {})
+
+
+def _convergence(drawn: Drawn) -> Written:
+    html, png = drawn.paths("convergence")
+    write_convergence_html(html, drawn.study, drawn.records)
+    write_convergence_png(png, drawn.study, drawn.records)
+    return {"convergence_html": html, "convergence_png": png}
+
+
+def _hypervolume(drawn: Drawn) -> Written:
+    html, png = drawn.paths("hypervolume")
+    write_growth_html(html, drawn.growth)
+    write_growth_png(png, drawn.growth)
+    return {"hypervolume_html": html, "hypervolume_png": png, "hypervolume": growth_payload(drawn.growth)}
+
+
+def _importance(drawn: Drawn) -> Written:
+    html, png = drawn.paths("importance")
+    found = importances(drawn.store, drawn.growth)
+    bars = Bars(drawn.study, drawn.records, found.shares, found.chance, found.trials, found.conditional)
+    write_importance_html(html, bars)
+    write_importance_png(png, bars)
+    return {"importance_html": html, "importance_png": png, "importance": asdict(found)}
+
+
+def _replicates(drawn: Drawn) -> Written:
+    front = replicated(drawn.store)
+    html, png = drawn.paths("replicates")
+    write_replicates_html(html, drawn.study, front)
+    write_replicates_png(png, drawn.study, front)
+    return {"replicates_html": html, "replicates_png": png}
 
 
 def plot(
     study: opt.StoredStudy = None,
+    hypervolume: Annotated[
+        bool, typer.Option("--hypervolume", help="How the front's hypervolume grew with the training spent.")
+    ] = False,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Which parameters decide each objective, and the hypervolume.")
+    ] = False,
+    replicates: Annotated[
+        bool, typer.Option("--replicates", help="The front with what fresh seeds reach (see `searchlab replicate`).")
+    ] = False,
     as_json: opt.AsJson = False,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
     """Write an interactive page and a PNG of the front, with every trial's frontier behind it.
 
-    A study with curves gets a page and a PNG of how its trials converged, too.
+    A study with curves gets a page and a PNG of how its trials converged, too. --hypervolume and --importance write
+    theirs instead; with --json their numbers are printed as well.
     """
-    where = opt.kept_at(output, storage)
-    store = stored_study(study, where)
-    definition, records = store.definition, store.records()
-    _, tests = looked_at(records, store.looks())
-    folder = output / definition.study.name
-    written = {"html": folder / "front.html", "png": folder / "front.png"}
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_html(written["html"], definition.study, records, tests=tests)
-        write_png(written["png"], definition.study, records)
-        if definition.study.curves:
-            written |= {f"convergence_{kind}": folder / f"convergence.{kind}" for kind in ("html", "png")}
-            write_convergence_html(written["convergence_html"], definition.study, records)
-            write_convergence_png(written["convergence_png"], definition.study, records)
+    store = stored_study(study, opt.kept_at(output, storage))
+    defined = store.definition.study
+    drawn = Drawn(store, defined, output / defined.name)
+    asked: list[Callable[[Drawn], Written]] = [*[_hypervolume] * hypervolume, *[_importance] * importance]
+    asked += [_replicates] * replicates
+    written: Written = {}
+    with disk_errors(drawn.folder):
+        drawn.folder.mkdir(parents=True, exist_ok=True)
+        for write in asked or [_front]:
+            written |= write(drawn)
+    paths = {kind: str(path) for kind, path in written.items() if isinstance(path, Path)}
     if as_json:
-        show_json({"study": definition.study.name} | {kind: str(path) for kind, path in written.items()})
+        show_json({"study": defined.name} | written | paths)
     else:
-        show("\n".join(str(path) for path in written.values()))
+        show("\n".join(paths.values()))

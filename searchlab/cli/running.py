@@ -1,5 +1,6 @@
 """Searching: `run` and `resume`."""
 
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,16 +19,17 @@ from searchlab.cli.live import watch_for
 from searchlab.cli.papers import filled_from, stored_as
 from searchlab.errors import Interrupted, UserError
 from searchlab.front import study_front
+from searchlab.report.growth import standing
 from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
 from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies
 from searchlab.search.driver import Driver
 from searchlab.search.early_stopping import with_rungs
-from searchlab.search.launch import Launch, check, start, start_afresh
+from searchlab.search.launch import Launch, check, check_names, start, start_afresh
 from searchlab.search.launch import resume as resume_study
 from searchlab.search.smoke import on_what_is_there, smoke_of
-from searchlab.search.store import Definition, stored_study
-from searchlab.study import RunOptions, Study
+from searchlab.search.store import Definition, StudyStore, stored_study
+from searchlab.study import OTHER_BUDGETS, Cluster, RunOptions, Study
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Plan:
     space: Source
     where: RunOptions
     begin: Callable[[Launch], Driver]
+    runner: str = "local"
 
     @property
     def study(self) -> Study:
@@ -51,12 +54,15 @@ def run(
     trials: opt.Trials = None,
     epochs: opt.Epochs = None,
     hours: opt.Hours = None,
+    epochs_total: opt.EpochsTotal = None,
+    until_stalled: opt.UntilStalled = None,
     max_params: opt.MaxParams = None,
     max_macs: opt.MaxMacs = None,
     max_latency: opt.MaxLatency = None,
     objectives: opt.Objectives = None,
     sampler: opt.Sampler = None,
     early_stopping: opt.EarlyStopping = None,
+    warm_start: opt.WarmStart = None,
     seed: opt.Seed = None,
     name: opt.Name = None,
     data: opt.DataRoot = Path("data"),
@@ -65,6 +71,14 @@ def run(
     threads: opt.Threads = None,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
+    runner: opt.Runner = "local",
+    address: opt.Address = "",
+    cpus_per_trial: opt.CpusPerTrial = 1.0,
+    gpus_per_trial: opt.GpusPerTrial = None,
+    concurrent: opt.Concurrent = None,
+    max_failures: opt.MaxFailures = 3,
+    storage_path: opt.StoragePath = "",
+    latency_node: opt.LatencyNode = "",
 ) -> None:
     """Search: train and measure candidates until the budget is spent, then show the front (or the paper's table).
 
@@ -74,6 +88,8 @@ def run(
         "trials": trials,
         "epochs": epochs,
         "hours": hours,
+        "epochs_total": epochs_total,
+        "until_stalled": until_stalled,
         "max_params": max_params,
         "max_macs": max_macs,
         "max_latency_ms": max_latency,
@@ -87,18 +103,24 @@ def run(
     if name is not None and len(studies) > 1:
         known = ", ".join(each.name for each in studies)
         raise UserError("several studies cannot have one name", where="--name", value=name, allowed=f"run one: {known}")
-    where = RunOptions(data, download, output, storage, device, threads)
+    nodes = Cluster(address, cpus_per_trial, gpus_per_trial, concurrent, max_failures, storage_path, latency_node)
+    where = RunOptions(data, download, output, storage, device, threads, nodes)
     changed = [(written, with_rungs(_overridden(written, overrides))) for written in studies]
     if smoke:
         changed = [(written, _smoke(effective, where)) for written, effective in changed]
     begin = start_afresh if smoke else start
-    _search_all([_plan(source, written, effective, where, begin) for written, effective in changed])
+    if warm_start is not None:
+        begin = partial(_warmly, begin, stored_study(warm_start, where))
+    plans = [_plan(source, written, effective, where, begin) for written, effective in changed]
+    _search_all([replace(plan, runner=runner) for plan in plans])
 
 
 def resume(
     study: opt.StoredStudy = None,
     trials: opt.Trials = None,
     hours: opt.Hours = None,
+    epochs_total: opt.EpochsTotal = None,
+    until_stalled: opt.UntilStalled = None,
     force: bool = typer.Option(False, "--force", help="Go on although the study's definition has changed."),
     data: opt.DataRoot = Path("data"),
     download: opt.Download = False,
@@ -106,25 +128,40 @@ def resume(
     threads: opt.Threads = None,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
+    runner: opt.Runner = "local",
+    address: opt.Address = "",
+    cpus_per_trial: opt.CpusPerTrial = 1.0,
+    gpus_per_trial: opt.GpusPerTrial = None,
+    concurrent: opt.Concurrent = None,
+    max_failures: opt.MaxFailures = 3,
+    storage_path: opt.StoragePath = "",
+    latency_node: opt.LatencyNode = "",
 ) -> None:
     """Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.
 
-    --trials N sets a new total. A study whose file or space has changed since is shown as a diff and refused.
+    --trials N and --epochs-total N set a new total. A study whose file or space has changed since is shown as a diff
+    and refused.
     """
-    where = RunOptions(data, download, output, storage, device, threads)
+    nodes = Cluster(address, cpus_per_trial, gpus_per_trial, concurrent, max_failures, storage_path, latency_node)
+    where = RunOptions(data, download, output, storage, device, threads, nodes)
     store = stored_study(_stored_name(study), where)
     before = store.definition
     written, source = _as_written_now(study, before)
     space = find("space", written.space, beside=source.path if source else None)
     effective = _carried_over(before, written)
-    effective = _overridden(effective, {"trials": trials, "hours": hours})
+    budget = {"trials": trials, "hours": hours, "epochs_total": epochs_total, "until_stalled": until_stalled}
+    effective = _overridden(effective, budget)
     now = Definition(effective, written, space.text, str(source.path.absolute()) if source else before.path)
     changes = before.changes(now)
     if changes and not force:
         console().print("\n".join(changes), markup=False, soft_wrap=True)
         where_it_is = f"study {effective.name}"
         raise UserError("its definition has changed since it was begun", where=where_it_is, allowed="--force goes on")
-    _search_all([Plan(now, space, where, partial(resume_study, store=store))])
+    _search_all([Plan(now, space, where, partial(resume_study, store=store), runner)])
+
+
+def _warmly(begin: Callable[[Launch], Driver], earlier: StudyStore, launch: Launch) -> Driver:
+    return begin(replace(launch, warm_start=earlier))
 
 
 def _smoke(study: Study, where: RunOptions) -> Study:
@@ -181,11 +218,17 @@ def _carried_over(before: Definition, written: Study) -> Study:
 
 def _overridden(study: Study, overrides: dict[str, Any]) -> Study:
     from_command_line = {name: value for name, value in overrides.items() if value is not None}
-    return replace(study, **from_command_line)
+    # Who asks for two hours, or until it stalls, does not mean the number of trials that the study's file has; but a
+    # study that trains what it enqueues, and no more, goes on to do so.
+    searches = study.trials is None or study.trials > len(study.enqueue)
+    lifted = {"trials": None} if OTHER_BUDGETS & from_command_line.keys() and searches else {}
+    return replace(study, **lifted | from_command_line)
 
 
 def _search_all(plans: Sequence[Plan]) -> None:
     """One after the other; a mistake in any comes to light before the first is trained. Then the papers' tables."""
+    for plan in plans:
+        check_names(plan.study)
     if len(plans) > 1:
         for plan in plans:
             check(plan.study, load_space(plan.space), plan.where)
@@ -207,26 +250,34 @@ def _search_all(plans: Sequence[Plan]) -> None:
 def _search(plan: Plan) -> Driver:
     stop = Event()
     with watch_for(plan.study, plan.where) as watch, ends_on_interrupt(stop):
-        launch = Launch(plan.definition, load_space(plan.space), plan.where, watch, stop=stop, say=watch.say)
+        space = load_space(plan.space)
+        launch = Launch(plan.definition, space, plan.where, watch, plan.runner, stop=stop, say=watch.say)
         try:
             driver = plan.begin(launch)
         except Interrupted:
             driver = None
     if driver is None or stop.is_set():
-        again = escape(_again(plan.study, plan.where))
+        again = escape(_again(plan))
         console().print(f"Stopped. Everything is kept: [bold]{again}[/bold] goes on.", soft_wrap=True)
         raise Interrupted
+    console().print(f"Ended: {driver.ended_by}. {standing(driver.growth)}.", markup=False, soft_wrap=True)
     return driver
 
 
-def _again(study: Study, where: RunOptions) -> str:
-    defaults = RunOptions()
-    options = {"--output": "output", "--storage": "storage", "--data": "data_root", "--device": "device"}
-    words = ["searchlab resume", study.name]
-    for option, field in options.items():
-        if getattr(where, field) != getattr(defaults, field):
-            words += [option, str(getattr(where, field))]
-    return " ".join(words)
+def _again(plan: Plan) -> str:
+    """The command that goes on: the options that are not as they are by default, under the names of their fields.
+
+    The store knows the number of threads.
+    """
+    renamed = {"data_root": "data"}
+    words = ["searchlab", "resume", plan.study.name]
+    if plan.runner != "local":
+        words += ["--runner", plan.runner]
+    for given, default in ((plan.where, RunOptions()), (plan.where.cluster, Cluster())):
+        for field, value in vars(given).items():
+            if value != getattr(default, field) and field not in ("cluster", "download", "threads"):
+                words += [f"--{renamed.get(field, field).replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from searchlab.architecture import ImageSpec
 from searchlab.data.cifar100 import CLASSES, COARSE, SUPERCLASSES
 from searchlab.data.folder import load_folder
 from searchlab.data.official import read
+from searchlab.data.remote import fetched, is_url
 from searchlab.data.splits import Dataset, Split, Statistics, assemble, three_way, with_validation
 from searchlab.errors import UserError, unknown
 
@@ -28,14 +29,17 @@ FOLDER = "folder:"
 def load(spec: str, root: Path, *, download: bool = False) -> Dataset:
     """The data set of a name in `DATASETS`, with its files below `root`; or of `folder:PATH`, any folder of images.
 
+    `folder:URL` is copied below `root` first (see `data.remote`).
+
     Raises:
         UserError: no such data set, or its files are missing, corrupt or laid out in another way.
     """
     if spec.startswith(FOLDER):
         path = spec.removeprefix(FOLDER)
         if not path:
-            raise UserError("no folder named", where="data", value=spec, allowed="folder:PATH")
-        return replace(load_folder(Path(path).expanduser()), name=spec)
+            raise UserError("no folder named", where="data", value=spec, allowed="folder:PATH or folder:URL")
+        folder = fetched(path, root) if is_url(path) else Path(path).expanduser()
+        return replace(load_folder(folder), name=spec)
     if spec not in DATASETS:
         raise unknown("data set", spec, (*DATASETS, "folder:PATH"), where="data")
     return DATASETS[spec](root, download)

@@ -3,12 +3,27 @@
 from typing import Protocol
 
 from searchlab.operating_point import Frontier
-from searchlab.record import Epoch, TrialRecord
-from searchlab.study import TrialSpec
+from searchlab.record import Epoch, Machine, TrialRecord
+from searchlab.study import RunOptions, Study, TrialSpec
 
 
 class Source(Protocol):
-    """Asks and tells, as the driver does them. A runner calls `ask` until it is None, and tells every trial it took."""
+    """Asks and tells, as the driver does them. A runner calls `ask` until it is None, and tells every trial it took.
+
+    Several trials may run at a time; all calls come from one thread.
+    """
+
+    @property
+    def study(self) -> Study:
+        """What is searched."""
+
+    @property
+    def machine(self) -> Machine | None:
+        """That which latencies of complete trials were measured on so far; None where none was."""
+
+    @property
+    def options(self) -> RunOptions:
+        """Where it runs."""
 
     def ask(self) -> TrialSpec | None:
         """The next trial, or None where there is no more to do."""
@@ -21,6 +36,9 @@ class Source(Protocol):
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
         """A trial showed its frontier at a rung; False stops it there."""
+
+    def on_checkpoint(self, number: int, path: str) -> None:
+        """A trial can be gone on with from what lies at a path or URL."""
 
     def interrupted(self) -> bool:
         """Whether the user wants everything to end after the running step."""

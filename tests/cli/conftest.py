@@ -42,3 +42,15 @@ def searchlab(folder, capfd):
         return Answer(code, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture
+def look(searchlab, output):
+    """A command on what a module's own `output` holds: it works and complains of nothing."""
+
+    def run(*arguments):
+        answer = searchlab(*arguments, "--output", output)
+        assert (answer.code, answer.err) == (0, "")
+        return answer
+
+    return run

@@ -56,7 +56,7 @@ def test_on_a_terminal_the_front_and_the_running_trial_are_drawn_as_they_change(
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(STUDY, live.console, live)
         watch.on_begin([])
-        assert "0 of 3 trials · preparing" in printer.file.getvalue()
+        assert "0 of 3 trials" in printer.file.getvalue() and "preparing" in printer.file.getvalue()
         watch.on_start(spec(0))
         watch.drawn = 0.0
         watch.on_epoch(0, Epoch(2, 0.25, 0.1))
@@ -66,6 +66,29 @@ def test_on_a_terminal_the_front_and_the_running_trial_are_drawn_as_they_change(
         watch.on_end(made_record(spec(0)))
         drawn = printer.file.getvalue()
         assert "(validation)" in drawn and "80.0 %" in drawn and "1 of 3 trials" in drawn
+
+
+def test_each_of_several_running_trials_has_its_line_and_loses_it_when_it_ends(monkeypatch):
+    monkeypatch.setattr(live_module, "LIVE_TRIALS", 2)
+    printer = console(terminal=True)
+    with Live(console=printer, auto_refresh=False, transient=True) as live:
+        watch = LiveWatch(STUDY, live.console, live)
+        watch.on_begin([])
+        for number in range(3):
+            watch.on_start(spec(number))
+
+        def drawn_now() -> str:
+            watch.drawn = 0.0
+            before = len(printer.file.getvalue())
+            watch.on_epoch(1, Epoch(2, 0.25, 0.1))
+            return printer.file.getvalue()[before:]
+
+        now = drawn_now()
+        assert "trial 0: resnet" in now and "exits after 0, 1 · epoch 2 of 5" in now and "and 1 more" in now
+        watch.on_end(made_record(spec(0)))
+        now = drawn_now()
+        assert "trial 0: resnet" not in now and "trial 1: resnet" in now and "trial 2: resnet" in now
+        assert "more" not in now
 
 
 def test_epochs_that_come_fast_are_not_all_drawn(monkeypatch):

@@ -21,21 +21,10 @@ def output(tmp_path_factory):
     """Where the study `little` was run with four trials, one of them infeasible, and then `second` with one."""
     home = tmp_path_factory.mktemp("looking")
     study, runs = str(write_files(home)), str(home / "runs")
-    assert main(["run", study, "--output", runs, "--trials", "5", "--max-params", "3000", "--device", "cpu"]) == 0
+    limited = ["--max-params", "3000", "--sampler", "random", "--device", "cpu"]
+    assert main(["run", study, "--output", runs, "--trials", "5", *limited]) == 0
     assert main(["run", study, "--output", runs, "--trials", "1", "--name", "second"]) == 0
     return home / "runs"
-
-
-@pytest.fixture
-def look(searchlab, output):
-    """A command on what was run."""
-
-    def run(*arguments):
-        answer = searchlab(*arguments, "--output", output)
-        assert (answer.code, answer.err) == (0, "")
-        return answer
-
-    return run
 
 
 def records(output):

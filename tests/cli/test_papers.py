@@ -10,6 +10,7 @@ from made_up_paper import MADE_UP, PUBLISHED
 from tiny import IMAGES
 
 from searchlab.cli.main import main
+from searchlab.errors import TrialFailure
 from searchlab.model.cost import network_cost
 from searchlab.papers.evaluation import evaluate_exits
 from searchlab.papers.paper import Paper
@@ -121,6 +122,27 @@ def test_a_paper_without_an_evaluation_lacks_nothing(searchlab, monkeypatch):
     monkeypatch.setitem(PAPERS, "made_up", Paper("made_up", "On Widths", MADE_UP.tables))
     searchlab("run", "widths-digits")
     assert searchlab("table", "widths-digits", "--json").json["missing"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TrialFailure("the loss is nan in epoch 1: the training diverged"), "the loss is nan in epoch 1"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes\nand more"), "out of memory: Default"),
+    ],
+)
+def test_an_evaluation_that_fails_is_said_in_a_line_and_the_others_go_on(searchlab, monkeypatch, error, said):
+    def fails(subject):
+        if subject.record.number == 0:
+            raise error
+        return evaluate_exits(subject)
+
+    monkeypatch.setitem(PAPERS, "made_up", Paper("made_up", "On Widths", MADE_UP.tables, fails))
+    answer = searchlab("run", "widths-digits")
+    assert (answer.code, answer.err) == (0, "")
+    assert f"trial 0: not evaluated: {said}" in answer.out
+    assert "not evaluated: trial 0: searchlab resume widths-digits" in answer.out
+    assert [(Path(record.directory) / "findings.json").is_file() for record in kept("widths-digits")] == [False, True]
 
 
 def test_ctrl_c_between_evaluations_keeps_what_was_found(searchlab, monkeypatch):

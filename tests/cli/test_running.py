@@ -6,10 +6,13 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
+from tiny import tiny_study
 
+from searchlab.cli import running
+from searchlab.front import study_front
 from searchlab.record import Seconds
-from searchlab.search.store import StudyStore, stored_study
-from searchlab.study import RunOptions
+from searchlab.search.store import Definition, StudyStore, stored_study
+from searchlab.study import Cluster, RunOptions
 
 
 def kept(output: str = "runs", name: str = "little") -> StudyStore:
@@ -90,7 +93,7 @@ def test_every_sampler_and_a_storage_url_of_ones_own(searchlab):
 
 
 def test_optuna_sees_the_same_trials(searchlab):
-    searchlab("run", "little", "--max-params", 1500, "--trials", 5)
+    searchlab("run", "little", "--max-params", 1500, "--trials", 5, "--sampler", "random")
     seen = optuna.load_study(study_name="little", storage="sqlite:///runs/studies.db").trials
     records = kept().records()
     assert len(seen) == len(records) == 5
@@ -170,3 +173,28 @@ def test_a_name_of_ones_own_is_resumed_under_it(searchlab):
 def test_one_thing_is_counted_as_one(searchlab):
     answer = searchlab("run", "little", "--trials", 1, "--epochs", 1)
     assert re.search(r"1 trial of 1 epoch,", answer.out)
+
+
+def test_a_study_may_begin_where_another_ended(searchlab):
+    searchlab("run", "little")
+    given = ("--name", "warm", "--warm-start", "little", "--trials", 1, "--seed", 9)
+    assert searchlab("run", "little", *given).code == 0
+    best = study_front(kept().definition.study, kept().records())[0].record.number
+    assert kept(name="warm").trials()[0].params == kept().trials()[best].params
+    assert searchlab("resume", "warm", "--trials", 2).code == 0 and len(kept(name="warm").records()) == 2
+    others = ("--name", "third", "--warm-start", "little", "--objectives", "accuracy,params")
+    answer = searchlab("run", "little", *others)
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1) and "it has other objectives" in answer.err
+    answer = searchlab("run", "little", "--name", "third", "--warm-start", "nobody")
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1) and "nobody" in answer.err
+
+
+def test_how_to_go_on_names_every_option_that_matters():
+    cluster = Cluster("head:6379", gpus_per_trial=0.25, storage_path="s3://bucket")
+    where = RunOptions(Path("my data"), output=Path("out"), threads=3, cluster=cluster)
+    plan = running.Plan(Definition(tiny_study(), tiny_study(), ""), None, where, None, "tune")
+    assert running._again(plan) == (
+        "searchlab resume tiny --runner tune --data 'my data' --output out"
+        " --address head:6379 --gpus-per-trial 0.25 --storage-path s3://bucket"
+    )
+    assert running._again(replace(plan, where=RunOptions(), runner="local")) == "searchlab resume tiny"

@@ -1,0 +1,167 @@
+"""Training the front again: `replicate`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from searchlab.cli import options as opt
+from searchlab.cli.console import console, show, show_json
+from searchlab.cli.live import described, ending, progress
+from searchlab.cli.running import ends_on_interrupt
+from searchlab.errors import Interrupted, UserError
+from searchlab.front import study_front
+from searchlab.record import Epoch, TrialRecord
+from searchlab.replicates import Repeated, Replicate, repeated
+from searchlab.report import units
+from searchlab.report.frames import write_csv
+from searchlab.report.replicates import replicates_frame, replicates_payload, replicates_view
+from searchlab.search.replicates import Job, Replication, replicates_of
+from searchlab.search.replicates import replicate as train_again
+from searchlab.search.storage import public
+from searchlab.search.store import StudyStore, stored_study
+from searchlab.study import RunOptions, Study, TrialSpec
+
+
+def replicate(
+    study: opt.StoredStudy = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Fresh seeds for every candidate of the front.")] = 3,
+    points: opt.Points = 12,
+    as_json: opt.AsJson = False,
+    csv: opt.Csv = None,
+    data: opt.DataRoot = Path("data"),
+    download: opt.Download = False,
+    device: opt.Device = "auto",
+    threads: opt.Threads = None,
+    output: opt.Output = Path("runs"),
+    storage: opt.Storage = "",
+) -> None:
+    """Train the front's candidates again with fresh seeds, and show the front with means and 95 % intervals.
+
+    The best of many trials was lucky, too: what fresh seeds reach is what to expect. The search and its front stay as
+    they are. Ctrl-C ends after the running step; the same command goes on from there, and a larger --seeds adds to
+    what there is. `searchlab front STUDY --replicates` shows the table again.
+    """
+    where = RunOptions(data, download, output, storage, device, threads)
+    store, stop = stored_study(study, where), Event()
+    printer = Console(stderr=True, highlight=False) if as_json else console()
+    with watching(store.definition.study, where, printer) as watch, ends_on_interrupt(stop):
+        try:
+            train_again(Replication(store, where, watch, seeds, points, stop=stop))
+        except Interrupted:
+            printer.print("Stopped. Everything is kept: the same command goes on.", soft_wrap=True)
+            raise
+    show_replicated(store, points, as_json=as_json, csv=csv)
+
+
+def show_replicated(store: StudyStore, points: int, *, as_json: bool, csv: Path | None) -> None:
+    """The front with its replicates.
+
+    Raises:
+        UserError: there are none yet, or the file cannot be written.
+    """
+    study, found, front = store.definition.study, replicates_of(store), replicated(store, points)
+    if csv is not None:
+        write_csv(csv, replicates_frame(study, front))
+    if as_json:
+        show_json(replicates_payload(study, front, found))
+    else:
+        show(replicates_view(study, front, found))
+
+
+def replicated(store: StudyStore, points: int = 12) -> list[Repeated]:
+    """The front's points with their readings.
+
+    Raises:
+        UserError: there are none yet.
+    """
+    study, found = store.definition.study, replicates_of(store)
+    if not found:
+        allowed = f"`searchlab replicate {study.name}` trains them"
+        raise UserError("there are no replicates yet", where=f"study {study.name}", allowed=allowed)
+    return repeated(study_front(study, store.records(), most=points), found)
+
+
+class Lines:
+    """A line when a training begins, one when it ends, and in long ones one now and then."""
+
+    EVERY_S = 20.0
+
+    def __init__(self, study: Study, printer: Console) -> None:
+        self.study, self.printer = study, printer
+        self.spoke, self.ended, self.all = monotonic(), 0, 0
+
+    def on_begin(self, done: Sequence[Replicate], left: Sequence[tuple[Job, TrialRecord]]) -> None:
+        """How much there is to do, and how long the trials took that are repeated."""
+        self.all = len(left)
+        before = f"{len(done)} done before, " if done else ""
+        if not left:
+            self.say(f"{before}nothing left to train")
+            return
+        candidates = units.counted(len({job.trial for job, _ in left}), "candidate")
+        took_s = sum(record.seconds.total for _, record in left)
+        what = f"{units.counted(self.all, 'training')} to do, of {candidates} of the front"
+        self.say(f"{before}{what}: the first time they took {units.seconds(took_s)}")
+
+    def on_start(self, job: Job, spec: TrialSpec) -> None:
+        """Which candidate."""
+        # A row's name goes by the number of the trial that is repeated.
+        numbered = TrialSpec(job.trial, spec.candidate, spec.study)
+        self.say(f"{named(job)}: {described(numbered)}")
+
+    def on_epoch(self, job: Job, epoch: Epoch) -> None:
+        """How far, if nothing was said for a while."""
+        if monotonic() - self.spoke > self.EVERY_S:
+            self.say(f"{named(job)}: {progress(epoch, self.study)}")
+
+    def on_end(self, job: Job, record: TrialRecord) -> None:
+        """How it ended, and what is left."""
+        self.ended += 1
+        self.say(f"{named(job)}: {ending(record)}  [{self.ended} of {self.all}]")
+
+    def say(self, line: str) -> None:
+        """Prints a line."""
+        self.spoke = monotonic()
+        self.printer.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveLines(Lines):
+    """The same, with the epoch below, redrawn in place."""
+
+    DRAWN_EVERY_S = 0.2
+
+    def __init__(self, study: Study, printer: Console, live: Live) -> None:
+        super().__init__(study, printer)
+        self.live, self.drawn = live, 0.0
+
+    def on_epoch(self, job: Job, epoch: Epoch) -> None:
+        """How far."""
+        # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
+        due = monotonic() - self.drawn > self.DRAWN_EVERY_S
+        line = f"{self.ended} of {self.all} · {named(job)} · {progress(epoch, self.study)}"
+        self.live.update(Text(line, style="dim"), refresh=due)
+        self.drawn = monotonic() if due else self.drawn
+
+
+def named(job: Job) -> str:
+    """ "trial 3, fresh seed 1"."""
+    return f"trial {job.trial}, fresh seed {job.run}"
+
+
+@contextmanager
+def watching(study: Study, where: RunOptions, printer: Console) -> Iterator[Lines]:
+    """The watch that fits the printer."""
+    heading = f"study {study.name}: its front again with fresh seeds, kept in {public(where.storage_url)}"
+    printer.print(heading, style="bold", markup=False, highlight=False, soft_wrap=True)
+    if not printer.is_terminal:
+        yield Lines(study, printer)
+        return
+    with Live(console=printer, auto_refresh=False, transient=True) as live:
+        yield LiveLines(study, live.console, live)

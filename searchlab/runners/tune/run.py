@@ -1,0 +1,139 @@
+"""A study on Ray Tune: one Tune run over whatever the source still asks for."""
+
+import time
+from dataclasses import dataclass, replace
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.logger import TBXLoggerCallback
+
+from searchlab.architecture import ImageSpec
+from searchlab.data.shared import OnNode, SharedDataset, size_of
+from searchlab.data.splits import Dataset
+from searchlab.errors import UserError
+from searchlab.runners.source import Source
+from searchlab.runners.tune.asking import AskTell, EndsWithDesk, Receiver, RungScheduler
+from searchlab.runners.tune.desk import Desk
+from searchlab.runners.tune.latency import reference_ms
+from searchlab.runners.tune.nodes import Slots, alive, connected, slots_of
+from searchlab.runners.tune.play import Work
+from searchlab.runners.tune.survey import Question, answered, machine_nodes, survey
+from searchlab.runners.tune.worker import Job, Task, TrialWorker
+from searchlab.study import TrialSpec
+from searchlab.trial import run_trial
+
+SHARE_OF_STORE = 0.5
+"""Data that would take more of a node's object store than this are read by every process for itself."""
+
+RESULTS_PER_S = 50
+"""Results that Tune is asked to handle per second at most, over all running trials."""
+
+
+def run_on_tune(source: Source, dataset: Dataset, work: Work = run_trial) -> None:
+    """Runs what the source asks for, several trials at a time; `work` is what a trial does.
+
+    Raises:
+        UserError: the cluster cannot be reached or cannot run the study, or a trial says that the study is wrong.
+        Interrupted: the user asked to end; running trials are left untold.
+    """
+    with connected(source.options, size_of(dataset)):
+        slots = slots_of(source.options)
+        data = _data_for(source, dataset)
+        place = f"{(source.options.cluster.storage_path or str(source.options.output.absolute())).rstrip('/')}"
+        tasks = Tasks(slots, dataset.spec, *_latency_nodes(source, slots, data, place))
+        shares_memory = 0 < slots.gpus < 1 or slots.cpus < slots.whole_node_cpus
+        desk = Desk(source, tasks.task, shares_memory)
+        trainable = tune.with_parameters(TrialWorker, job=Job(data, work))
+        _tune(desk, trainable, slots, f"{place}/{source.study.name}")
+        desk.raise_error()
+
+
+def _data_for(source: Source, dataset: Dataset) -> SharedDataset | OnNode:
+    """The images for the object store, or where every process reads them, if they would fill it."""
+    smallest = min(node["Resources"].get("object_store_memory", 0.0) for node in alive())
+    if size_of(dataset) <= SHARE_OF_STORE * smallest:
+        return SharedDataset.of(dataset)
+    study = source.study
+    return OnNode(study.data, source.options.data_root.absolute(), study.max_images, dataset.hash)
+
+
+def _latency_nodes(
+    source: Source, slots: Slots, data: SharedDataset | OnNode, place: str
+) -> tuple[tuple[str, ...], bool]:
+    """The nodes to measure latencies on, and whether trials run on others too; every node is asked what it can.
+
+    Raises:
+        UserError: a node cannot run trials, or latencies would be of several machines.
+    """
+    study, wanted = source.study, source.options.cluster.latency_node
+    question = Question(
+        slots.device,
+        source.options.threads or slots.threads,
+        data if isinstance(data, OnNode) else None,
+        place if study.rungs else "",
+    )
+    # A Ray of our own is one node, which is this machine: no process is begun to ask it.
+    nodes = survey(question) if source.options.cluster.address else [answered(question)]
+    if not study.measures_latency:
+        return (), False
+    chosen = machine_nodes(nodes, wanted)
+    if source.machine not in (None, chosen[0].machine):
+        assert source.machine is not None and chosen[0].machine is not None
+        what, now = "its latencies so far are of another machine, and do not mix", chosen[0].machine.in_full
+        allowed = f"so far {source.machine.in_full}; see --latency-node and --cpus-per-trial"
+        raise UserError(what, where=f"study {study.name}", value=now, allowed=allowed)
+    return tuple(node.id for node in chosen if node.id), len(chosen) < len(nodes)
+
+
+@dataclass
+class Tasks:
+    """Makes of a spec what a worker gets. `elsewhere` says that trials run on nodes that latency is not measured on."""
+
+    slots: Slots
+    images: ImageSpec
+    latency_nodes: tuple[str, ...]
+    elsewhere: bool
+    reference_ms: float | None = None
+
+    def task(self, spec: TrialSpec, alone: bool) -> Task:
+        """The trial's task; alone, it has a GPU or a node for itself."""
+        slots = self.slots
+        spec = replace(
+            spec,
+            directory=spec.directory and spec.directory.absolute(),
+            threads=spec.threads or slots.threads,
+            device=slots.device,
+        )
+        if spec.study.measures_latency and spec.reference_ms is None:
+            self.reference_ms = self.reference_ms or reference_ms(self.latency_nodes, self.images, spec)
+            spec = replace(spec, reference_ms=self.reference_ms)
+        gpus = max(slots.gpus, 1.0) if alone and slots.gpus else slots.gpus
+        spec = replace(spec, gpu_share=min(gpus, 1.0) or 1.0)
+        cpus = slots.whole_node_cpus if alone and not slots.gpus else slots.cpus
+        every_s = max(2.0, slots.concurrent / RESULTS_PER_S)
+        return Task(spec, cpus, gpus, alone, every_s, self.latency_nodes if self.elsewhere else ())
+
+
+def _tune(desk: Desk, trainable: type[TrialWorker], slots: Slots, place: str) -> None:
+    name = f"tune-{time.strftime('%Y-%m-%d-%H-%M-%S')}"
+    tune.run(
+        trainable,
+        name=name,
+        storage_path=place,
+        search_alg=AskTell(desk),
+        scheduler=RungScheduler(desk),
+        stop=EndsWithDesk(desk),
+        callbacks=[Receiver(desk, f"{place}/{name}"), TBXLoggerCallback()],  # type: ignore[no-untyped-call]
+        num_samples=-1,
+        max_concurrent_trials=slots.concurrent,
+        max_failures=desk.source.options.cluster.max_failures,
+        reuse_actors=True,
+        raise_on_failed_trial=False,
+        trial_dirname_creator=_name,
+        trial_name_creator=_name,
+        verbose=0,
+    )
+
+
+def _name(trial: Trial) -> str:
+    return f"trial-{trial.config['number']:05d}-{trial.trial_id}"

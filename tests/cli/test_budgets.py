@@ -1,0 +1,92 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from searchlab.growth import Growth
+from searchlab.search.store import StudyStore, stored_study
+from searchlab.study import RunOptions
+
+
+def kept(name: str = "little") -> StudyStore:
+    return stored_study(name, RunOptions())
+
+
+def ending(answer) -> str:
+    assert (answer.code, answer.err) == (0, "")
+    (line,) = [line for line in answer.out.splitlines() if line.startswith("Ended: ")]
+    return line
+
+
+def test_a_run_says_what_ended_it_and_what_it_spent(searchlab):
+    answer = searchlab("run", "little")
+    assert ending(answer).startswith("Ended: 3 of 3 trials. Hypervolume 0.")
+    assert "after 6 epochs, " in ending(answer) and ending(answer).endswith("k epochs × MACs.")
+    assert "  [2 of 3]" in answer.out
+
+
+def test_another_limit_lifts_that_of_the_study_on_trials(searchlab):
+    answer = searchlab("run", "little", "--epochs", 1, "--epochs-total", 5)
+    assert "trials of 1 epoch, 5 epochs in all" in answer.out and "[2 trials, 2 of 5 epochs]" in answer.out
+    assert ending(answer).startswith("Ended: 5 epochs are trained, of 5 in all.")
+    assert len(kept().records()) == 5
+    study = kept().definition.study
+    assert (study.trials, study.most_trials, study.epochs_total) == (None, None, 5)
+    both = searchlab("resume", "little", "--trials", 6, "--epochs-total", 9)
+    assert ending(both).startswith("Ended: 6 of 6 trials.")
+    assert ending(searchlab("resume")).startswith("Ended: 6 of 6 trials.")
+    assert ending(searchlab("resume", "--epochs-total", 7)).startswith("Ended: 7 epochs are trained, of 7 in all.")
+    assert ending(searchlab("resume", "--hours", 0.0001)).startswith("Ended: 7 epochs are trained")
+
+
+def test_a_study_that_only_trains_what_it_enqueues_goes_on_to_do_so(searchlab):
+    text = Path("studies/little.py").read_text()
+    listed = "trials=2, enqueue=({'width': 2, 'rate': 0.1}, {'width': 3, 'rate': 0.1}),"
+    Path("studies/little.py").write_text(text.replace("trials=3,", listed))
+    assert ending(searchlab("run", "little", "--hours", 1)).startswith("Ended: 2 of 2 trials.")
+
+
+def test_until_it_stalls(searchlab):
+    answer = searchlab("run", "little", "--until-stalled", 2, "--epochs", 1)
+    assert "trials of 1 epoch, until 2 add nothing" in answer.out and "stalled for 2 of 2]" in answer.out
+    assert "Ended: stalled: the last 2 trials that were trained added 0." in ending(answer)
+    assert ending(searchlab("resume")) == ending(answer)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--epochs-total", "0", "--epochs-total: not valid: '0'"),
+        ("--epochs-total", "many", "--epochs-total: not valid: 'many'"),
+        ("--until-stalled", "-1", "--until-stalled: not valid: '-1'"),
+        ("--until-stalled", "1.5", "--until-stalled: not valid: '1.5'"),
+        ("--hours", "-1", "Study.hours is not valid: -1.0"),
+        ("--hours", "nan", "Study.hours is not valid"),
+    ],
+)
+def test_a_limit_that_is_none_is_one_line(searchlab, option, value, says):
+    answer = searchlab("run", "little", option, value)
+    assert answer.code == 2 and answer.err.count("\n") == 1 and says in answer.err
+    assert not Path("runs/studies.db").exists()
+
+
+def test_growth_and_importances_are_plotted_in_place_of_the_front(searchlab):
+    searchlab("run", "little", "--epochs", 1, "--trials", 10)
+    answer = searchlab("plot", "little", "--hypervolume", "--importance")
+    names = ["hypervolume.html", "hypervolume.png", "importance.html", "importance.png"]
+    assert (answer.code, answer.out.split()) == (0, [f"runs/little/{name}" for name in names])
+    assert all(Path("runs/little", name).is_file() for name in names) and not Path("runs/little/front.html").exists()
+    answer = searchlab("plot", "little", "--hypervolume", "--importance", "--json")
+    plotted = json.loads(answer.out, parse_constant=lambda text: pytest.fail(text))
+    steps = Growth(kept().definition.study, kept().ended()).steps
+    assert [row["hypervolume"] for row in plotted["hypervolume"]["steps"]] == [step.hypervolume for step in steps]
+    assert plotted["hypervolume_html"] == "runs/little/hypervolume.html"
+    assert plotted["importance"]["trials"] == 10
+    assert plotted["importance"]["shares"]["MACs"].keys() == {"width", "rate"}
+
+
+def test_too_few_trials_for_importances_are_one_line(searchlab):
+    searchlab("run", "little", "--epochs", 1, "--trials", 1)
+    answer = searchlab("plot", "little", "--importance")
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "too few complete trials for importances: 1 (at least 10 are needed" in answer.err

@@ -1,0 +1,145 @@
+"""What a cluster that cannot run a study is told about, in one line; no Ray is started here."""
+
+import importlib.util
+import socket
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+import ray
+from tiny import tiny_study
+
+from searchlab.data.shared import OnNode
+from searchlab.errors import UserError
+from searchlab.record import Machine
+from searchlab.runners.cluster import run_tune
+from searchlab.runners.tune import nodes, survey
+from searchlab.runners.tune.nodes import connected, slots_of
+from searchlab.runners.tune.survey import Node, Question, answered, machine_nodes
+from searchlab.study import Cluster, RunOptions
+
+EPYC = Machine("cpu", "AMD EPYC 9B14", 1, "", "2.15", "3.11")
+XEON = replace(EPYC, name="Intel Xeon")
+
+
+def joined(address, error, monkeypatch):
+    def init(**options):
+        raise error
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(socket, "create_connection", lambda where, timeout: BytesIO())
+    with pytest.raises(UserError) as raised, connected(RunOptions(cluster=Cluster(address)), 0):
+        pass
+    return str(raised.value)
+
+
+def test_no_cluster_at_the_address(monkeypatch):
+    told = joined("10.0.0.1:6379", ConnectionError("failed\nto connect"), monkeypatch)
+    assert told == (
+        "--address: no Ray cluster there: '10.0.0.1:6379' "
+        "(HOST:PORT as `ray start --head` printed it, or auto on a machine of the cluster)"
+    )
+
+
+def test_ray_client_is_refused(monkeypatch):
+    assert "Ray Client cannot run a study: 'ray://head:10001'" in joined(
+        "ray://head:10001", AssertionError, monkeypatch
+    )
+
+
+def test_a_cluster_of_another_version(monkeypatch):
+    # As Ray words it.
+    mismatch = (
+        "Version mismatch: The cluster was started with:\n    Ray: 2.50.0\n    Python: 3.10.4\n"
+        "This process on node 10.0.0.2 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
+    )
+    told = joined("10.0.0.1:6379", RuntimeError(mismatch), monkeypatch)
+    assert told.startswith("--address: a cluster of another version: 'Ray: 2.50.0, Python: 3.10.4' (here Ray")
+
+
+def slots(monkeypatch, *there, device="auto", **cluster):
+    monkeypatch.setattr(nodes, "alive", lambda: [{"Resources": resources} for resources in there])
+    return slots_of(RunOptions(device=device, cluster=Cluster(**cluster)))
+
+
+def test_more_than_any_node_has(monkeypatch):
+    with pytest.raises(UserError) as raised:
+        slots(monkeypatch, {"CPU": 4.0}, {"CPU": 2.0}, cpus_per_trial=6)
+    assert str(raised.value) == (
+        "--cpus-per-trial, --gpus-per-trial: more than any node has: '6 CPUs, 0 GPUs' "
+        "(the nodes have 2 CPUs, 0 GPUs; 4 CPUs, 0 GPUs)"
+    )
+    with pytest.raises(UserError, match="4 CPUs, 2 GPUs"):
+        slots(monkeypatch, {"CPU": 8.0}, {"CPU": 2.0, "GPU": 2.0}, cpus_per_trial=4, gpus_per_trial=2)
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "room", "threads"),
+    [
+        (({"CPU": 4.0}, {"CPU": 2.0}, {"memory": 1.0}), {}, 6, 1),
+        (({"CPU": 4.0}, {"CPU": 3.0}), {"cpus_per_trial": 2}, 3, 2),
+        (({"CPU": 2.0},), {"cpus_per_trial": 0.5}, 4, 1),
+        (({"CPU": 2.0},), {"concurrent": 1}, 1, 1),
+        (({"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}), {}, 2, 1),
+        (({"CPU": 16.0, "GPU": 2.0},), {"gpus_per_trial": 0.25}, 8, 1),
+        (({"CPU": 16.0, "GPU": 2.0},), {"gpus_per_trial": 0.4}, 4, 1),
+        (({"CPU": 16.0, "GPU": 4.0},), {"gpus_per_trial": 2, "cpus_per_trial": 8}, 2, 8),
+        (({"CPU": 16.0, "GPU": 2.0},), {"device": "cpu"}, 16, 1),
+    ],
+)
+def test_as_many_trials_as_there_is_room_for(there, asked, room, threads, monkeypatch):
+    found = slots(monkeypatch, *there, **asked)
+    assert (found.concurrent, found.threads) == (room, threads)
+    assert found.device == ("cuda" if found.gpus else "cpu")
+
+
+def test_a_node_without_the_data(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no data there"):
+        answered(Question("cpu", 1, OnNode("cifar10", tmp_path / "nowhere", None, ""), ""))
+
+
+def test_a_storage_path_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"^--storage-path: cannot write: .*in/here'$"):
+        answered(Question("cpu", 1, None, f"{tmp_path}/file/in/here"))
+
+
+def test_a_storage_path_that_is_another_folder_elsewhere(tmp_path):
+    here, there = (str(tmp_path / name) for name in ("here", "there"))
+    asked = [(Question("cpu", 1, None, place), Node(name, "node")) for place, name in ((here, "a"), (there, "b"))]
+    answers = [survey.look(*each) for each in asked]
+    assert not any(node.mistake for node in answers)
+    survey._check_shared(here, answers[:1])
+    assert not list((tmp_path / "here").iterdir())
+    with pytest.raises(UserError, match=r"is another folder there than here: .*a folder that all nodes share"):
+        survey._check_shared(here, answers[1:])
+
+
+def test_latency_is_measured_on_machines_of_one_kind():
+    mixed = [Node("a", "node a", EPYC), Node("b", "node b", XEON), Node("c", "node c", EPYC)]
+    assert machine_nodes(mixed, "epyc") == [mixed[0], mixed[2]]
+    assert machine_nodes(mixed[:1], "") == mixed[:1]
+    with pytest.raises(UserError, match=r"latencies of different machines do not mix.*name one of: .*EPYC.*Xeon"):
+        machine_nodes(mixed, "")
+    with pytest.raises(UserError, match="no node is so named: 'A100'"):
+        machine_nodes(mixed, "A100")
+
+
+def test_without_ray(digits, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^--runner tune: ray is not installed \(pip install 'ray\[tune\]'\)$"):
+        run_tune(None, digits)
+
+
+def test_a_study_measures_where_it_measured_before(monkeypatch):
+    from searchlab.runners.tune import run
+
+    class Source:
+        study = tiny_study("accuracy", "latency_ms")
+        options = RunOptions(device="cpu", threads=1)
+        machine = replace(XEON, name="a machine of the past")
+
+    monkeypatch.setattr(nodes, "alive", lambda: [{"Resources": {"CPU": 2.0}}])
+    with pytest.raises(UserError, match=r"its latencies so far are of another machine.*a machine of the past"):
+        run._latency_nodes(Source(), slots_of(Source.options), None, "")

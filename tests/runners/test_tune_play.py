@@ -1,0 +1,167 @@
+"""A trial in a thread, stepped through as Tune does; and the desk that passes on what it says."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny import made_record, tiny_candidate, tiny_study
+
+from searchlab.artefacts import packed
+from searchlab.errors import Interrupted, UserError
+from searchlab.operating_point import Frontier
+from searchlab.record import Epoch
+from searchlab.runners.tune.desk import Desk
+from searchlab.runners.tune.play import News, Play, Rung
+from searchlab.runners.tune.worker import Task
+from searchlab.study import TrialSpec
+from searchlab.train.progress import Progress
+
+SPEC = TrialSpec(3, tiny_candidate(), tiny_study(epochs=3, rungs=(1, 2)))
+SHOWN = Frontier("validation", ())
+LONG = 30.0
+
+
+@pytest.fixture
+def stage():
+    with ThreadPoolExecutor(1) as made:
+        yield made
+
+
+def played(stage, until=3, ends_with=None):
+    """A trial of epochs with a rung after each but the last."""
+    play = Play(Progress())
+
+    def trial():
+        for epoch in range(1, until + 1):
+            play.hooks.on_epoch(Epoch(epoch, 1.0, 0.1))
+            if epoch < until and not play.hooks.on_rung(epoch, SHOWN):
+                return made_record(SPEC, "stopped")
+        if ends_with:
+            raise ends_with
+        return made_record(SPEC)
+
+    play.begin(stage, trial)
+    return play
+
+
+def test_it_waits_at_every_rung_and_comes_back_with_its_record(stage):
+    play = played(stage)
+    first, second, last = (play.next(LONG) for _ in range(3))
+    assert [[epoch.epoch for epoch in news.epochs] for news in (first, second, last)] == [[1], [2], [3]]
+    assert (first.rung, second.rung, last.rung) == (Rung(1, SHOWN), Rung(2, SHOWN), None)
+    assert (last.record, last.done, first.done) == (made_record(SPEC), True, False)
+
+
+def test_ended_at_a_rung_it_comes_back_as_stopped(stage):
+    play = played(stage)
+    play.next(LONG)
+    play.end_here()
+    assert play.next(LONG).record.state == "stopped"
+
+
+def test_nothing_for_a_while_is_no_news(stage):
+    play = Play(Progress())
+    play.begin(stage, lambda: play.hooks.on_rung(1, SHOWN) and made_record(SPEC))
+    assert play.next(LONG).rung
+    play._waits = False  # as if it were still training
+    assert play.next(0.01) == News()
+    play.break_off()
+
+
+def test_broken_off_it_ends_where_it_waits_or_after_a_step(stage):
+    play = played(stage)
+    play.next(LONG)
+    play.break_off()
+    with pytest.raises(Interrupted):
+        play._trial.result()
+    assert play.hooks.interrupted()
+
+
+@pytest.mark.parametrize("error", [UserError("no such cut"), ValueError("a bug")])
+def test_what_a_trial_raises_comes_through(stage, error):
+    play = played(stage, until=1, ends_with=error)
+    with pytest.raises(type(error), match=str(error)):
+        play.next(LONG)
+
+
+class Notes:
+    """A Source that takes notes."""
+
+    study = SPEC.study
+
+    def __init__(self, *specs):
+        self.left, self.told = list(specs), []
+
+    def ask(self):
+        return self.left.pop(0) if self.left else None
+
+    def tell(self, record):
+        self.told.append(record)
+
+    def interrupted(self):
+        return False
+
+
+def desk_of(*specs, shares_memory=True):
+    return Desk(Notes(*specs), lambda spec, alone: Task(spec, alone=alone), shares_memory)
+
+
+def ended(desk, trial_id, record, files=None):
+    desk.ends[trial_id] = (record, files or {})
+    desk.end(trial_id)
+
+
+TOO_LARGE = replace(made_record(SPEC, "failed"), reason="out of memory: tried to allocate 2.00 GiB")
+
+
+def test_what_does_not_fit_beside_others_is_tried_once_more_alone():
+    desk = desk_of(SPEC)
+    assert not desk.next_task("a").alone
+    ended(desk, "a", TOO_LARGE)
+    assert desk.source.told == []
+    again = desk.next_task("b")
+    assert (again.spec, again.alone) == (SPEC, True)
+    ended(desk, "b", TOO_LARGE)
+    assert desk.source.told == [TOO_LARGE]
+    assert desk.next_task("c") is None
+
+
+def test_what_has_the_memory_for_itself_is_not_tried_again():
+    desk = desk_of(SPEC, shares_memory=False)
+    desk.next_task("a")
+    ended(desk, "a", TOO_LARGE)
+    assert desk.source.told == [TOO_LARGE]
+
+
+def test_a_trial_that_was_lost_too_often_has_failed_and_says_why():
+    desk = desk_of(SPEC)
+    desk.next_task("a")
+    desk.lost("a", "The node died.")
+    desk.end("a")
+    (record,) = desk.source.told
+    assert (record.number, record.state, record.reason) == (3, "failed", "The node died.; see --max-failures")
+
+
+def test_artefacts_come_with_the_record_to_where_the_study_is_kept(tmp_path):
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    (there / "weights.safetensors").write_bytes(b"weights")
+    (there / "record.json").write_text("says where it was written")
+    desk = desk_of(replace(SPEC, directory=here))
+    desk.next_task("a")
+    ended(desk, "a", made_record(SPEC), packed(there))
+    (record,) = desk.source.told
+    assert record == replace(made_record(SPEC), directory=str(here))
+    assert (here / "weights.safetensors").read_bytes() == b"weights"
+    assert str(here) in Path(here / "record.json").read_text()
+
+
+def test_the_first_error_is_kept_and_ends_the_run():
+    desk = desk_of(SPEC)
+    assert desk.kept(lambda: 3) == 3 and not desk.over
+    assert desk.kept(lambda: 1 / 0) is None
+    assert desk.kept(lambda: [][1]) is None
+    assert desk.over
+    with pytest.raises(ZeroDivisionError):
+        desk.raise_error()
