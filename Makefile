@@ -21,7 +21,8 @@ demo: setup
 	$(BIN)/searchlab plot digits --output $(DEMO)
 
 test: setup check
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not cluster"
+	$(BIN)/pytest -m cluster --numprocesses=0
 
 check: setup
 	$(BIN)/ruff check
