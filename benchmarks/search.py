@@ -15,6 +15,7 @@ multiples of the reference network's. It was fixed before anything ran.
 import argparse
 import json
 import multiprocessing
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -177,6 +178,8 @@ def main() -> None:
     drawn = range(FIRST_SEED, FIRST_SEED + seeds)
     jobs = [Job(name, seed, given.table, given.trainings) for seed in drawn for name in names]
     curves: dict[str, list[Steps]] = {name: [] for name in names}
+    # Processes inherit it: as many threads as cores in each of them would only wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
         for done, (name, _, steps) in enumerate(pool.map(run, jobs), start=1):
             curves[name].append(steps)
