@@ -15,8 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-Bar = tuple[float, float, str]
-"""A measured value, the bar, and "min" (at least) or "max" (at most)."""
+Bar = tuple[float | None, float, str]
+"""A measured value (None where it was not reached), the bar, and "min" (at least) or "max" (at most)."""
 
 
 def arguments(description: str) -> argparse.Namespace:
@@ -49,11 +49,20 @@ def median_seconds(runs: Mapping[str, Callable[[], object]], repeats: int) -> di
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
-def report(name: str, figures: Mapping[str, Any], bars: Mapping[str, Bar], *, where: str = "") -> None:
-    """Print a table and, last, one line of JSON; exit with 1 where a bar is missed. `where` replaces the machine."""
+def report(
+    name: str,
+    figures: Mapping[str, Any],
+    bars: Mapping[str, Bar],
+    *,
+    where: str = "",
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Print a table and, last, one line of JSON; exit with 1 where a bar is missed. `where` replaces the machine.
+
+    Figures in `more` are in the JSON line alone.
+    """
     checked = {
-        key: {"value": value, "bar": bar, "ok": bool(value >= bar if side == "min" else value <= bar)}
-        for key, (value, bar, side) in bars.items()
+        key: {"value": value, "bar": bar, "ok": _holds(value, bar, side)} for key, (value, bar, side) in bars.items()
     }
     table = Table("figure", "value", "bar", title=name)
     for key in (*(key for key in figures if key not in bars), *bars):
@@ -61,10 +70,16 @@ def report(name: str, figures: Mapping[str, Any], bars: Mapping[str, Bar], *, wh
         if key in bars:
             value, limit, side = bars[key]
             bar = f"{'≥' if side == 'min' else '≤'} {limit:g} {'ok' if checked[key]['ok'] else 'MISSED'}"
-        table.add_row(key, f"{value:,.4g}" if isinstance(value, float) else str(value), bar)
+        shown = "not reached" if value is None else value
+        table.add_row(key, f"{shown:,.4g}" if isinstance(shown, float) else str(shown), bar)
     Console(width=max(100, Console().width)).print(table)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
-    line = {"benchmark": name, "machine": where or machine(), "date": date, "figures": dict(figures), "bars": checked}
+    line = {"benchmark": name, "machine": where or machine(), "date": date, "bars": checked}
+    line["figures"] = {**figures, **(more or {})}
     print(json.dumps(line))
     if not all(entry["ok"] for entry in checked.values()):
         sys.exit(1)
+
+
+def _holds(value: float | None, bar: float, side: str) -> bool:
+    return value is not None and bool(value >= bar if side == "min" else value <= bar)

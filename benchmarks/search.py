@@ -122,14 +122,17 @@ def _cell(median: float, value: float, low: float, high: float, trainings: float
     return f"{median:.1f} ({value:.1f} [{low:.1f}, {upper}])"
 
 
-def goal(curves: Mapping[str, list[Steps]], trainings: float, others: Sequence[str]) -> tuple[dict[str, object], float]:
-    """Where ours reaches what the best of some others has at the end, and where its mean lies below any of them."""
+def goal(
+    curves: Mapping[str, list[Steps]], trainings: float, others: Sequence[str]
+) -> tuple[dict[str, object], float | None]:
+    """Where ours reaches what the best of some others has at the end (None: nowhere), and where its mean lies below
+    any of them."""
     ends = {name: float(np.mean([at(s, trainings) for s in curves[name]])) for name in others}
     best = max(ends, key=lambda name: ends[name])
     grid = np.linspace(0, trainings, 241)[1:]
     mean = {name: np.array([np.mean([at(s, x) for s in curves[name]]) for x in grid]) for name in (OURS, *others)}
     reached = np.flatnonzero(mean[OURS] >= ends[best])
-    share = float(grid[reached[0]] / trainings) if len(reached) else FAR
+    share = float(grid[reached[0]] / trainings) if len(reached) else None
     below = {
         name: f"{100 * np.mean(mean[OURS] < mean[name]):.0f} % of the budget, the last time at "
         f"{grid[np.flatnonzero(mean[OURS] < mean[name])[-1]]:.1f}, by at most "
@@ -196,9 +199,9 @@ def main() -> None:
     if given.plot:
         draw(curves, given.trainings, given.plot)
     meta = pd.read_parquet(given.table).attrs
-    figures |= {"seeds": f"{drawn[0]} to {drawn[-1]}", "trainings": given.trainings, "table": meta.get("machine", "")}
     print(json.dumps({key: value for key, value in figures.items() if isinstance(value, dict)}, indent=1))
-    report("search", figures, bars)
+    setting = {"seeds": f"{drawn[0]} to {drawn[-1]}", "trainings": given.trainings, "table": meta.get("machine", "")}
+    report("search", setting, bars, more=figures)
 
 
 if __name__ == "__main__":
