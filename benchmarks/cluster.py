@@ -56,9 +56,9 @@ from searchlab.search.store import Definition, StudyStore
 from searchlab.study import Cluster, RunOptions, Study, TrialSpec
 from searchlab.trial import TrialHooks, run_trial
 
-WORKERS = 40
-"""Of 64 logical CPUs so many are given a trial: each worker is a process that holds torch, 0.3 GB of it, and 64 do not
-fit into 24 GiB. Their trials are so much shorter that as many come back in a second."""
+WORKERS = 24
+"""Of 64 logical CPUs so many are given a trial: each worker is a process that holds torch, almost half a GB of it, so that
+40 do not fit into 24 GiB. Their trials are so much shorter that as many could come back in a second."""
 
 Figures = dict[str, Any]
 Bars = dict[str, Bar]
@@ -204,7 +204,7 @@ def simulated(record: TrialRecord, seconds: float, spec: TrialSpec, dataset: Dat
 
 
 def saturation(bench: Bench, quick: bool) -> tuple[Figures, Bars]:
-    logical, workers, sizes, seconds = (4, 4, (20,), 0.5) if quick else (64, WORKERS, (1_000, 5_000), 1.25)
+    logical, workers, sizes, seconds = (4, 4, (20,), 0.5) if quick else (64, WORKERS, (1_000, 5_000), 0.75)
     clock, study = Clock(), replace(bench.study, name="recorded", trials=2, epochs=3)
     store = bench.store(study, memory=True)
     local = bench.driver(study, store, clock)
