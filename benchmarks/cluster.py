@@ -57,8 +57,8 @@ from searchlab.study import Cluster, RunOptions, Study, TrialSpec
 from searchlab.trial import TrialHooks, run_trial
 
 WORKERS = 24
-"""Of 64 logical CPUs so many are given a trial: each worker is a process that holds torch, almost half a GB of it, so that
-40 do not fit into 24 GiB. Their trials are so much shorter that as many could come back in a second."""
+"""Of 64 logical CPUs so many are given a trial: each worker is a process that holds torch, almost half a GB of it, and
+40 of them do not fit into 24 GiB. Their trials are so much shorter that as many could come back in a second."""
 
 Figures = dict[str, Any]
 Bars = dict[str, Bar]
