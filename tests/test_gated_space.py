@@ -19,7 +19,7 @@ STUDIES = {study.name: study for study in load_studies(SOURCE)}
     ("name", "architecture", "cuts"),
     [
         ("paper_gates-resnet50", ResNet((3, 4, 6, 3), 64, block="bottleneck"), (3, 7, 13, 16)),
-        ("paper_gates-small", ResNet((3, 3, 3), 16), (6, 7, 8, 9)),
+        ("paper_gates-small", ResNet((2, 2, 6), 16), (5, 7, 9, 10)),
     ],
 )
 def test_what_the_study_enqueues_is_one_backbone_in_two_manners(name, architecture, cuts):
