@@ -18,7 +18,9 @@ UNDISTURBED = (0.1, 0.5)
 
 def quantiles(ms_RP: Floats, seed: int) -> Quantiles:
     """Quantiles over all passes; the median's 95 % interval resamples whole blocks, for passes of a block are alike."""
-    p50, p90, p99 = (float(value) for value in np.quantile(ms_RP, (0.5, 0.9, 0.99)))
+    # Not the quantile at 0.5, which may differ from it in the last bit.
+    p50 = float(np.median(ms_RP))
+    p90, p99 = (float(value) for value in np.quantile(ms_RP, (0.9, 0.99)))
     low, high = _interval(np.median(ms_RP, axis=1), seed)
     return Quantiles(p50, p90, p99, min(low, p50), max(high, p50))
 
