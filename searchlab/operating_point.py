@@ -78,6 +78,15 @@ class OperatingPoint:
     params: int
     latency_ms: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.correct > self.samples:
+            raise ValueError(f"{self.correct} of {self.samples} samples cannot be right")
+        if not len(self.shares) == len(self.correct_per_exit) == len(self.rule.exits):
+            raise ValueError("one share and one count of what is right for every exit in use")
+        for share, right in zip(self.shares, self.correct_per_exit, strict=True):
+            if not 0 <= right <= round(share * self.samples):
+                raise ValueError(f"{right} of the {share:.2%} of {self.samples} samples at an exit cannot be right")
+
     @property
     def accuracy(self) -> float:
         """Share of samples that were right, 0 to 1."""

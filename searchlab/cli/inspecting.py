@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from searchlab.cli import options as opt
-from searchlab.cli.console import console, show, show_json
+from searchlab.cli.console import console, show, show_json, warn
 from searchlab.cli.replicating import show_replicated
 from searchlab.errors import UserError
 from searchlab.front import FrontPoint, TestPoints, study_front
@@ -33,9 +33,15 @@ class Found:
 
     @classmethod
     def of(cls, name: str | None, where: RunOptions) -> "Found":
-        """Reads it; nothing is known of the test split unless it was looked at."""
+        """Reads it; nothing is known of the test split unless it was looked at.
+
+        A trial whose record is damaged is said, and left out.
+        """
         store = stored_study(name, where)
-        return cls(store, store.definition.study, store.records(), {})
+        records, wrong = store.readable()
+        for error in wrong:
+            warn(f"left out: {error}")
+        return cls(store, store.definition.study, records, {})
 
     @property
     def final(self) -> "Found":

@@ -14,9 +14,10 @@ from searchlab.errors import Interrupted, UserError
 from searchlab.front import common_machine, study_front
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import Frontier
-from searchlab.plain import NOUN, from_plain, to_plain
+from searchlab.plain import NOUN, to_plain
 from searchlab.record import Epoch, TrialRecord
 from searchlab.replicates import Reading, Replicate
+from searchlab.search.attributes import read_noun, write
 from searchlab.search.launch import load_data, only_driver, run_trials, same_data, same_machine
 from searchlab.search.reread import readings_of
 from searchlab.search.storage import storage_errors
@@ -106,14 +107,15 @@ def _replicate_of(trial: FrozenTrial) -> Replicate | None:
     if record is None or job is None or not trial.state.is_finished():
         return None
     where = f"replicate {trial.number}"
-    readings = tuple(from_plain(Reading, each, where=where) for each in trial.user_attrs.get("readings", ()))
+    known = "readings" in trial.user_attrs
+    readings = read_noun(tuple[Reading, ...], trial.user_attrs, "readings", where) if known else ()
     return Replicate(job.trial, job.run, record, readings)
 
 
 def _job_of(trial: FrozenTrial) -> Job | None:
     """What a trial of the companion trains; None where its process died before that was noted."""
-    stored = trial.user_attrs.get("job")
-    return None if stored is None else from_plain(Job, stored, where=f"replicate {trial.number}")
+    known = "job" in trial.user_attrs
+    return read_noun(Job, trial.user_attrs, "job", f"replicate {trial.number}") if known else None
 
 
 def as_replicated(study: Study) -> Study:
@@ -175,7 +177,7 @@ class Replicator:
             alike = [r for r in self.records if r.state == "complete" and r.candidate.id == record.candidate.id]
             readings = readings_of(record, alike, self.dataset, self.asked.options.device)
             with storage_errors(self.store.url):
-                trial.set_user_attr("readings", [to_plain(reading) for reading in readings])
+                write(trial.set_user_attr, "readings", [to_plain(reading) for reading in readings])
             best = max(record.frontier.points, key=lambda point: point.accuracy)
             values = [float(getattr(best, objective.name)) for objective in self.study.objectives]
         self.store.finish(trial, record, values)

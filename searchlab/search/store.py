@@ -7,16 +7,19 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic.dataclasses import dataclass as noun
 
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
-from searchlab.plain import from_plain, to_plain
+from searchlab.plain import NOUN, to_plain
 from searchlab.record import TestLook, TrialRecord
+from searchlab.search.attributes import read_noun, write
 from searchlab.search.claims import OWNER, Claim, is_left, living
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.storage import open_storage, public, storage_errors
@@ -36,8 +39,19 @@ CHECKPOINT = "checkpoint"
 RUNG = "rung "
 """What the names of user attributes begin with that hold a RungReport; its epoch follows."""
 
+LOOK, LOOKS = "look ", "test_looks"
+"""What the names of a study's attributes begin with that hold a look; the one of old stores that holds a list."""
+
 COMPANION = "/replicates"
 """How the Optuna study is named that keeps a study's replicates, after the study; no name of a study has a slash."""
+
+
+@noun(frozen=True, config=NOUN)
+class Begun:
+    """What a trial is about to train."""
+
+    candidate: Candidate
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -148,32 +162,34 @@ class StudyStore:
     @property
     def definition(self) -> Definition:
         """What the study is, as it was stored."""
-        stored = self.optuna.user_attrs["searchlab"]
-        return Definition(
-            from_plain(Study, stored["study"], where=public(self.url)),
-            from_plain(Study, stored["written"], where=public(self.url)),
-            stored["space_text"],
-            stored["path"],
-        )
+        return read_noun(Definition, self.optuna.user_attrs, "searchlab", self._where)
+
+    @property
+    def _where(self) -> str:
+        """How the study is named where an attribute of its own is damaged."""
+        return f"{public(self.url)}: study {self.optuna.study_name}"
 
     def redefine(self, definition: Definition) -> None:
         """Stores a definition in place of the one before."""
         stored = {f.name: getattr(definition, f.name) for f in fields(definition)}
         stored = {key: value if isinstance(value, str) else to_plain(value) for key, value in stored.items()}
         with storage_errors(self.url):
-            self.optuna.set_user_attr("searchlab", stored)
+            write(self.optuna.set_user_attr, "searchlab", stored)
 
     def looks(self) -> list[TestLook]:
-        """What was seen of the test split so far."""
+        """What was seen of the test split so far, in the order in which it was read."""
         with storage_errors(self.url):
-            stored = self.optuna.user_attrs.get("test_looks", [])
-        return [from_plain(TestLook, look, where=public(self.url)) for look in stored]
+            attributes = self.optuna.user_attrs
+        old = read_noun(list[TestLook], attributes, LOOKS, self._where) if LOOKS in attributes else []
+        names = sorted(name for name in attributes if name.startswith(LOOK))
+        return old + [read_noun(TestLook, attributes, name, self._where) for name in names]
 
     def add_looks(self, looks: Sequence[TestLook]) -> None:
-        """Records that the test split was read."""
-        plain = [to_plain(look) for look in (*self.looks(), *looks)]
+        """Records that the test split was read: an attribute for every look, so that none overwrites another's."""
         with storage_errors(self.url):
-            self.optuna.set_user_attr("test_looks", plain)
+            known = sum(name.startswith(LOOK) for name in self.optuna.user_attrs)
+            for number, look in enumerate(looks, start=known):
+                write(self.optuna.set_user_attr, f"{LOOK}{number:06d} {uuid4().hex[:8]}", to_plain(look))
 
     def trials(self) -> list[FrozenTrial]:
         """Optuna's trials, in order of their numbers."""
@@ -186,6 +202,17 @@ class StudyStore:
         # SQLAlchemy would go through all rows of this reading again at every later commit: 2 ms each at 1,000 trials.
         self.storage.remove_session()
         return [record for record in found if record is not None]
+
+    def readable(self) -> tuple[list[TrialRecord], list[UserError]]:
+        """As `records`, for who only looks: without trials whose records are damaged, and what is wrong with those."""
+        found: list[TrialRecord] = []
+        wrong: list[UserError] = []
+        for trial in self.trials():
+            try:
+                found += [record] if (record := record_of(trial)) else []
+            except UserError as error:
+                wrong.append(error)
+        return found, wrong
 
     def ended(self, besides: Collection[int] = ()) -> list[TrialRecord]:
         """Records of the trials that ended, in the order in which they did; some may be known already."""
@@ -231,22 +258,22 @@ class StudyStore:
     def begin(self, trial: Trial, candidate: Candidate, seed: int) -> None:
         """Notes what a trial is about to train."""
         with storage_errors(self.url):
-            trial.set_user_attr("candidate", {"candidate": to_plain(candidate), "seed": seed})
+            write(trial.set_user_attr, "candidate", to_plain(Begun(candidate, seed)))
 
     def rung_reports(self, numbers: Collection[int] | None = None) -> list[RungReport]:
         """What trials showed at rungs, all or those of some numbers, but for those that failed."""
         return [
-            from_plain(RungReport, value, where=f"trial {trial.number}")
+            read_noun(RungReport, trial.user_attrs, name, f"trial {trial.number}")
             for trial in self.trials()
             if trial.state != TrialState.FAIL and (numbers is None or trial.number in numbers)
-            for name, value in trial.user_attrs.items()
+            for name in trial.user_attrs
             if name.startswith(RUNG)
         ]
 
     def keep_rung(self, trial: Trial, report: RungReport) -> None:
         """Notes what a running trial showed at a rung, and what was decided."""
         with storage_errors(self.url):
-            trial.set_user_attr(f"{RUNG}{report.epoch}", to_plain(report))
+            write(trial.set_user_attr, f"{RUNG}{report.epoch}", to_plain(report))
 
     def repeat(self, trial: Trial, number: int) -> None:
         """Tells Optuna of a trial what it was told of an earlier one, whose candidate it has; there is no record."""
@@ -265,7 +292,7 @@ class StudyStore:
     def finish(self, trial: Trial, record: TrialRecord, values: list[float] | None) -> None:
         """Writes a record and tells Optuna, the state last: a trial that is not RUNNING has its whole record."""
         with storage_errors(self.url):
-            trial.set_user_attr("record", to_plain(record))
+            write(trial.set_user_attr, "record", to_plain(record))
             trial.set_user_attr("artefacts", record.directory)
             for name, excess in record.excess.items():
                 # A driver may have died just after setting it; a constraint is set only once.
@@ -277,13 +304,13 @@ class StudyStore:
 def record_of(trial: FrozenTrial | Trial) -> TrialRecord | None:
     """The record in a trial's user attributes; one in state "running" before there is any result."""
     attributes: dict[str, Any] = trial.user_attrs
+    where = f"trial {trial.number}"
     if "record" in attributes:
-        return from_plain(TrialRecord, attributes["record"], where=f"trial {trial.number}")
+        return read_noun(TrialRecord, attributes, "record", where)
     if "candidate" not in attributes:
         return None
-    begun = attributes["candidate"]
-    candidate = from_plain(Candidate, begun["candidate"], where=f"trial {trial.number}")
-    return TrialRecord(trial.number, "running", candidate, begun["seed"])
+    begun = read_noun(Begun, attributes, "candidate", where)
+    return TrialRecord(trial.number, "running", begun.candidate, begun.seed)
 
 
 def _when(trial: FrozenTrial) -> tuple[datetime, int]:

@@ -13,8 +13,10 @@ from tiny import made_record, tiny_candidate, tiny_study
 from searchlab import record as nouns
 from searchlab.errors import UserError
 from searchlab.objective import OBJECTIVES
+from searchlab.plain import to_plain
 from searchlab.search import claims
 from searchlab.search import storage as storage_module
+from searchlab.search import store as store_module
 from searchlab.search.storage import open_storage, public
 from searchlab.search.store import Definition, StudyStore, stored_study
 from searchlab.study import RunOptions, TrialSpec
@@ -189,13 +191,119 @@ def test_looks_add_up(store):
     assert reopened(store).looks() == looks
 
 
+def wide_record(number: int, points: int = 2000) -> nouns.TrialRecord:
+    record = made_record(spec(number))
+    return replace(record, frontier=replace(record.frontier, points=record.frontier.points[:1] * points))
+
+
+def longest_value(store) -> int:
+    """Of the store's attributes, in bytes."""
+    with sqlite3.connect(store.url.removeprefix("sqlite:///")) as file:
+        tables = [f"{owner}_{kind}_attributes" for owner in ("trial", "study") for kind in ("user", "system")]
+        lengths = [file.execute(f"SELECT max(length(CAST(value_json AS BLOB))) FROM {name}") for name in tables]
+        return max(length.fetchone()[0] or 0 for length in lengths)
+
+
+def test_many_looks_and_wide_frontiers_fit_into_mysqls_text(store):
+    record = wide_record(0)
+    store.finish(ask(store), record, [0.5, 1e5])
+    points = record.frontier.points
+    looks = [nouns.TestLook(0, "2026-01-01T00:00:00+00:00", None, points, points) for _ in range(5)]
+    store.add_looks(looks)
+    store.redefine(replace(DEFINITION, space_text="# " + "a very long space\n" * 9000))
+    assert longest_value(store) < 2**16
+    again = reopened(store)
+    assert again.looks() == looks and again.records() == [record]
+    assert again.definition.space_text.count("long") == 9000
+
+
+def test_looks_that_two_processes_keep_at_once_are_all_there(store, monkeypatch):
+    looks = [nouns.TestLook(number, "2026-01-01T00:00:00+00:00", None, (), ()) for number in range(2)]
+    other, name = reopened(store), store_module.uuid4
+
+    def meanwhile():
+        monkeypatch.setattr(store_module, "uuid4", name)
+        other.add_looks(looks[1:])
+        return name()
+
+    monkeypatch.setattr(store_module, "uuid4", meanwhile)
+    store.add_looks(looks[:1])
+    assert sorted(seen.trial for seen in reopened(store).looks()) == [0, 1]
+
+
+def test_the_list_of_looks_of_an_old_store_is_read_and_added_to(store):
+    looks = [nouns.TestLook(number, "2026-01-01T00:00:00+00:00", None, (), ()) for number in range(3)]
+    store.optuna.set_user_attr("test_looks", [to_plain(look) for look in looks[:2]])
+    assert reopened(store).looks() == looks[:2]
+    store.add_looks(looks[2:])
+    assert reopened(store).looks() == looks
+
+
+# -- damage
+
+
 def test_a_damaged_record_names_its_trial(store):
     trial = ask(store)
     trial.set_user_attr("record", {"number": 0, "state": "finished"})
     assert "trial 0" in complaint(reopened(store).records)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("record", {"number": 0, "state": "finished"}), ("record", 3), ("candidate", {"seed": 1}), ("candidate", None)],
+)
+def test_damaged_attributes_of_a_trial_are_named_and_the_others_can_be_read(store, name, value):
+    store.finish(ask(store), made_record(spec(0)), [0.5, 1e5])
+    ask(store).set_user_attr(name, value)
+    line = complaint(reopened(store).records)
+    assert line.startswith(f"trial 1, attribute '{name}': the store is damaged there") and "restore the store" in line
+    records, wrong = reopened(store).readable()
+    assert [record.number for record in records] == [0] and [str(each) for each in wrong] == [line]
+
+
+@pytest.mark.parametrize("stored", [{"study": {}}, 3, {"study": 1, "written": 2, "space_text": 3, "path": 4}])
+def test_a_damaged_definition_names_its_study(store, stored):
+    store.optuna.set_user_attr("searchlab", stored)
+    line = complaint(lambda: reopened(store).definition)
+    assert "study tiny, attribute 'searchlab': the store is damaged there" in line
+
+
+def test_a_stored_point_with_more_right_than_samples_is_one_line(store):
+    plain = to_plain(made_record(spec(0)))
+    plain["frontier"]["points"][0]["correct"] = 101
+    ask(store).set_user_attr("record", plain)
+    line = complaint(reopened(store).records)
+    assert "trial 0, attribute 'record'" in line and "101 of 100 samples cannot be right" in line
+
+
+@pytest.mark.parametrize(
+    ("table", "whose"), [("trial_user_attributes", "trial 1"), ("study_user_attributes", "study tiny")]
+)
+def test_a_value_that_is_no_json_is_named_with_its_trial(store, table, whose):
+    store.begin(ask(store), tiny_candidate(), seed=1)
+    store.begin(ask(store), tiny_candidate(), seed=1)
+    with sqlite3.connect(store.url.removeprefix("sqlite:///")) as file:
+        where = "trial_id = 2" if table.startswith("trial") else "key = 'searchlab'"
+        file.execute(f"UPDATE {table} SET value_json = '{{\"half' WHERE {where}")
+    line = complaint(lambda: (reopened(store).definition, reopened(store).records()))
+    name = "candidate" if table.startswith("trial") else "searchlab"
+    assert f"{whose}, attribute '{name}': the store is damaged there" in line
+
+
 # -- what a storage may be
+
+
+@pytest.mark.parametrize(("kind", "journal"), [("nfs4", "delete"), ("lustre", "delete"), ("ext4", "wal")])
+def test_a_file_that_several_machines_share_has_no_write_ahead_log(tmp_path, monkeypatch, kind, journal):
+    folder = tmp_path / "shared runs"
+    mounts = tmp_path / "mounts"
+    where = str(folder.resolve()).replace(" ", "\\040")
+    mounts.write_text(f"/dev/a / ext4 rw 0 0\nhost:/runs {where} {kind} rw 0 0\n")
+    monkeypatch.setattr(storage_module, "_MOUNTS", mounts)
+    url = f"sqlite:///{folder / 'below' / 'studies.db'}"
+    StudyStore.create(DEFINITION, open_storage(url, create=True), url)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as file:
+        assert file.execute("PRAGMA journal_mode").fetchone() == (journal,)
 
 
 def test_no_store(tmp_path):

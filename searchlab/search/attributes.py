@@ -1,0 +1,84 @@
+"""User attributes of a storage: values of any length, read back with their checks.
+
+MySQL keeps an attribute in a TEXT column of 65,535 bytes, and Optuna's tables are the same in every database. So a long
+value lies in several attributes, in all databases alike.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from searchlab.errors import UserError
+from searchlab.plain import from_plain
+
+LONGEST = 60_000
+"""Characters of JSON that one attribute holds at most."""
+
+PART = LONGEST // 2
+"""Characters of a part: a part is a string of JSON within JSON, so that every quote in it takes two characters."""
+
+PARTS, DIGEST = "parts", "digest"
+
+T = TypeVar("T")
+
+
+def write(set_attribute: Callable[[str, Any], None], name: str, value: Any) -> None:
+    """Sets an attribute; a long value as parts first, then under its name how many there are.
+
+    A process that dies in between leaves the value of before.
+    """
+    text = json.dumps(value)
+    if len(text) <= LONGEST:
+        set_attribute(name, value)
+        return
+    parts, digest = [text[at : at + PART] for at in range(0, len(text), PART)], _digest(text)
+    for index, part in enumerate(parts):
+        set_attribute(_part(name, digest, index), part)
+    set_attribute(name, {PARTS: len(parts), DIGEST: digest})
+
+
+def read(attributes: Mapping[str, Any], name: str, where: str) -> Any:
+    """What `write` wrote.
+
+    Raises:
+        UserError: a part is missing or damaged; `where` names whose attribute it is.
+    """
+    value = attributes[name]
+    if not isinstance(value, dict) or value.keys() != {PARTS, DIGEST}:
+        return value
+    try:
+        text = "".join(attributes[_part(name, value[DIGEST], index)] for index in range(value[PARTS]))
+    except (KeyError, TypeError) as error:
+        raise damaged(where, name, "a part is missing") from error
+    if _digest(text) != value[DIGEST]:
+        raise damaged(where, name, "a part is not as it was written")
+    return json.loads(text)
+
+
+def read_noun(kind: type[T], attributes: Mapping[str, Any], name: str, where: str) -> T:
+    """The noun that an attribute holds.
+
+    Raises:
+        UserError: it is damaged; `where` names whose attribute it is.
+    """
+    plain = read(attributes, name, where)
+    try:
+        return from_plain(kind, plain)
+    except UserError as error:
+        raise damaged(where, name, str(error)) from error
+
+
+def damaged(where: str, name: str, why: str) -> UserError:
+    """The error for an attribute that does not hold what belongs there."""
+    short = why if len(why) <= 160 else f"{why[:160]} ..."
+    allowed = "restore the store from a copy, or begin another study under --name"
+    return UserError(f"the store is damaged there: {short}", where=f"{where}, attribute {name!r}", allowed=allowed)
+
+
+def _part(name: str, digest: str, index: int) -> str:
+    return f"part {index} {digest} of {name}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()
