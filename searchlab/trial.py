@@ -29,6 +29,7 @@ from searchlab.operating_point import Frontier
 from searchlab.plain import from_plain, to_plain
 from searchlab.record import Epoch, LatencyReport, NetworkCost, Seconds, State, TrialRecord
 from searchlab.routed import check_point
+from searchlab.seeds import torch_seed
 from searchlab.study import Study, TrialSpec
 from searchlab.train.course import Material, course_of
 from searchlab.train.loop import Hooks, Trained
@@ -165,7 +166,7 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
 
 def _run(bench: _Bench, record: TrialRecord, cost: NetworkCost) -> TrialRecord:
     """Build, check, measure, train, tabulate."""
-    torch.manual_seed(bench.spec.seed)
+    torch.manual_seed(torch_seed(bench.spec.seed))
     network = build(bench.candidate, bench.dataset.spec).to(bench.device)
     network = network.to(memory_format=torch.channels_last)
     excess = excess_over(cost, bench.study.max_params, bench.study.max_macs)

@@ -24,7 +24,7 @@ TOP_TO_BOTTOM = (
     ("study", "record", "pareto"),
     ("candidate", "objective", "operating_point"),
     ("architecture",),
-    ("plain",),
+    ("plain", "seeds"),
     ("errors",),
 )
 LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}

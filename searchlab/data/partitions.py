@@ -24,6 +24,7 @@ from searchlab.data.cifar100_partitions import (
 )
 from searchlab.data.splits import Split
 from searchlab.errors import UserError, unknown
+from searchlab.seeds import library_seed
 
 Groups = tuple[tuple[int, ...], ...]
 """Class numbers, group by group: what `Partitioned.groups` takes."""
@@ -157,7 +158,9 @@ def _spectral(affinity_CC: NDArray[np.float64], groups: int, seed: int) -> Group
     if groups == classes:
         return balanced(classes, groups)
     linked_CC = affinity_CC + LINK * (affinity_CC.mean() or 1.0)
-    clustering = SpectralClustering(groups, affinity="precomputed", random_state=seed, assign_labels="kmeans")
+    clustering = SpectralClustering(
+        groups, affinity="precomputed", random_state=library_seed(seed), assign_labels="kmeans"
+    )
     label_C = clustering.fit_predict(linked_CC)
     found = [tuple(np.flatnonzero(label_C == label).tolist()) for label in np.unique(label_C)]
     while len(found) < groups:

@@ -27,6 +27,7 @@ from searchlab.search.samplers import joint_space, sampler_for
 from searchlab.search.spaces import propose
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore, checkpoint_of, record_of
+from searchlab.seeds import trial_seed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import infeasible
 
@@ -241,7 +242,7 @@ class Driver:
         return begun.candidate if begun else propose(self.problem.space, trial, self.problem.images, self.study)
 
     def _seed(self, trial: Trial) -> int:
-        return self.study.seed * 100_003 + trial.number
+        return trial_seed(self.study.seed, trial.number)
 
     def _spec(self, number: int, candidate: Candidate, seed: int) -> TrialSpec:
         directory = self.options.trial_directory(self.study.name, number)

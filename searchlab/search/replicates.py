@@ -22,10 +22,8 @@ from searchlab.search.launch import load_data, only_driver, run_trials, same_dat
 from searchlab.search.reread import readings_of
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore, record_of
+from searchlab.seeds import replicate_seed
 from searchlab.study import RunOptions, Study, TrialSpec
-
-SEED_STEP = 10_000_019
-"""From a trial's seed to its first fresh one: farther than the seeds of a study's trials lie apart."""
 
 
 @noun(frozen=True, config=NOUN)
@@ -216,7 +214,7 @@ class Replicator:
             number=number,
             candidate=original.candidate,
             study=as_replicated(self.study),
-            seed=original.seed + job.run * SEED_STEP,
+            seed=replicate_seed(original.seed, job.run),
             directory=options.output / self.study.name / "replicates" / f"trial-{job.trial:05d}-seed-{job.run}",
             device=str(resolve_device(options.device)),
             threads=options.threads,

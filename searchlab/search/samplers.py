@@ -11,6 +11,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 
 from searchlab.errors import unknown
+from searchlab.seeds import library_seed, sampler_seed
 
 STARTUP_TRIALS = 5
 """Random trials before a model-based sampler trusts its model. Optuna's default of 10 spends a good part of a small
@@ -89,7 +90,7 @@ def sampler_for(name: str, seed: int, number: int, joint: IntersectionSearchSpac
     on the recorded trials alone: a study that was resumed goes on as if it had never stopped.
     """
     check_sampler(name)
-    sampler = SAMPLERS[name](seed if name in ONE_SEQUENCE else seed * 1_000_003 + number)
+    sampler = SAMPLERS[name](library_seed(seed) if name in ONE_SEQUENCE else sampler_seed(seed, number))
     if isinstance(sampler, JointTPESampler):
         sampler.joint = joint
     return sampler

@@ -14,6 +14,7 @@ from searchlab.data.partitions import check_partition
 from searchlab.data.splits import Dataset
 from searchlab.errors import UserError, from_validation
 from searchlab.model.cost import excess_over, network_cost
+from searchlab.seeds import library_seed
 from searchlab.study import Study
 
 SAMPLED = 30
@@ -113,7 +114,7 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
 
 def _first(space: Space, images: ImageSpec, study: Study, sampled: int = 0) -> Iterator[tuple[str, Candidate]]:
     """What the study enqueues, then samples of its space, with what to call them in messages."""
-    scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.seed))
+    scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=library_seed(study.seed)))
     for known in study.enqueue:
         scratch.enqueue_trial(known)
     for number in range(len(study.enqueue) + sampled):
@@ -127,7 +128,7 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     Raises:
         UserError: a sample cannot be built, or none holds the limits.
     """
-    sampler = optuna.samplers.RandomSampler(seed=study.seed)
+    sampler = optuna.samplers.RandomSampler(seed=library_seed(study.seed))
     scratch = optuna.create_study(sampler=sampler)
     costs = [network_cost(propose(space, scratch.ask(), images, study), images) for _ in range(SAMPLED)]
     over = [excess_over(cost, study.max_params, study.max_macs) for cost in costs]

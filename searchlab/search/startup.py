@@ -10,6 +10,7 @@ from searchlab.candidate import Space
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.search.samplers import RANDOM_FIRST, STARTUP_TRIALS
 from searchlab.search.spaces import propose
+from searchlab.seeds import library_seed
 from searchlab.study import Study
 
 DRAWS = 100
@@ -29,7 +30,7 @@ def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str
     """
     searches = study.most_trials is None or study.most_trials > len(study.enqueue)
     wanted = STARTUP_TRIALS - len(study.enqueue) if searches and study.sampler in RANDOM_FIRST else 0
-    scratch = optuna.create_study(sampler=RandomSampler(seed=study.seed))
+    scratch = optuna.create_study(sampler=RandomSampler(seed=library_seed(study.seed)))
     found: dict[str, tuple[int, dict[str, Any]]] = {}
     for _ in range(DRAWS):
         if len(found) >= wanted:

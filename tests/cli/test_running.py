@@ -39,6 +39,16 @@ def test_the_first_command_a_stranger_types(searchlab):
     assert [record.state for record in kept(name="digits").records()] == ["complete"] * 2
 
 
+@pytest.mark.parametrize("seed", [12345, 99_999_999_999_999_999_999])
+def test_a_large_seed_runs_resumes_and_is_trained_again(searchlab, seed):
+    """To the proposals of TPE's model, which begin with trial 5."""
+    assert searchlab("run", "little", "--sampler", "tpe", "--seed", seed, "--trials", 2, "--epochs", 1).code == 0
+    assert searchlab("resume", "little", "--trials", 7).code == 0
+    assert [record.state for record in kept().records()] == ["complete"] * 7
+    assert kept().definition.study.seed == seed
+    assert searchlab("replicate", "little", "--seeds", 1, "--points", 1).code == 0
+
+
 def test_a_study_runs_shows_its_front_and_leaves_its_artefacts(searchlab):
     answer = searchlab("run", "little")
     assert (answer.code, answer.err) == (0, "")

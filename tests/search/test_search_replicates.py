@@ -12,9 +12,10 @@ from searchlab.front import study_front, study_hypervolume
 from searchlab.replicates import Reading
 from searchlab.search import replicates as module
 from searchlab.search.launch import RUNNERS, Launch, start, start_afresh
-from searchlab.search.replicates import SEED_STEP, Replication, as_replicated, originals, replicate, replicates_of
+from searchlab.search.replicates import Replication, as_replicated, originals, replicate, replicates_of
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore, stored_names, stored_study
+from searchlab.seeds import replicate_seed
 from searchlab.study import RunOptions, TrialSpec
 from searchlab.trial import run_trial
 
@@ -119,7 +120,7 @@ def test_every_candidate_of_the_front_is_trained_with_every_seed_first_seeds_fir
     records = {record.number: record for record in store.records()}
     for found in replicates_of(store):
         assert found.record.candidate == records[found.trial].candidate
-        assert found.record.seed == records[found.trial].seed + found.run * SEED_STEP
+        assert found.record.seed == replicate_seed(records[found.trial].seed, found.run)
         assert [reading.rule for reading in found.readings] == [p.rule for p in records[found.trial].frontier.points]
         assert [reading.test.correct + 2 for reading in found.readings] == [
             p.correct for p in records[found.trial].frontier.points
