@@ -87,7 +87,7 @@ class Quantiles:
 
 @dataclass(frozen=True, config=NOUN)
 class SegmentLatency:
-    """Median milliseconds of every stage, head and gate, and of taking the exit decision by each score.
+    """What every stage, head and gate, and taking the exit decision by each score, adds to a sample's milliseconds.
 
     The latency of leaving at an exit is additive: the stages up to its cut, the heads of the used exits up to it, and a
     decision at each of them that is not the last one in use. With gates: instead of the heads that were passed, the

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from searchlab.measure.latency import DEFAULT_OPTIONS, LatencyOptions, segment_latency, segmented_passes
+from searchlab.measure.latency import DEFAULT_OPTIONS, LatencyOptions
 from searchlab.measure.passes import MsRPI, Score, Timed, interleaved, quiet_host
 from searchlab.measure.quantiles import undisturbed_means
+from searchlab.measure.routes import Kind, Route, route_passes, segment_latency
 from searchlab.measure.segments import Segments
 from searchlab.record import LatencyCheck, SegmentLatency
 
@@ -54,10 +55,14 @@ def check_latency(
     """
     image_1CHW = samples_NCHW[:1].clone()
     with quiet_host(options.threads or torch.get_num_threads()):
-        passes = {_RUN: samples_pass(run, samples_NCHW), **segmented_passes(segments, image_1CHW, scores)}
+        passes: dict[Kind, Timed] = {
+            _RUN: samples_pass(run, samples_NCHW),
+            **route_passes(segments, image_1CHW, scores),
+        }
         ms = interleaved(passes, budget_s=options.budget_s, seed=options.seed, fewest_rounds=options.fewest_rounds)
-    end_to_end = _mean_over_samples(ms.pop(_RUN))
-    return LatencyCheck(additive_ms=predict(segment_latency(segments, ms)), end_to_end_ms=end_to_end)
+    routes = {kind: ms_RPI for kind, ms_RPI in ms.items() if isinstance(kind, Route)}
+    additive_ms = predict(segment_latency(segments, routes))
+    return LatencyCheck(additive_ms, end_to_end_ms=_mean_over_samples(ms[_RUN]))
 
 
 def samples_pass(run: Run, samples_NCHW: torch.Tensor) -> Timed:

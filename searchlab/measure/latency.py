@@ -10,34 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from searchlab.architecture import ImageSpec
-from searchlab.exits.scores import GATE
-from searchlab.measure.clocks import clock_for
 from searchlab.measure.device import this_machine
-from searchlab.measure.passes import (
-    MsRPI,
-    Score,
-    Timed,
-    gated_kinds,
-    gated_pass,
-    interleaved,
-    piece_kinds,
-    quiet_host,
-    segmented_pass,
-    whole_pass,
-)
+from searchlab.measure.passes import MsRPI, Score, Timed, interleaved, quiet_host, whole_pass
 from searchlab.measure.quantiles import paired_ratio, quantiles, undisturbed_means
 from searchlab.measure.references import reference_network
+from searchlab.measure.routes import Kind, Route, route_passes, segment_latency
 from searchlab.measure.segments import Segments, segments_of
 from searchlab.model.early_exit import EarlyExitNetwork
-from searchlab.record import LatencyReport, Machine, SegmentLatency
+from searchlab.record import LatencyReport, Machine
 
 LAYOUT_SHARE = 0.1
 
-HEADS = "heads"
-"""The pass that times the heads where no score of theirs is asked for: decisions by "gate" leave them out."""
+WHOLE, REFERENCE = "whole", "reference"
+"""The passes of a measurement beside those of the routes: the network without exits, and the reference network."""
 
 
 @dataclass(frozen=True)
@@ -80,32 +67,33 @@ def measure_latency(
     with quiet_host(threads):
         own = prepared(network, image_NCHW, options)
         other = prepared(reference_network(reference, images), image_NCHW, options)
-        passes: dict[str, Timed] = {
-            "whole": whole_pass(own.whole, image_NCHW),
-            "reference": whole_pass(other.whole, image_NCHW),
-            **segmented_passes(own, image_NCHW, scores),
+        passes: dict[Kind, Timed] = {
+            WHOLE: whole_pass(own.whole, image_NCHW),
+            REFERENCE: whole_pass(other.whole, image_NCHW),
+            **route_passes(own, image_NCHW, scores),
         }
         ms = interleaved(
             passes,
             budget_s=options.budget_s,
             seed=options.seed,
             fewest_rounds=options.fewest_rounds,
-            between="reference",
+            between=REFERENCE,
         )
     return _report(own, ms, this_machine(device, threads), reference, options)
 
 
 def _report(
-    own: Segments, ms: dict[str, MsRPI], machine: Machine, reference: str, options: LatencyOptions
+    own: Segments, ms: dict[Kind, MsRPI], machine: Machine, reference: str, options: LatencyOptions
 ) -> LatencyReport:
-    whole_RP, reference_RP = ms.pop("whole")[..., 0], ms.pop("reference")[..., 0]
+    whole_RP, reference_RP = ms[WHOLE][..., 0], ms[REFERENCE][..., 0]
+    routes = {kind: ms_RPI for kind, ms_RPI in ms.items() if isinstance(kind, Route)}
     reference_ms = quantiles(reference_RP, options.seed)
     # Pieces are averaged where nothing disturbs them, all else is medians: the reference says what lies between.
     to_median = reference_ms.p50 / float(undisturbed_means(reference_RP[..., None])[0])
     return LatencyReport(
         machine=machine,
         batch_size=options.batch_size,
-        segments=segment_latency(own, ms, to_median),
+        segments=segment_latency(own, routes, to_median),
         whole=quantiles(whole_RP, options.seed),
         reference_name=reference,
         reference=reference_ms,
@@ -130,35 +118,3 @@ def prepared(
     passes = {last: whole_pass(segments.whole, image_NCHW) for last, segments in both.items()}
     ms = interleaved(passes, budget_s=LAYOUT_SHARE * options.budget_s, seed=options.seed, fewest_rounds=3)
     return both[bool(np.median(ms[True]) < np.median(ms[False]))]
-
-
-def segmented_passes(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[str, Score]) -> dict[str, Timed]:
-    """One kind of pass for every score, to be interleaved; one for the heads where "gate" is the only score."""
-    assert GATE not in scores or segments.gates, "this network has no gates"
-    clock = clock_for(image_NCHW.device)
-    if scores.keys() == {GATE}:
-        scores = {**scores, HEADS: lambda logits_NC: logits_NC[:, 0]}
-    return {
-        name: (gated_pass if name == GATE else segmented_pass)(segments, image_NCHW, score, clock)
-        for name, score in scores.items()
-    }
-
-
-def segment_latency(segments: Segments, ms: Mapping[str, MsRPI], scale: float = 1.0) -> SegmentLatency:
-    """From score name to the times of its pass, the figure of every stage, head, gate and decision, scaled."""
-    kinds = {score: np.asarray((gated_kinds if score == GATE else piece_kinds)(segments)) for score in ms}
-    means = {score: scale * undisturbed_means(ms_RPI) for score, ms_RPI in ms.items()}
-
-    def mean_of(kind: str) -> NDArray[np.float64]:
-        """Every piece of this kind, averaged over the passes that have it."""
-        found = [means[score][kinds[score] == kind] for score in ms if kind in kinds[score]]
-        return np.asarray(np.mean(found, axis=0) if found else np.empty(0))
-
-    stages_ms = mean_of("stage")
-    stages_ms[0] += mean_of("class").sum()
-    return SegmentLatency(
-        stages_ms=tuple(stages_ms.tolist()),
-        heads_ms=tuple(mean_of("head").tolist()),
-        decision_ms={s: float(ms_I[kinds[s] == "decision"].mean()) for s, ms_I in means.items() if s != HEADS},
-        gates_ms=tuple(mean_of("gate").tolist()),
-    )

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from searchlab.measure.clocks import Clock
-from searchlab.measure.segments import Call, Segments, Step
+from searchlab.measure.segments import Call
 
 Score = Callable[[torch.Tensor], torch.Tensor]
 """logits_NC to score_N; for the score "gate", gate_N1 to score_N."""
@@ -59,76 +58,6 @@ def whole_pass(logits_of: Call, image_NCHW: torch.Tensor) -> Timed:
         return [(time.perf_counter_ns() - start_ns) / 1e6]
 
     return run
-
-
-def segmented_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, clock: Clock) -> Timed:
-    """All stages in their order, each head after its stage, a decision after each head, then the class.
-
-    Pieces are timed where they run when samples are routed, with what ran before still in the caches: a stage repeated
-    by itself would be warmer than it ever is. `piece_kinds` says what the pieces are.
-    """
-    steps = segments.steps
-
-    def run() -> list[float]:
-        clock.start()
-        with torch.inference_mode():
-            _, logits_NC = _decided(steps, image_NCHW, score, clock)
-            logits_NC.argmax(dim=1).tolist()
-        clock.stamp()
-        return clock.intervals_ms()
-
-    return run
-
-
-def gated_pass(segments: Segments, image_NCHW: torch.Tensor, score: Score, clock: Clock) -> Timed:
-    """All stages in their order, each gate after its stage, a decision after each gate, the final head, then the class.
-
-    Heads before the final one are left out, as they are for whoever goes on. `gated_kinds` says what the pieces are.
-    """
-    steps, final_head = segments.gate_steps, segments.heads[-1]
-
-    def run() -> list[float]:
-        clock.start()
-        with torch.inference_mode():
-            map_NCHW, _ = _decided(steps, image_NCHW, score, clock)
-            logits_NC = final_head(map_NCHW)
-            clock.stamp()
-            logits_NC.argmax(dim=1).tolist()
-        clock.stamp()
-        return clock.intervals_ms()
-
-    return run
-
-
-def _decided(
-    steps: Sequence[Step], image_NCHW: torch.Tensor, score: Score, clock: Clock
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The last map and the last head's or gate's output; stamps after every stage, head or gate, and decision."""
-    map_NCHW = output_NC = image_NCHW
-    for stage, decider in steps:
-        map_NCHW = stage(map_NCHW)
-        clock.stamp()
-        if decider is not None:
-            output_NC = decider(map_NCHW)
-            clock.stamp()
-            _ = score(output_NC).tolist()[0] >= 0.0
-            clock.stamp()
-    return map_NCHW, output_NC
-
-
-def piece_kinds(segments: Segments) -> list[str]:
-    """What each piece of a segmented pass is: "stage", "head", "decision" or "class"."""
-    return [*_kinds(segments.steps, "head"), "class"]
-
-
-def gated_kinds(segments: Segments) -> list[str]:
-    """What each piece of a gated pass is: "stage", "gate", "decision", "final head" or "class"."""
-    return [*_kinds(segments.gate_steps, "gate"), "final head", "class"]
-
-
-def _kinds(steps: Sequence[Step], decider: str) -> Iterator[str]:
-    for _, hung in steps:
-        yield from ("stage",) if hung is None else ("stage", decider, "decision")
 
 
 def block_orders(kinds: Sequence[Key], seed: int) -> Iterator[list[Key]]:

@@ -8,10 +8,10 @@ from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.errors import UserError
 from searchlab.exits.scores import GATE
-from searchlab.measure.clocks import CpuClock, CudaClock
+from searchlab.measure.clocks import CudaClock
 from searchlab.measure.end_to_end import check_latency, end_to_end_ms, run_without_exits
-from searchlab.measure.latency import LatencyOptions, example_image, measure_latency, prepared, segment_latency
-from searchlab.measure.passes import gated_kinds, gated_pass, piece_kinds, segmented_pass
+from searchlab.measure.latency import LatencyOptions, example_image, measure_latency, prepared
+from searchlab.measure.routes import Route, route_pass, route_pieces
 from searchlab.measure.segments import segments_of
 from searchlab.model.early_exit import build
 from searchlab.plain import from_plain, to_plain
@@ -74,26 +74,6 @@ def test_the_network_runs_without_its_exits(network):
     assert [run(image_CHW[None]) for image_CHW in images_NCHW] == expected
 
 
-def test_a_segmented_pass_stamps_every_piece_once(network):
-    image_NCHW = example_image(IMAGES, 1, CPU)
-    segments = segments_of(network, image_NCHW, channels_last=False)
-    pieces_ms = segmented_pass(segments, image_NCHW, SCORES["first"], CpuClock())()
-    kinds = piece_kinds(segments)
-    assert kinds == ["stage", "stage", "head", "decision", "stage", "head", "decision", "class"]
-    assert len(pieces_ms) == len(kinds) and min(pieces_ms) > 0
-
-
-def test_pieces_become_segments_and_the_class_is_paid_with_the_first_stage(network):
-    segments = segments_of(network, example_image(IMAGES, 1, CPU), channels_last=False)
-    pieces = torch.tensor([1.0, 2, 4, 8, 16, 32, 10, 64])
-    found = segment_latency(
-        segments, {"first": pieces.expand(3, 2, 8).numpy(), "second": 3 * pieces.expand(3, 2, 8).numpy()}
-    )
-    assert found.stages_ms == (2 * 65.0, 2 * 2.0, 2 * 16.0)
-    assert found.heads_ms == (2 * 4.0, 2 * 32.0)
-    assert found.decision_ms == {"first": 9.0, "second": 27.0}
-
-
 @pytest.mark.parametrize("scores", [GATE_SCORE, SCORES | GATE_SCORE], ids=["gate alone", "all"])
 def test_gates_are_measured_and_the_heads_too(scores):
     segments = measure_latency(build(GATED, IMAGES), "resnet8", IMAGES, scores, CPU, OPTIONS).segments
@@ -105,31 +85,6 @@ def test_gates_are_measured_and_the_heads_too(scores):
 def test_gates_are_not_measured_where_no_rule_asks_them():
     segments = measure_latency(build(GATED, IMAGES), "resnet8", IMAGES, SCORES, CPU, OPTIONS).segments
     assert segments.gates_ms == () and len(segments.heads_ms) == 3
-
-
-def test_a_gated_pass_runs_no_head_but_the_final_one():
-    network = build(GATED, IMAGES)
-    image_NCHW = example_image(IMAGES, 2, CPU)
-    segments = segments_of(network, image_NCHW, channels_last=False)
-    ran = []
-    parts = {"gate": segments.gates, "head": segments.heads}
-    for name, part in ((f"{kind} {i}", part) for kind, found in parts.items() for i, part in enumerate(found)):
-        part.register_forward_hook(lambda module, inputs, output, name=name: ran.append(name))
-    pieces_ms = gated_pass(segments, image_NCHW, GATE_SCORE[GATE], CpuClock())()
-    assert ran == ["gate 0", "gate 1", "head 2"]
-    kinds = gated_kinds(segments)
-    assert kinds == ["stage", "gate", "decision", "stage", "gate", "decision", "stage", "final head", "class"]
-    assert len(pieces_ms) == len(kinds) and min(pieces_ms) > 0
-
-
-def test_pieces_of_gated_passes_join_those_of_the_others():
-    segments = segments_of(build(GATED, IMAGES), example_image(IMAGES, 1, CPU), channels_last=False)
-    by_gate = torch.tensor([1.0, 10, 2, 1, 20, 4, 1, 999, 8]).expand(3, 2, 9).numpy()
-    by_logits = torch.tensor([3.0, 5, 7, 3, 6, 7, 3, 7, 7, 8]).expand(3, 2, 10).numpy()
-    found = segment_latency(segments, {"first": by_logits, GATE: by_gate}, scale=2.0)
-    assert found.stages_ms == (2 * (2 + 8), 4.0, 4.0)
-    assert (found.heads_ms, found.gates_ms) == ((10.0, 12.0, 14.0), (20.0, 40.0))
-    assert found.decision_ms == {"first": 14.0, GATE: 6.0}
 
 
 def test_every_sample_is_run_alone_end_to_end():
@@ -167,8 +122,9 @@ def test_graphs_compute_and_are_timed_as_the_network_is(network):
     with torch.inference_mode():
         for image_1CHW in images_NCHW.split(1):
             torch.testing.assert_close(segments.whole(image_1CHW), network(image_1CHW)[:, -1], atol=1e-3, rtol=1e-3)
-    pieces_ms = segmented_pass(segments, images_NCHW[:1], SCORES["first"], CudaClock())()
-    assert len(pieces_ms) == len(piece_kinds(segments)) and min(pieces_ms) > 0
+    route = Route(1, "first")
+    pieces_ms = route_pass(segments, images_NCHW[:1], route, SCORES["first"], CudaClock())()
+    assert len(pieces_ms) == len(route_pieces(segments, route)) and min(pieces_ms) > 0
     report = measure_latency(network, "resnet8", IMAGES, SCORES, device, OPTIONS)
     assert report.machine.device == "cuda" and report.whole.p50 > 0
 
