@@ -40,7 +40,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         mend = "make room, then resume" if error.errno == errno.ENOSPC else "see --output"
-        raise UserError(f"cannot write: {error.strerror}", where=str(folder), allowed=mend) from error
+        raise UserError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
     except SafetensorError as error:
         raise UserError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error
 

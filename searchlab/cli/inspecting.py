@@ -18,8 +18,12 @@ from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, trials_view
 from searchlab.search.final import look, looked_at
 from searchlab.search.launch import load_data
+from searchlab.search.storage import check_writable
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.study import RunOptions, Study
+
+LONGEST_NUMBER = 10
+"""No front and no study has numbers of so many digits."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Fo
     known = {(seen.trial, point.rule) for seen in before for point in seen.validation}
     new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
     if new:
+        check_writable(found.store.storage, found.store.url)
         if not quiet:
             points = "1 point" if len(new) == 1 else f"{len(new)} points"
             console().print(f"Measuring {points} again and reading the test split ...")
@@ -147,8 +152,9 @@ def show_one(
 
 
 def _number_and_study(targets: list[str]) -> tuple[int, str | None]:
-    numbers = [target for target in targets if target.isdigit()]
-    names = [target for target in targets if not target.isdigit()]
+    # `isdigit` would take "²", of which `int` makes nothing.
+    numbers = [target for target in targets if target.isdecimal() and len(target) < LONGEST_NUMBER]
+    names = [target for target in targets if target not in numbers]
     if len(numbers) != 1 or len(names) > 1:
         raise UserError("give one number", where="show", value=" ".join(targets), allowed="searchlab show N [STUDY]")
     return int(numbers[0]), names[0] if names else None

@@ -36,15 +36,16 @@ def front_frame(points: Sequence[FrontPoint]) -> pd.DataFrame:
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Writes a frame as CSV.
+    """Writes a frame as CSV, into a folder that is made where it is missing.
 
     Raises:
         UserError: it cannot be written.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_csv(path, index=False)
     except OSError as error:
-        raise UserError(f"cannot write: {error.strerror}", where=str(path), allowed="see --csv") from error
+        raise UserError(f"cannot write: {error.strerror or error}", where=str(path), allowed="see --csv") from error
 
 
 def _flat(row: Plain) -> Plain:

@@ -34,7 +34,7 @@ from searchlab.search.early_stopping import rule_for
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import first_trials
-from searchlab.search.storage import open_storage
+from searchlab.search.storage import check_writable, open_storage
 from searchlab.search.store import Definition, StudyStore
 from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
@@ -103,6 +103,7 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         Interrupted: the user asked to end.
     """
     study, options = launch.definition.study, launch.options
+    check_writable(store.storage, store.url)
     dataset, device = _checked(launch)
     with only_driver(study, options):
         records = store.records()

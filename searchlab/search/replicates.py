@@ -20,7 +20,7 @@ from searchlab.replicates import Reading, Replicate
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.launch import load_data, only_driver, run_trials, same_data, same_machine
 from searchlab.search.reread import readings_of
-from searchlab.search.storage import storage_errors
+from searchlab.search.storage import check_writable, storage_errors
 from searchlab.search.store import StudyStore, record_of
 from searchlab.seeds import replicate_seed
 from searchlab.study import RunOptions, Study, TrialSpec
@@ -75,6 +75,7 @@ def replicate(asked: Replication) -> None:
     if not wanted:
         what, where = "its front is empty, so there is nothing to repeat", f"study {study.name}"
         raise UserError(what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`")
+    check_writable(asked.store.storage, asked.store.url)
     dataset = load_data(study, asked.options)
     same_data(records, dataset)
     options = same_machine(records, study, asked.options, resolve_device(asked.options.device))

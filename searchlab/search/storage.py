@@ -13,12 +13,18 @@ import sqlalchemy
 import sqlalchemy.event
 import sqlalchemy.exc
 from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import StaticPool
 
 from searchlab.errors import UserError
 from searchlab.search.attributes import damaged
+from searchlab.search.read_only import copied, may_write
 
 WAITS_FOR_LOCK_S = 20.0
 """So long a SQLite store that another process is writing to is waited for."""
+
+
+_COPY_IT = "copy it with the files beside it to where you may write, and give the copy as --storage"
 
 
 @contextmanager
@@ -28,16 +34,16 @@ def storage_errors(url: str) -> Iterator[None]:
         yield
     except json.JSONDecodeError as error:
         raise _no_json(url) from error
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error) as error:
         cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
         text = str(getattr(cause, "orig", cause)).splitlines()[0]
         hints = {
             "locked": "another process is writing to it: wait for it, or end it",
             "not a database": "the file is damaged or no SQLite file: move it away, or restore it",
             "malformed": "the file is damaged: restore it, or try `sqlite3 FILE .recover`",
-            "unable to open": "does the folder exist, and may you write there?",
+            "unable to open": "does the folder exist, and may you read and write there?",
             "full": "the disk is full: make room, then resume",
-            "readonly": "you may not write there",
+            "readonly": _COPY_IT,
         }
         hint = next((mend for word, mend in hints.items() if word in text), "is the URL right, and the server up?")
         raise UserError(f"cannot use the store: {text}", where=public(url), allowed=hint) from error
@@ -69,24 +75,50 @@ def public(url: str) -> str:
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite store; None where the URL is of another database, in memory, or no URL at all."""
+    try:
+        parsed = make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return None
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    # SQLite's own form, sqlite:///file:F.db?mode=ro&uri=true.
+    return Path(str(parsed.database).removeprefix("file:"))
+
+
+def is_absent(url: str) -> bool:
+    """Whether a store is a SQLite file that is not there (yet).
+
+    Raises:
+        UserError: one may not even look whether it is.
+    """
+    path = sqlite_file(url)
+    try:
+        return path is not None and not path.is_file()
+    except OSError as error:
+        raise UserError(f"cannot read the store: {error.strerror}", where=str(path)) from error
+
+
 def open_storage(url: str, *, create: bool) -> BaseStorage:
-    """Optuna's storage at a URL.
+    """Optuna's storage at a URL; a copy that refuses every change where there is a SQLite file that may only be read.
 
     Raises:
         UserError: the store is absent (and not to be created), corrupt, locked, or no storage URL.
     """
-    if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        if not create and not path.is_file():
+    path = sqlite_file(url)
+    if path is not None and is_absent(url):
+        if not create:
             raise UserError(
                 "no store", where=str(path), allowed="`searchlab run STUDY` makes one; see --output, --storage"
             )
-        if create:
-            _make_folder(path.parent)
+        _make_folder(path.parent)
+        path = None
     with storage_errors(url):
         try:
-            waits = {"connect_args": {"timeout": WAITS_FOR_LOCK_S}} if url.startswith("sqlite") else {}
-            return _committing_fast(RDBStorage(url, engine_kwargs=waits))
+            if path is not None and not (may_write(path) and _for_writing(make_url(url))):
+                return _of_copy(copied(path))
+            return _committing_fast(RDBStorage(url, engine_kwargs=_waiting(url)))
         except ImportError as error:
             mend = "pip install 'searchlab[postgresql]', or the driver of your database"
             raise UserError(
@@ -97,6 +129,38 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
             raise UserError("no storage URL", where="--storage", value=public(url), allowed=allowed) from error
         except RuntimeError as error:
             raise UserError(str(error), where=public(url), allowed="it is of another version of Optuna") from error
+        except OSError as error:
+            raise UserError(f"cannot read the store: {error.strerror}", where=public(url)) from error
+
+
+def check_writable(storage: BaseStorage, url: str) -> None:
+    """Raises UserError where the store may only be read, before anything is found out that could not be kept."""
+    if is_read_only(storage):
+        raise UserError("the store may only be read", where=public(url), allowed=_COPY_IT)
+
+
+def is_read_only(storage: BaseStorage) -> bool:
+    """Whether `open_storage` found a file that may only be read."""
+    return isinstance(storage, RDBStorage) and isinstance(storage.engine.pool, StaticPool)
+
+
+def _for_writing(url: URL) -> bool:
+    """Whether a URL of a SQLite file does not say itself that it is only to be read."""
+    return url.query.get("mode") != "ro" and url.query.get("immutable") in (None, "0")
+
+
+def _waiting(url: str) -> dict[str, Any]:
+    """What SQLAlchemy is told of a SQLite store: to wait for a lock, for as long as the URL says if it does."""
+    # What is no URL is left to Optuna to complain of.
+    if not url.startswith("sqlite") or "timeout" in make_url(url).query:
+        return {}
+    return {"connect_args": {"timeout": WAITS_FOR_LOCK_S}}
+
+
+def _of_copy(copy: sqlite3.Connection) -> RDBStorage:
+    """Optuna's storage on a copy in memory, which refuses to be written: the change would be lost with it."""
+    copy.execute("PRAGMA query_only=ON")
+    return RDBStorage("sqlite://", engine_kwargs={"creator": lambda: copy, "poolclass": StaticPool})
 
 
 def _committing_fast(storage: RDBStorage) -> RDBStorage:
@@ -105,7 +169,7 @@ def _committing_fast(storage: RDBStorage) -> RDBStorage:
     A process that dies loses nothing; a power cut may take the last commits, never the file. The log is in memory that
     all who use the file share, which machines cannot: on a network file system there is none.
     """
-    journal = "DELETE" if _is_remote(Path(storage.engine.url.database or "")) else "WAL"
+    journal = "DELETE" if _is_remote(Path((storage.engine.url.database or "").removeprefix("file:"))) else "WAL"
 
     def prepare(connection: Any, _: object) -> None:
         # A store that may only be read, or is locked just now, stays as it is.

@@ -5,7 +5,6 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +21,7 @@ from searchlab.record import TestLook, TrialRecord
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.claims import OWNER, Claim, is_left, living
 from searchlab.search.early_stopping import RungReport
-from searchlab.search.storage import open_storage, public, storage_errors
+from searchlab.search.storage import is_absent, open_storage, public, storage_errors
 from searchlab.study import BUDGET_FIELDS, RunOptions, Study
 
 STATES = {
@@ -335,7 +334,7 @@ def stored_names(options: RunOptions) -> list[str]:
         UserError: the store is damaged or cannot be reached.
     """
     url = options.storage_url
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+    if is_absent(url):
         return []
     with storage_errors(url):
         return _names(open_storage(url, create=False))

@@ -36,6 +36,8 @@ WRONG = {
     "a store that is no database": (["front", "--storage", "sqlite:///file"], "damaged or no SQLite file"),
     "data that are not there": (["run", "cifar10_small"], "--download"),
     "no number to show": (["show", "little"], "show: give one number: 'little'"),
+    "a number that is no decimal one": (["show", "²"], "show: give one number: '²'"),
+    "a number of 5,000 digits": (["show", "9" * 5000], "show: give one number: '999"),
     "two numbers to show": (["show", "1", "2"], "show: give one number: '1 2'"),
     "a study that does not parse": (["run", "broken"], "broken.py:2: does not parse"),
     "a study that returns a dict": (["run", "dict"], "dict.py: study() must return a Study: 'dict'"),

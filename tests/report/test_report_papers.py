@@ -80,8 +80,16 @@ def test_csv_has_one_row_a_row_and_three_columns_an_estimate(tmp_path):
 
 
 def test_a_csv_that_cannot_be_written_is_the_users_mistake(tmp_path):
-    with pytest.raises(UserError, match="cannot write"):
-        write_csv(tmp_path / "nowhere" / "t.csv", [TABLE])
+    (tmp_path / "file").touch()
+    for path in ("file/t.csv", "."):
+        with pytest.raises(UserError, match=r"cannot write: \w+ ") as raised:
+            write_csv(tmp_path / path, [TABLE])
+        assert "None" not in str(raised.value)
+
+
+def test_the_folder_of_a_csv_is_made(tmp_path):
+    write_csv(tmp_path / "not" / "there" / "t.csv", [TABLE])
+    assert len(pd.read_csv(tmp_path / "not" / "there" / "t.csv")) == 2
 
 
 def test_the_payload_is_plain_and_strict():

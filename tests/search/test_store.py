@@ -376,6 +376,6 @@ def test_a_read_only_store(store, tmp_path):
     tmp_path.chmod(0o555)
     (tmp_path / "studies.db").chmod(0o444)
     try:
-        assert "may not write there" in complaint(store.redefine, DEFINITION)
+        assert "copy it" in complaint(store.redefine, DEFINITION)
     finally:
         tmp_path.chmod(0o755)
