@@ -18,7 +18,7 @@ from torch import Tensor
 
 from searchlab.architecture import ImageSpec, Torchvision
 from searchlab.candidate import Candidate
-from searchlab.errors import UserError
+from searchlab.errors import RunError, UserError
 from searchlab.exits.table import ExitTable, save_table
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.plain import to_plain
@@ -40,9 +40,9 @@ def disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         mend = "make room, then resume" if error.errno == errno.ENOSPC else "see --output"
-        raise UserError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
+        raise RunError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
     except SafetensorError as error:
-        raise UserError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error
+        raise RunError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error
 
 
 def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, record: TrialRecord) -> None:

@@ -1,6 +1,9 @@
 """The one error that a user can cause, and how pydantic's complaints become one of it."""
 
+import sys
 from dataclasses import fields
+from pathlib import Path
+from traceback import extract_tb
 
 from pydantic import ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
@@ -30,8 +33,36 @@ class UserError(Exception):
         return " ".join(line.split())
 
 
+class RunError(UserError):
+    """A fault of the run as a whole: the disk, the device or the store. It ends the run, and never fails a trial."""
+
+
 class TrialFailure(Exception):
     """A trial cannot go on (divergence, out of memory). It becomes the `reason` of a failed record."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a trial failed, in one line; of an error that nobody foresaw, its type and where it was raised."""
+    if isinstance(error, UserError | TrialFailure):
+        return str(error)
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}{_raised_at(error)}"
+
+
+def _raised_at(error: Exception) -> str:
+    """ " (torch/nn/functional.py:2820, called at searchlab/train/loop.py:130)"."""
+    frames = [f"{_importable(frame.filename)}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
+    if not frames:
+        return ""
+    ours = [frame for frame in frames if frame.startswith("searchlab/")]
+    called = f", called at {ours[-1]}" if ours and ours[-1] != frames[-1] else ""
+    return f" ({frames[-1]}{called})"
+
+
+def _importable(file: str) -> str:
+    """A file's path below the folder that it was imported from, so that no folder of this machine is in a record."""
+    folders = [folder for folder in map(Path, sys.path) if folder.is_absolute() and Path(file).is_relative_to(folder)]
+    return min((Path(file).relative_to(folder).as_posix() for folder in folders), key=len, default=Path(file).name)
 
 
 def unknown(kind: str, value: str, known: object, *, where: str = "") -> UserError:

@@ -1,7 +1,9 @@
 """One candidate to one record: build, check, measure, train, tabulate. The place to read first."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from searchlab.candidate import Candidate
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset, Split
 from searchlab.deploy.scores import score_functions
-from searchlab.errors import Interrupted, TrialFailure
+from searchlab.errors import Interrupted, RunError, TrialFailure, reason_of
 from searchlab.exits.costs import leaving_macs, leaving_ms
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.scores import GATE, available_scores
@@ -27,13 +29,15 @@ from searchlab.model.cost import excess_over, network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.operating_point import Frontier
 from searchlab.plain import from_plain, to_plain
-from searchlab.record import Epoch, LatencyReport, NetworkCost, Seconds, State, TrialRecord
+from searchlab.record import Epoch, LatencyReport, Seconds, State, TrialRecord
 from searchlab.routed import check_point
 from searchlab.seeds import torch_seed
 from searchlab.study import Study, TrialSpec
 from searchlab.train.course import Material, course_of
 from searchlab.train.loop import Hooks, Trained
 from searchlab.train.progress import Progress
+
+log = logging.getLogger("searchlab")
 
 
 def _never() -> bool:
@@ -55,6 +59,7 @@ class TrialHooks:
     `on_rung` gets the frontier at each of the study's rungs and says whether to go on; `interrupted` is looked at after
     every training step. `progress` is where the training is: a snapshot of it at a rung, given to another process's
     trial, goes on from there and asks at that rung again. `measure`, if there is one, measures the latency elsewhere.
+    What a hook raises ends the trial without a record, but for a TrialFailure of `measure`.
     """
 
     interrupted: Callable[[], bool] = _never
@@ -131,12 +136,14 @@ class _Bench:
 def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None) -> TrialRecord:
     """Trains and measures one candidate on the training and validation splits; the test split is not looked at.
 
-    A candidate over a limit comes back as infeasible, untrained; one that diverges or does not fit in memory as failed.
+    A candidate over a limit comes back as infeasible, untrained. One that raises comes back as failed: it cannot be
+    built for this data, diverges, does not fit in memory, or shows a fault of ours.
     With `spec.directory`, the artefacts of a trial that was trained are written there.
 
     Raises:
         Interrupted: `hooks.interrupted` said so.
-        UserError: the candidate cannot be built for this data, or the artefacts cannot be written.
+        RunError: the device is not there, or something cannot be read or written.
+        Exception: whatever a hook raised.
     """
     device = resolve_device(spec.device)
     if spec.threads is not None:
@@ -148,30 +155,70 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     validation = dataset.validation.to(device)
     bench = _Bench(spec, dataset, device, normaliser, validation, _Stopwatch(), hooks or TrialHooks())
     bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
-    cost = network_cost(spec.candidate, dataset.spec)
-    record = TrialRecord(
-        spec.number, "failed", spec.candidate, spec.seed, data_hash=dataset.hash, cost=cost, versions=versions()
-    )
-    try:
-        record = _run(bench, record, cost)
-    except TrialFailure as failure:
-        record = replace(record, reason=str(failure), epochs=bench.used.begun)
-    except RuntimeError as error:
-        reason = out_of_memory(error)
-        if not reason:
-            raise
-        record = replace(record, reason=reason, epochs=bench.used.begun)
+    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data_hash=dataset.hash, versions=versions())
+    record = sized(record, spec.study, dataset.spec)
+    if not record.reason:
+        record = _recorded(bench, record)
     return replace(record, seconds=bench.watch.seconds())
 
 
-def _run(bench: _Bench, record: TrialRecord, cost: NetworkCost) -> TrialRecord:
-    """Build, check, measure, train, tabulate."""
+def sized(record: TrialRecord, study: Study, images: ImageSpec) -> TrialRecord:
+    """The record with what the network costs; with a reason where it is over a limit, or cannot be built."""
+    try:
+        record = replace(record, cost=network_cost(record.candidate, images))
+    except Exception as error:  # as in `_recorded`
+        return failed(record, error)
+    assert record.cost is not None
+    excess = excess_over(record.cost, study.max_params, study.max_macs)
+    return infeasible(record, excess) if excess else record
+
+
+def failed(record: TrialRecord, error: Exception, epochs: int = 0) -> TrialRecord:
+    """The record of a candidate that raised."""
+    log.debug("trial %d failed", record.number, exc_info=error)
+    return replace(record, state="failed", reason=out_of_memory(error) or reason_of(error), epochs=epochs)
+
+
+def _recorded(bench: _Bench, record: TrialRecord) -> TrialRecord:
+    try:
+        return _run(bench, record)
+    except (Interrupted, RunError):
+        raise
+    except _HookError as error:
+        raise error.raised from None
+    except OSError as error:
+        allowed = "mend it, then resume: the trial begins again"
+        raise RunError(f"cannot run trials: {error}", where=str(error.filename or ""), allowed=allowed) from error
+    except Exception as error:
+        # Nobody can foresee what a candidate raises in torch, and the next one may be sound. Left running, it would be
+        # the first trial of every resume. A fault that is not the candidate's fails the others too, which ends a study.
+        return failed(record, error, bench.used.begun)
+
+
+class _HookError(Exception):
+    """What a hook raised."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__(raised)
+        self.raised = raised
+
+
+@contextmanager
+def _hook() -> Iterator[None]:
+    """Around a hook: what it raises is the caller's, and says nothing of the candidate."""
+    try:
+        yield
+    except TrialFailure:
+        raise
+    except Exception as error:  # of any type: it is raised again as it is
+        raise _HookError(error) from error
+
+
+def _run(bench: _Bench, record: TrialRecord) -> TrialRecord:
+    """Build, measure, check, train, tabulate."""
     torch.manual_seed(torch_seed(bench.spec.seed))
     network = build(bench.candidate, bench.dataset.spec).to(bench.device)
     network = network.to(memory_format=torch.channels_last)
-    excess = excess_over(cost, bench.study.max_params, bench.study.max_macs)
-    if excess:
-        return infeasible(record, excess)
     if bench.study.measures_latency:
         record = replace(record, latency=_measured_before(bench) or _measured(bench, network))
         if over := _latency_excess(bench.study, record.latency):
@@ -188,8 +235,11 @@ def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
 
 def _measured(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
     begun = time.perf_counter()
-    elsewhere = bench.hooks.measure
-    report = elsewhere(bench.spec) if elsewhere else measure(bench.spec, network, bench.dataset.spec, bench.device)
+    if bench.hooks.measure:
+        with _hook():
+            report = bench.hooks.measure(bench.spec)
+    else:
+        report = measure(bench.spec, network, bench.dataset.spec, bench.device)
     bench.watch.lap("measure", begun)
     return report
 
@@ -256,7 +306,9 @@ def _exit_costs(bench: _Bench, record: TrialRecord) -> tuple[float, ...]:
 
 
 def _after_step(bench: _Bench, lock: TrainingLock) -> None:
-    if bench.hooks.interrupted():
+    with _hook():
+        interrupted = bench.hooks.interrupted()
+    if interrupted:
         raise Interrupted
     bench.used.begun = bench.used.finished + 1
     lock.breathe()
@@ -268,7 +320,8 @@ def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: Early
     if epoch.epoch < before:
         return True
     if epoch.epoch > before:
-        bench.hooks.on_epoch(epoch)
+        with _hook():
+            bench.hooks.on_epoch(epoch)
     at_rung = epoch.epoch in bench.study.rungs
     if not at_rung and not bench.study.curves:
         return True
@@ -279,7 +332,8 @@ def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: Early
     # Early in a training nothing may be accurate enough yet: then a trial would be judged by one point.
     frontier = _frontier(bench, record, table, min_accuracy=0.0)
     bench.note(epoch.epoch, record)
-    return bench.hooks.on_rung(epoch.epoch, frontier)
+    with _hook():
+        return bench.hooks.on_rung(epoch.epoch, frontier)
 
 
 def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable, min_accuracy: float) -> Frontier:

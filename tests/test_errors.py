@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from searchlab.architecture import ResNet
 from searchlab.candidate import Head
-from searchlab.errors import UserError, from_validation, unknown
+from searchlab.errors import TrialFailure, UserError, from_validation, reason_of, unknown
 from searchlab.study import Study
 
 
@@ -57,3 +57,22 @@ def complaint(make):
 )
 def test_a_nouns_complaint_names_field_value_and_what_is_allowed(make, line):
     assert complaint(make).startswith(line)
+
+
+def raised(error):
+    try:
+        raise error
+    except Exception as caught:
+        return caught
+
+
+def test_the_reason_of_a_failure_is_one_line_without_a_folder_of_this_machine():
+    line = reason_of(raised(ValueError("two\n  lines")))
+    assert line.startswith("ValueError: two lines (") and line.endswith(".py:" + line.rpartition(":")[2])
+    assert "(/" not in line and "test_errors.py:" in line
+    assert reason_of(KeyError(3)) == "KeyError: 3" and reason_of(AssertionError()) == "AssertionError: no message"
+
+
+@pytest.mark.parametrize("error", [TrialFailure("the training diverged"), UserError("too small", value=0)])
+def test_a_failure_that_was_foreseen_needs_no_place(error):
+    assert reason_of(raised(error)) == str(error)

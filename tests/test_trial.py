@@ -1,5 +1,6 @@
 import errno
 import itertools
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
@@ -191,6 +192,7 @@ def test_a_training_that_diverges_is_a_failed_record_with_its_reason(digits, tmp
         RuntimeError(
             "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"
         ),
+        MemoryError("Unable to allocate 9.00 GiB for an array"),
     ],
 )
 def test_too_little_memory_is_a_failed_record(digits, monkeypatch, error):
@@ -203,12 +205,63 @@ def test_too_little_memory_is_a_failed_record(digits, monkeypatch, error):
     assert record.reason == f"out of memory: {str(error).splitlines()[0]}"
 
 
-def test_our_own_mistakes_are_not_hidden(digits, monkeypatch):
-    def broken(*given, **named):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+def test_batches_of_one_image_with_a_normalised_head_are_a_failed_record_and_no_traceback(digits):
+    alone = tiny_candidate(8, batch_size=1)
+    alone = replace(alone, final=Head(pool=1, hidden=(4,), batch_norm=True))
+    record = run_trial(spec_of(alone), digits)
+    assert (record.state, record.epochs, record.frontier) == ("failed", 0, None)
+    assert re.fullmatch(
+        r"ValueError: Expected more than 1 value per channel when training, got input size torch.Size\(\[1, 4\]\) "
+        r"\(torch/nn/functional\.py:\d+, called at searchlab/train/learning\.py:\d+\)",
+        record.reason,
+    )
 
-    monkeypatch.setattr(trial_module, "course_of", lambda candidate: broken)
-    with pytest.raises(RuntimeError, match="mat1"):
+
+STEPS = ("network_cost", "build", "measure", "course_of", "tabulate", "exact_frontier")
+RAISED = (RuntimeError("mat1 and mat2"), AssertionError(), KeyError(3), TypeError("no"))
+
+
+@pytest.mark.parametrize(
+    ("step", "error"), [*((s, ValueError("two\nlines")) for s in STEPS), *(("build", e) for e in RAISED)]
+)
+def test_whatever_a_candidate_raises_in_whatever_step_is_a_failed_record(digits, monkeypatch, step, error):
+    def broken(*given, **named):
+        raise error
+
+    monkeypatch.setattr(trial_module, step, broken)
+    objectives = tiny_study("accuracy", "latency_ms" if step == "measure" else "macs").objectives
+    record = run_trial(spec_of(objectives=objectives, epochs=1), digits)
+    assert record.state == "failed" and record.reason.startswith(f"{type(error).__name__}: ")
+    assert re.search(r"\(test_trial\.py:\d+", record.reason) and "\n" not in record.reason
+
+
+@pytest.mark.parametrize("hook", ["interrupted", "on_epoch", "on_rung"])
+@pytest.mark.parametrize("error", [UserError("locked"), RuntimeError("ours"), OSError(5, "io")])
+def test_what_a_hook_raises_is_not_the_candidates_fault(digits, hook, error):
+    def broken(*given):
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        run_trial(spec_of(epochs=2, rungs=(1,)), digits, TrialHooks(**{hook: broken}))
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many files"), PermissionError(13, "no", "/tmp/a")])
+def test_what_the_operating_system_refuses_is_not_the_candidates_fault(digits, monkeypatch, error):
+    def refused(device):
+        raise error
+
+    monkeypatch.setattr(trial_module, "training_lock", refused)
+    with pytest.raises(UserError, match=r"cannot run trials: .*mend it, then resume"):
+        run_trial(spec_of(), digits)
+
+
+def test_ctrl_c_is_not_the_candidates_fault(digits, monkeypatch):
+    def interrupted(candidate):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trial_module, "course_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         run_trial(spec_of(), digits)
 
 
@@ -221,9 +274,9 @@ def test_our_own_mistakes_are_not_hidden(digits, monkeypatch):
         (Candidate(ResNet((1,), 4), training=Training(augmentation=Augmentation(cutout_pixels=99))), "cutout"),
     ],
 )
-def test_a_candidate_that_cannot_be_trained_on_these_images(digits, candidate, says):
-    with pytest.raises(UserError, match=says):
-        run_trial(spec_of(candidate), digits)
+def test_a_candidate_that_cannot_be_trained_on_these_images_is_a_failed_record(digits, candidate, says):
+    record = run_trial(spec_of(candidate), digits)
+    assert record.state == "failed" and says in record.reason
 
 
 def test_an_interruption_ends_it_after_the_running_step(digits, tmp_path):

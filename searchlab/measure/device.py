@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from searchlab.errors import UserError
+from searchlab.errors import RunError
 from searchlab.record import Machine
 
 OUT_OF_MEMORY = "out of memory"
@@ -23,15 +23,15 @@ def resolve_device(name: str) -> torch.device:
     """The torch device for "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
 
     Raises:
-        UserError: the name is none of these, or this machine has no such device.
+        RunError: the name is none of these, or this machine has no such device.
     """
     there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name == "auto":
         return torch.device("cuda" if len(there) > 1 else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UserError("unknown device", value=name, allowed=f"auto, cpu, cuda, cuda:N; here: {', '.join(there)}")
+        raise RunError("unknown device", value=name, allowed=f"auto, cpu, cuda, cuda:N; here: {', '.join(there)}")
     if name not in there and not (name == "cuda" and len(there) > 1):
-        raise UserError("no such device on this machine", value=name, allowed=f"here: {', '.join(there)}")
+        raise RunError("no such device on this machine", value=name, allowed=f"here: {', '.join(there)}")
     return torch.device(name)
 
 
@@ -56,12 +56,23 @@ def has_bf16(device: torch.device) -> bool:
     return bool(_BF16_FLAGS & set(_cpu_info("flags").split())) or any(helper() for helper in helpers if helper)
 
 
-def out_of_memory(error: RuntimeError) -> str:
+def out_of_memory(error: Exception) -> str:
     """ "out of memory: ..." in one line where an error says so; "" where it says something else."""
-    # The CPU's allocator has no exception of its own.
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-        return f"{OUT_OF_MEMORY}: {str(error).splitlines()[0]}"
+    # The CPU's allocator of torch has no exception of its own; numpy and Python raise MemoryError, which may be empty.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return f"{OUT_OF_MEMORY}: {(str(error).splitlines() or ['no message'])[0]}"
     return ""
+
+
+def is_usable(device: torch.device) -> bool:
+    """Whether this process can go on with a device: after some CUDA errors, every later call fails until it ends."""
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _cpu_name() -> str:

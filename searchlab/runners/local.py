@@ -3,6 +3,8 @@
 from functools import partial
 
 from searchlab.data.splits import Dataset
+from searchlab.errors import RunError
+from searchlab.measure.device import is_usable, resolve_device
 from searchlab.runners.source import Source
 from searchlab.trial import TrialHooks, run_trial
 
@@ -12,9 +14,14 @@ def run_local(source: Source, dataset: Dataset) -> None:
 
     Raises:
         Interrupted: the user asked to end; the running trial is left untold.
+        RunError: a trial left the device unusable for this process.
     """
     while (spec := source.ask()) is not None:
         hooks = TrialHooks(
             source.interrupted, partial(source.on_epoch, spec.number), partial(source.on_rung, spec.number)
         )
-        source.tell(run_trial(spec, dataset, hooks))
+        record = run_trial(spec, dataset, hooks)
+        source.tell(record)
+        if record.state == "failed" and not is_usable(resolve_device(spec.device)):
+            allowed = "`searchlab resume` goes on in a new process"
+            raise RunError(f"trial {spec.number} left the device unusable", where=spec.device, allowed=allowed)

@@ -16,7 +16,6 @@ from searchlab.candidate import Candidate, Space
 from searchlab.errors import UserError
 from searchlab.front import Entry, common_machine, entries_of, front_of, reference_of, scaled_values, yardsticks
 from searchlab.growth import Growth
-from searchlab.model.cost import excess_over, network_cost
 from searchlab.operating_point import Frontier, OperatingPoint
 from searchlab.pareto import Values, contributions, hypervolume, values_of
 from searchlab.record import Epoch, Machine, TrialRecord
@@ -29,7 +28,7 @@ from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore, checkpoint_of, record_of
 from searchlab.seeds import trial_seed
 from searchlab.study import RunOptions, Study, TrialSpec
-from searchlab.trial import infeasible
+from searchlab.trial import sized
 
 RANDOM_AFTER, REPEATS = 20, 100
 """After so many proposals in a row that were tried before, proposals are random; after so many, the study ends."""
@@ -101,7 +100,11 @@ class Driver:
     # -- what the runner calls: see runners.source.Source
 
     def ask(self) -> TrialSpec | None:
-        """The next trial that holds the limits and was not tried before; those that do not are recorded on the way."""
+        """The next trial that can be built, holds the limits and was not tried before; others are recorded on the way.
+
+        Raises:
+            UserError: trial after trial fails.
+        """
         while not self.interrupted():
             with storage_errors(self.store.url):
                 trial = self._next()
@@ -110,16 +113,15 @@ class Driver:
                 candidate, seed = self._candidate(trial), self._seed(trial)
             if self._repeats(trial, candidate):
                 continue
-            cost = network_cost(candidate, self.problem.images)
-            excess = excess_over(cost, self.study.max_params, self.study.max_macs)
             self.running[trial.number] = trial
-            if not excess:
+            known = sized(TrialRecord(trial.number, "failed", candidate, seed), self.study, self.problem.images)
+            if not known.reason:
                 self.store.begin(trial, candidate, seed)
                 spec = self._spec(trial.number, candidate, seed)
                 spec = replace(spec, checkpoint=checkpoint_of(trial))
                 self.watch.on_start(spec)
                 return spec
-            self.tell(infeasible(TrialRecord(trial.number, "infeasible", candidate, seed, cost=cost), excess))
+            self.tell(known)
         return None
 
     def tell(self, record: TrialRecord) -> None:

@@ -16,7 +16,7 @@ from searchlab.artefacts import disk_errors, load_network
 from searchlab.candidate import Space
 from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset, limited
-from searchlab.errors import Interrupted, TrialFailure, UserError, unknown
+from searchlab.errors import Interrupted, UserError, reason_of, unknown
 from searchlab.exits.scores import GATE, SCORES
 from searchlab.front import common_machine
 from searchlab.measure.device import out_of_memory, resolve_device, this_machine
@@ -179,12 +179,10 @@ def _evaluate(launch: Launch, records: Sequence[TrialRecord], dataset: Dataset, 
         threads = launch.options.threads or torch.get_num_threads()
         try:
             evaluate_trial(paper, Subject(study, record, network, dataset, device, threads))
-        except TrialFailure as failure:
-            launch.say(f"trial {record.number}: not evaluated: {failure}")
-        except RuntimeError as error:
-            if not (reason := out_of_memory(error)):
-                raise
-            launch.say(f"trial {record.number}: not evaluated: {reason}")
+        except (Interrupted, UserError):
+            raise
+        except Exception as error:  # of any type, as in a trial: the others are evaluated all the same
+            launch.say(f"trial {record.number}: not evaluated: {out_of_memory(error) or reason_of(error)}")
 
 
 def _checked(launch: Launch) -> tuple[Dataset, torch.device]:

@@ -24,6 +24,7 @@ from searchlab.search.storage import check_writable, storage_errors
 from searchlab.search.store import StudyStore, record_of
 from searchlab.seeds import replicate_seed
 from searchlab.study import RunOptions, Study, TrialSpec
+from searchlab.trial import failed
 
 
 @noun(frozen=True, config=NOUN)
@@ -169,18 +170,29 @@ class Replicator:
     def tell(self, record: TrialRecord) -> None:
         """Reads the front's points on it, then keeps it."""
         job, trial = self.running.pop(record.number)
+        if record.state == "complete":
+            record = self._read(trial, record)
         values = None
         if record.state == "complete":
             assert record.frontier is not None
-            # What of them is on the front may change.
-            alike = [r for r in self.records if r.state == "complete" and r.candidate.id == record.candidate.id]
-            readings = readings_of(record, alike, self.dataset, self.asked.options.device)
-            with storage_errors(self.store.url):
-                write(trial.set_user_attr, "readings", [to_plain(reading) for reading in readings])
             best = max(record.frontier.points, key=lambda point: point.accuracy)
             values = [float(getattr(best, objective.name)) for objective in self.study.objectives]
         self.store.finish(trial, record, values)
         self.asked.watch.on_end(job, record)
+
+    def _read(self, trial: Trial, record: TrialRecord) -> TrialRecord:
+        """Keeps the readings of a complete replicate; the record comes back as failed where it cannot be read."""
+        # What of them is on the front may change.
+        alike = [r for r in self.records if r.state == "complete" and r.candidate.id == record.candidate.id]
+        try:
+            readings = readings_of(record, alike, self.dataset, self.asked.options.device)
+        except UserError:
+            raise
+        except Exception as error:  # of any type, as in a trial: on the test split its logits may not be finite, say
+            return failed(record, error, record.epochs)
+        with storage_errors(self.store.url):
+            write(trial.set_user_attr, "readings", [to_plain(reading) for reading in readings])
+        return record
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Passes the epoch on to who looks on."""

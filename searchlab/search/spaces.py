@@ -12,8 +12,9 @@ from searchlab.architecture import ImageSpec, Partitioned
 from searchlab.candidate import Candidate, Space
 from searchlab.data.partitions import check_partition
 from searchlab.data.splits import Dataset
-from searchlab.errors import UserError, from_validation
+from searchlab.errors import UserError, from_validation, reason_of
 from searchlab.model.cost import excess_over, network_cost
+from searchlab.record import NetworkCost
 from searchlab.seeds import library_seed
 from searchlab.study import Study
 
@@ -105,7 +106,7 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
     if study.max_params is None:
         return
     for source, candidate in _first(space, images, study):
-        for head in network_cost(candidate, images).heads:
+        for head in _cost(candidate, images, source).heads:
             if head.params > study.max_params:
                 allowed = f"max_params is {study.max_params:,}, all heads counted"
                 where, value = f"{source}, head {head.name}", f"{head.params:,} parameters"
@@ -130,7 +131,8 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     """
     sampler = optuna.samplers.RandomSampler(seed=library_seed(study.seed))
     scratch = optuna.create_study(sampler=sampler)
-    costs = [network_cost(propose(space, scratch.ask(), images, study), images) for _ in range(SAMPLED)]
+    sampled = [propose(space, scratch.ask(), images, study) for _ in range(SAMPLED)]
+    costs = [_cost(candidate, images, f"space {study.space}") for candidate in sampled]
     over = [excess_over(cost, study.max_params, study.max_macs) for cost in costs]
     if not all(over):
         return
@@ -142,3 +144,12 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     limits = (study.max_params, study.max_macs)
     neither = f"each of {SAMPLED} sampled breaks one or the other"
     raise UserError(what + "params and max_macs together", where=where, value=limits, allowed=neither)
+
+
+def _cost(candidate: Candidate, images: ImageSpec, where: str) -> NetworkCost:
+    try:
+        return network_cost(candidate, images)
+    except UserError:
+        raise
+    except Exception as error:  # of any type: torch builds the network
+        raise UserError(f"a candidate cannot be built: {reason_of(error)}", where=where) from error

@@ -7,11 +7,12 @@ from optuna.samplers import RandomSampler
 
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Space
-from searchlab.model.cost import excess_over, network_cost
+from searchlab.record import TrialRecord
 from searchlab.search.samplers import RANDOM_FIRST, STARTUP_TRIALS
 from searchlab.search.spaces import propose
 from searchlab.seeds import library_seed
 from searchlab.study import Study
+from searchlab.trial import sized
 
 DRAWS = 100
 """So often is drawn at most: where hardly a candidate holds the limits, the sampler does the rest."""
@@ -20,10 +21,10 @@ DRAWS = 100
 def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str, Any]]:
     """Parameters of the trials that come after those that the study enqueues, in ascending order of MACs.
 
-    As many as the sampler would draw at random before it trusts its model, no two of one candidate, none over a limit.
-    They are random in any case, so that their order loses nothing, and the front begins for little training. None for a
-    sampler that does not begin at random, or a study that trains what it enqueues and no more. A smaller budget gets as
-    many, so that it can be raised later.
+    As many as the sampler would draw at random before it trusts its model, no two of one candidate, all within the
+    limits and fit to be built. They are random in any case, so that their order loses nothing, and the front begins for
+    little training. None for a sampler that does not begin at random, or a study that trains what it enqueues and no
+    more. A smaller budget gets as many, so that it can be raised later.
 
     Raises:
         UserError: the space raised, or returned something else than a Candidate.
@@ -37,7 +38,7 @@ def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str
             break
         trial = scratch.ask()
         candidate = propose(space, trial, images, study)
-        cost = network_cost(candidate, images)
-        if not excess_over(cost, study.max_params, study.max_macs):
-            found.setdefault(candidate.id, (cost.macs, trial.params))
+        known = sized(TrialRecord(trial.number, "failed", candidate, study.seed), study, images)
+        if known.cost is not None and not known.reason:
+            found.setdefault(candidate.id, (known.cost.macs, trial.params))
     return [params for _, params in sorted(found.values(), key=lambda each: each[0])]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from searchlab.data.batches import Batch, Normaliser, evaluation_batches, seeded_generator, shuffled
 from searchlab.data.splits import Split
-from searchlab.errors import UserError
+from searchlab.errors import RunError
 from searchlab.model.early_exit import EarlyExitNetwork
 
 
@@ -66,7 +66,7 @@ def stored_features(
     They lie in a folder of their own below `scratch`. `on_step` is called after every thousand images.
 
     Raises:
-        UserError: they cannot be written.
+        RunError: they cannot be written.
     """
     with ExitStack() as stack:
         try:
@@ -76,7 +76,7 @@ def stored_features(
             shapes = _write(network, split, normaliser, folder, on_step)
         except OSError as error:
             mend = "give a folder with room for them, or train heads without `stored`"
-            raise UserError(
+            raise RunError(
                 "features cannot be stored", where=str(scratch or ""), value=str(error), allowed=mend
             ) from error
         yield _read(folder, shapes, split)

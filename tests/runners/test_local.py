@@ -1,12 +1,16 @@
 from dataclasses import replace
 
 import pytest
-from tiny import made_record, tiny_candidate, tiny_study
+from tiny import Seen, made_record, tiny_candidate, tiny_study
 
-from searchlab.errors import Interrupted
+from searchlab.candidate import Head
+from searchlab.errors import Interrupted, RunError
 from searchlab.runners import local
 from searchlab.runners.local import run_local
-from searchlab.study import TrialSpec
+from searchlab.search.driver import Driver, Problem
+from searchlab.search.storage import open_storage
+from searchlab.search.store import Definition, StudyStore
+from searchlab.study import RunOptions, TrialSpec
 
 STUDY = tiny_study(epochs=3, rungs=(1, 2))
 
@@ -72,3 +76,43 @@ def test_a_failed_trial_is_told_and_the_next_begins(digits):
     source.left[0] = replace(source.left[0], candidate=tiny_candidate(4, learning_rate=1e9))
     run_local(source, digits)
     assert [record.state for record in source.told] == ["failed", "complete"]
+
+
+def test_a_trial_that_leaves_the_device_unusable_is_told_and_ends_the_run(digits, monkeypatch):
+    source = Notes(2)
+    source.left[0] = replace(source.left[0], candidate=tiny_candidate(4, learning_rate=1e9))
+    monkeypatch.setattr(local, "is_usable", lambda device: False)
+    with pytest.raises(RunError, match=r"^cpu: trial 0 left the device unusable \(`searchlab resume` goes on"):
+        run_local(source, digits)
+    assert [record.state for record in source.told] == ["failed"]
+
+
+def broken_space(choose):
+    """Every second candidate cannot be trained: batches of one image do not go through a normalised head."""
+    width = choose.suggest_int("width", 2, 8)
+    final = Head(hidden=(4,), batch_norm=True)
+    return replace(tiny_candidate(width, batch_size=1 if width % 2 else 64), final=final)
+
+
+def test_a_trial_that_an_earlier_version_left_running_as_it_raised_does_not_begin_every_resume(digits, tmp_path):
+    study = tiny_study(trials=3, epochs=1, enqueue=tuple({"width": width} for width in (3, 4, 6)))
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    store = StudyStore.create(Definition(study, study, ""), open_storage(url, create=True), url)
+    for known in study.enqueue:
+        store.optuna.enqueue_trial(known)
+
+    def driver():
+        again = StudyStore.load(study.name, open_storage(url, create=False), url)
+        return Driver(Problem(study, broken_space, digits.spec), again, RunOptions(output=tmp_path), "cpu", Seen())
+
+    # As a version did that let it raise: begun, and its process gone.
+    assert driver().ask().candidate.training.batch_size == 1
+    resumed = driver()
+    run_local(resumed, digits)
+    assert [(record.number, record.state) for record in resumed.records] == [
+        (0, "failed"),
+        (1, "complete"),
+        (2, "complete"),
+    ]
+    assert resumed.records[0].reason.startswith("ValueError: Expected more than 1 value per channel")
+    assert driver().ask() is None

@@ -5,17 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ray.exceptions import RayTaskError
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.artefacts import packed
-from searchlab.errors import Interrupted, UserError
+from searchlab.candidate import Head
+from searchlab.errors import Interrupted, RunError, TrialFailure, UserError
 from searchlab.operating_point import Frontier
 from searchlab.record import Epoch
+from searchlab.runners.tune import latency
 from searchlab.runners.tune.desk import Desk
 from searchlab.runners.tune.play import News, Play, Rung
-from searchlab.runners.tune.worker import Task
+from searchlab.runners.tune.worker import Task, TrialWorker
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress
+from searchlab.trial import run_trial
 
 SPEC = TrialSpec(3, tiny_candidate(), tiny_study(epochs=3, rungs=(1, 2)))
 SHOWN = Frontier("validation", ())
@@ -165,3 +169,51 @@ def test_the_first_error_is_kept_and_ends_the_run():
     assert desk.over
     with pytest.raises(ZeroDivisionError):
         desk.raise_error()
+
+
+def test_a_candidate_that_raises_comes_back_as_a_failed_record_and_is_not_tried_again(stage, digits):
+    """Tune begins a trial again that raises; this one would raise again."""
+    alone = replace(tiny_candidate(batch_size=1), final=Head(hidden=(4,), batch_norm=True))
+    play = Play(Progress())
+    play.begin(stage, lambda: run_trial(replace(SPEC, candidate=alone), digits, play.hooks))
+    record = play.next(LONG).record
+    assert record.state == "failed" and record.reason.startswith("ValueError: Expected more than 1 value per channel")
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "says"),
+    [
+        (ValueError("no"), TrialFailure, "ValueError: no"),
+        (MemoryError("9 GiB"), TrialFailure, "out of memory: 9 GiB"),
+        (RunError("no such device"), RunError, "no such device"),
+    ],
+)
+def test_what_another_node_raises_while_it_measures_is_told_apart(monkeypatch, digits, cause, kind, says):
+    def lost(task):
+        raise RayTaskError("measured_here", "traceback", cause)
+
+    monkeypatch.setattr(latency.ray, "remote", lambda function: function)
+    monkeypatch.setattr(latency, "measured_here", Remote())
+    monkeypatch.setattr(latency.ray, "get", lost)
+    with pytest.raises(kind) as raised:
+        latency.measured_on(["0" * 56], digits.spec, SPEC)
+    assert str(raised.value) == says
+
+
+class Remote:
+    """What stands for a function on another node."""
+
+    def options(self, **given):
+        return self
+
+    def remote(self, *given):
+        return None
+
+
+def test_a_worker_whose_device_is_unusable_is_not_used_again(monkeypatch):
+    worker = object.__new__(TrialWorker)
+    worker.play = None
+    config = {"task": Task(SPEC)}
+    assert worker.reset_config(config)
+    monkeypatch.setattr("searchlab.runners.tune.worker.is_usable", lambda device: False)
+    assert not worker.reset_config(config)

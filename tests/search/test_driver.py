@@ -10,6 +10,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from tiny import IMAGES, Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
+from searchlab import trial as trial_module
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
 from searchlab.pareto import hypervolume, values_of
@@ -129,6 +130,22 @@ def test_a_trial_found_infeasible_by_its_latency_carries_its_constraint():
 
 def failing(spec):
     return made_record(spec, "failed")
+
+
+def test_a_candidate_that_cannot_be_built_is_a_failed_record_and_the_next_is_asked_for(monkeypatch):
+    def picky(candidate, images):
+        if candidate.architecture.width % 2:
+            raise ValueError("no odd widths")
+        return network_cost(candidate, images)
+
+    monkeypatch.setattr(trial_module, "network_cost", picky)
+    driver = driver_of(tiny_study(trials=12))
+    given_out = run(driver)
+    broken = [record for record in driver.records if record.state == "failed"]
+    assert given_out and broken and len(given_out) + len(broken) == 12
+    for record in broken:
+        assert record.candidate.architecture.width % 2 and record.reason.startswith("ValueError: no odd widths (")
+        assert driver.store.trials()[record.number].state == TrialState.FAIL
 
 
 def test_a_study_whose_first_trials_all_fail_ends_with_their_reason():

@@ -7,7 +7,7 @@ from fake_records import CPU, fake_record
 from optuna.trial import TrialState
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
-from searchlab.errors import Interrupted, UserError
+from searchlab.errors import Interrupted, TrialFailure, UserError
 from searchlab.front import study_front, study_hypervolume
 from searchlab.replicates import Reading
 from searchlab.search import replicates as module
@@ -220,6 +220,22 @@ def test_one_that_failed_is_kept_and_not_tried_again(options, store, monkeypatch
     again = asked(store, options, seeds=1)
     replicate(again)
     assert again.watch.started() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TrialFailure("logits of the exit table are not finite"), "logits of the exit table are not finite"),
+        (MemoryError("9 GiB"), "out of memory: 9 GiB"),
+    ],
+)
+def test_one_that_cannot_be_read_on_the_test_split_is_a_failed_replicate(options, store, monkeypatch, error, reason):
+    def broken(record, trials, dataset, device):
+        raise error
+
+    monkeypatch.setattr(module, "readings_of", broken)
+    replicate(asked(store, options, seeds=1))
+    assert {(r.record.state, r.record.reason, r.readings) for r in replicates_of(store)} == {("failed", reason, ())}
 
 
 def test_who_asked_for_an_end_gets_it(options, store):

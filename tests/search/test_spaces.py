@@ -8,6 +8,7 @@ from searchlab.architecture import ResNet
 from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
+from searchlab.search import spaces
 from searchlab.search.spaces import SAMPLED, check_heads, check_limits, enqueued_candidates, propose
 
 
@@ -79,6 +80,17 @@ def test_a_sample_that_does_not_fit_the_images_is_refused():
 
     with pytest.raises(UserError, match="pooling is larger than the map"):
         check_limits(space, IMAGES, tiny_study())
+
+
+def test_a_sample_that_torch_cannot_build_is_refused_in_one_line(monkeypatch):
+    def broken(candidate, images):
+        raise ValueError("groups must divide\nchannels")
+
+    monkeypatch.setattr(spaces, "network_cost", broken)
+    with pytest.raises(
+        UserError, match=r"^space tiny: a candidate cannot be built: ValueError: groups must divide chann"
+    ):
+        check_limits(tiny_space, IMAGES, tiny_study())
 
 
 def test_enqueued_configurations_become_candidates_without_a_sampler():

@@ -4,6 +4,7 @@ import pytest
 from optuna.trial import FixedTrial
 from tiny import IMAGES, tiny_space, tiny_study
 
+from searchlab import trial as trial_module
 from searchlab.model.cost import network_cost
 from searchlab.search.samplers import RANDOM_FIRST, SAMPLERS, STARTUP_TRIALS
 from searchlab.search.spaces import propose
@@ -48,3 +49,14 @@ def test_only_samplers_that_begin_at_random_are_begun_for(sampler):
 
 def test_a_space_where_hardly_anything_holds_the_limits_is_not_searched_for_ever():
     assert costs(replace(STUDY, max_params=10)) == []
+
+
+def test_none_is_one_that_cannot_be_built(monkeypatch):
+    def picky(candidate, images):
+        if candidate.architecture.width % 2:
+            raise ValueError("odd")
+        return network_cost(candidate, images)
+
+    monkeypatch.setattr(trial_module, "network_cost", picky)
+    widths = {params["width"] % 2 for params in first_trials(STUDY, tiny_space, IMAGES)}
+    assert widths == {0}

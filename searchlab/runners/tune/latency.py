@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from searchlab.architecture import ImageSpec
-from searchlab.measure.device import resolve_device
+from searchlab.errors import TrialFailure, UserError, reason_of
+from searchlab.measure.device import out_of_memory, resolve_device
 from searchlab.measure.references import REFERENCES
 from searchlab.model.early_exit import build
 from searchlab.record import LatencyReport
@@ -23,12 +25,22 @@ def measured_here(spec: TrialSpec, images: ImageSpec) -> LatencyReport:
 
 
 def measured_on(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec) -> LatencyReport:
-    """The same on one of the nodes, which are of one machine; in this process where none is named."""
+    """The same on one of the nodes, which are of one machine; in this process where none is named.
+
+    Raises:
+        TrialFailure: the network cannot be measured there. What Ray says of a lost node or process is raised as it is.
+        UserError: the node cannot measure anything.
+    """
     if not nodes:
         return measured_here(spec, images)
     place = NodeAffinitySchedulingStrategy(random.choice(nodes), soft=False)
     task = ray.remote(measured_here).options(num_cpus=0, scheduling_strategy=place)
-    report: LatencyReport = ray.get(task.remote(spec, images))
+    try:
+        report: LatencyReport = ray.get(task.remote(spec, images))
+    except RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from error
+        raise TrialFailure(out_of_memory(error.cause) or reason_of(error.cause)) from error
     return report
 
 

@@ -15,6 +15,7 @@ from searchlab.artefacts import load_checkpoint, packed, save_checkpoint
 from searchlab.data.shared import OnNode, SharedDataset
 from searchlab.data.splits import Dataset
 from searchlab.errors import UserError
+from searchlab.measure.device import is_usable, resolve_device
 from searchlab.record import TrialRecord
 from searchlab.runners.tune.latency import measured_on
 from searchlab.runners.tune.play import News, Play, Work
@@ -70,9 +71,10 @@ class TrialWorker(tune.Trainable):
         self.saved: Snapshot | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """The process is used for another trial."""
+        """The process is used for another trial; where the last one left the device unusable, Tune begins another."""
         self._break_off()
-        return True
+        task: Task = new_config["task"]
+        return is_usable(resolve_device(task.spec.device))
 
     def step(self) -> dict[str, Any]:
         """What happened until the next rung, or for a while, or until the end of the trial."""
