@@ -20,7 +20,7 @@ TestPoints = Mapping[tuple[int, ExitRule], OperatingPoint]
 Entry = tuple[TrialRecord, OperatingPoint]
 """A point, and the trial whose frontier it is on."""
 
-STATES = ("complete", "running", "stopped", "infeasible", "failed")
+STATES = ("complete", "running", "interrupted", "stopped", "infeasible", "failed")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from searchlab.candidate import Candidate
 from searchlab.operating_point import Estimate, Frontier, OperatingPoint
 from searchlab.plain import NOUN
 
-State = Literal["running", "complete", "stopped", "infeasible", "failed"]
+State = Literal["running", "interrupted", "complete", "stopped", "infeasible", "failed"]
+"""How a trial stands. It is interrupted where it was begun and has no result, and no driver works on it any more."""
 
 
 @dataclass(frozen=True, config=NOUN)

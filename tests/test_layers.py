@@ -21,7 +21,7 @@ TOP_TO_BOTTOM = (
     ("artefacts", "train", "measure", "deploy"),
     ("exits", "growth", "replicates"),  # growth and replicates need front and nouns only, like front
     ("model", "data", "front"),  # front needs nouns only; of those above, search and report use it
-    ("study", "record", "pareto"),
+    ("study", "record", "pareto", "stored"),
     ("candidate", "objective", "operating_point"),
     ("architecture",),
     ("plain", "seeds"),

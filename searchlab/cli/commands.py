@@ -43,6 +43,11 @@ COMMANDS = {
         SEARCH,
         "Train the front's candidates again with fresh seeds, and show the front with means and 95 % intervals.",
     ),
+    "runs": Command(
+        "stored.runs",
+        FOUND,
+        "List the studies of the store: how each stands, its trials, its front in a few figures, when it changed.",
+    ),
     "front": Command(
         "inspecting.front",
         FOUND,
@@ -67,6 +72,11 @@ COMMANDS = {
         "papers.table",
         FOUND,
         "The table of a paper's study, ours beside the paper's; what was not run is \"–\".",
+    ),
+    "remove": Command(
+        "removing.remove",
+        FOUND,
+        "Forget a study: its trials in the store, its replicates, and its files in the output folder.",
     ),
     "studies": Command(
         "listing.studies",

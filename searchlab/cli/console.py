@@ -24,6 +24,12 @@ def show(view: RenderableType) -> None:
     to.print(view, crop=to.is_terminal)
 
 
+def say(line: str) -> None:
+    """Prints a sentence, taken literally: wrapped between words on a terminal, as one line elsewhere."""
+    to = console()
+    to.print(line, markup=False, soft_wrap=not to.is_terminal)
+
+
 def warn(line: str) -> None:
     """Prints a line to standard error."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)

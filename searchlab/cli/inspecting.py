@@ -8,6 +8,7 @@ import typer
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json, warn
+from searchlab.cli.kept import kept_words
 from searchlab.cli.replicating import show_replicated
 from searchlab.errors import UserError
 from searchlab.front import FrontPoint, TestPoints, study_front
@@ -90,7 +91,7 @@ def front(
     if as_json:
         show_json(front_payload(found.study, found.records, chosen))
     else:
-        show(front_view(found.study, found.records, chosen))
+        show(front_view(found.study, found.records, chosen, kept_words(where)))
 
 
 def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Found:
@@ -116,11 +117,12 @@ def trials(
     storage: opt.Storage = "",
 ) -> None:
     """Every trial: how it ended, its best accuracy, its costs, and why it stopped or failed."""
-    found = Found.of(study, opt.kept_at(output, storage))
+    where = opt.kept_at(output, storage)
+    found = Found.of(study, where)
     if as_json:
         show_json(trials_payload(found.study, found.records))
     else:
-        show(trials_view(found.study, found.records))
+        show(trials_view(found.study, found.records, kept_words(where)))
 
 
 def show_one(
@@ -137,11 +139,12 @@ def show_one(
 ) -> None:
     """One point of the front in full: candidate, costs per stage and head, exits, thresholds, latency, machine."""
     number, name = _number_and_study(targets)
-    found = Found.of(name, opt.kept_at(output, storage))
+    where = opt.kept_at(output, storage)
+    found = Found.of(name, where)
     found = found.final if test and not trial else found
     if trial:
         record = _trial(found, number)
-        payload, view = trial_payload(found.study, record), trial_view(found.study, record)
+        payload, view = trial_payload(found.study, record), trial_view(found.study, record, kept_words(where))
     else:
         point = _point(found, number, points)
         payload, view = show_point_payload(found.study, point), point_view(found.study, point)

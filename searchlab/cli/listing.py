@@ -1,11 +1,11 @@
 """What there is to run: `studies` and `spaces`."""
 
-from searchlab.cli.console import show, show_json, warn
+from searchlab.cli.console import say, show, show_json, warn
 from searchlab.cli.options import AsJson
 from searchlab.errors import UserError
 from searchlab.report.payloads import spaces_payload, studies_payload
 from searchlab.report.tables import spaces_view, studies_view
-from searchlab.search.catalog import available, load_studies
+from searchlab.search.catalog import available, load_studies, places
 from searchlab.study import Study
 
 
@@ -22,6 +22,7 @@ def studies(as_json: AsJson = False) -> None:
         show_json(studies_payload(found))
     else:
         show(studies_view(found))
+        say(f"\nlooked in {places('study')}; `searchlab runs` lists what was run")
 
 
 def spaces(as_json: AsJson = False) -> None:
@@ -31,3 +32,4 @@ def spaces(as_json: AsJson = False) -> None:
         show_json(spaces_payload(found))
     else:
         show(spaces_view(found))
+        say(f"\nlooked in {places('space')}")

@@ -6,7 +6,6 @@ from time import monotonic
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 
 from searchlab.cli.console import console
@@ -136,8 +135,9 @@ def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
     """The watch that fits standard output."""
     printer = console()
     heading = f"study {study.name}: {study.space} on {study.data}, {budget_words(study)}"
-    line = f"[bold]{escape(heading)}[/bold], kept in {escape(public(where.storage_url))}"
-    printer.print(line, highlight=False, soft_wrap=True)
+    printer.print(heading, style="bold", markup=False, highlight=False, soft_wrap=not printer.is_terminal)
+    kept = f"kept in {public(where.storage_url)}, artefacts in {where.output / study.name}"
+    printer.print(kept, markup=False, highlight=False, soft_wrap=not printer.is_terminal)
     if not printer.is_terminal:
         yield PlainWatch(study, printer)
         return

@@ -105,7 +105,7 @@ def _missing(finished: Finished) -> list[str]:
     lines, left = [], []
     for number in range(len(study.enqueue)):
         record, row = ended.get(number), study.row_of(number) or f"trial {number}"
-        if record is None or record.state == "running":
+        if record is None or record.state in ("running", "interrupted"):
             left.append(row)
         elif record.state != "complete":
             lines.append(f"{row}: {record.state}, {record.reason}")

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show
+from searchlab.cli.kept import kept_words
 from searchlab.cli.live import watch_for
 from searchlab.cli.papers import filled_from, stored_as
 from searchlab.errors import Interrupted, UserError
@@ -240,7 +241,8 @@ def _search_all(plans: Sequence[Plan]) -> None:
                 console().print(f"Not begun: {rest}.", markup=False, soft_wrap=True)
             raise
         if not plan.study.table:
-            show(front_view(driver.study, driver.records, study_front(driver.study, driver.records)))
+            chosen = study_front(driver.study, driver.records)
+            show(front_view(driver.study, driver.records, chosen, kept_words(plan.where)))
     finished = [each for plan in plans if plan.study.table for each in stored_as(plan.study.name, plan.where)]
     for table in dict.fromkeys(each.study.table for each in finished):
         filled = filled_from([each for each in finished if each.study.table == table])

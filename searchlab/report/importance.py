@@ -95,9 +95,8 @@ def _widest(bars: Bars) -> float:
 
 
 def _explanation(bars: Bars) -> str:
-    others = {
-        state: number for state, number in state_counts(bars.records).items() if state not in ("complete", "running")
-    }
+    unfit = ("stopped", "infeasible", "failed")
+    others = {state: number for state, number in state_counts(bars.records).items() if state in unfit}
     left_out = ", ".join(f"{number} {state}" for state, number in others.items())
     unseen = f" They leave out {left_out}: what stops a trial or breaks a limit is underrated." if left_out else ""
     conditional = ", ".join(bars.conditional)

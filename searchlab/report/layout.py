@@ -14,6 +14,7 @@ WIDE = 10_000
 STYLES = {
     "complete": "green",
     "running": "cyan",
+    "interrupted": "magenta",
     "stopped": "yellow",
     "infeasible": "bright_black",
     "failed": "red",

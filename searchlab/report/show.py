@@ -23,10 +23,17 @@ CHECK_LIMIT = {"cpu": 0.10, "cuda": 0.05}
 """How far the additive latency may be from the routed network's before it is pointed out (design, section 6)."""
 
 
-def trial_view(study: Study, record: TrialRecord) -> RenderableType:
-    """A trial: how it ended, its candidate, its parts, its frontier (at most 12 points), its latency."""
+def trial_view(study: Study, record: TrialRecord, kept: str = "") -> RenderableType:
+    """A trial: how it ended, its candidate, its parts, its frontier (at most 12 points), its latency.
+
+    `kept` are the options that say where the study is kept (" --output demo"), for the command that goes on with it.
+    """
     ended = [("state", record.state), *([("reason", record.reason)] if record.reason else [])]
     ran = f"{record.epochs} epochs, {units.seconds(record.seconds.total)} (seed {record.seed})"
+    if record.state in ("running", "interrupted"):
+        ran = f"not to its end (seed {record.seed})"
+    if record.state == "interrupted":
+        ended.append(("next", f"searchlab resume {study.name}{kept}"))
     blocks = [titled(f"trial {record.number} of study {study.name}", facts([*ended, ("trained", ran)]))]
     blocks += [_candidate(record.candidate), *_parts(record, None)]
     if record.frontier and record.frontier.points:

@@ -15,38 +15,51 @@ from searchlab.report.payloads import best_point
 from searchlab.study import Study
 
 
-def front_view(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint]) -> RenderableType:
+def front_view(
+    study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint], kept: str = ""
+) -> RenderableType:
     """A study's front (`points` from `study_front`), the one line about its trials below it.
 
-    One line a point where the console is wide enough, else two, with the intervals below their values.
+    One line a point where the console is wide enough, else two, with the intervals below their values. `kept` are the
+    options that say where the study is kept (" --output demo"), for the command that comes next.
     """
     if not points:
         nothing = f"No front yet: no trial of study {study.name} is complete"
         if any(record.state == "complete" for record in records):
             nothing = f"No front yet: no point reaches the study's min_accuracy of {units.percent(study.min_accuracy)}"
-        return Footer((nothing, trial_counts(records), f"next: searchlab {_next(study, records)} {study.name}"))
+        return Footer((nothing, trial_counts(records), f"next: searchlab {_next(study, records)} {study.name}{kept}"))
     wide = [_front_table(points, tall=False, gap=gap) for gap in (3, 2)]
     tall = [_front_table(points, tall=True, gap=gap) for gap in (3, 2, 1)]
-    return Group(FirstThatFits((*wide, *tall)), Text(""), Footer(footer_parts(study, records)))
+    return Group(FirstThatFits((*wide, *tall)), Text(""), Footer(footer_parts(study, records, kept)))
 
 
 def _next(study: Study, records: Sequence[TrialRecord]) -> str:
     """What helps a study without a front: to begin or go on with it, or, where its budget is spent, to look why."""
     if not records:
         return "run"
+    if any(record.state == "running" for record in records):
+        # A process is at it: nobody else may begin.
+        return "trials"
     most = study.most_trials
-    left = (most is not None and len(records) < most) or any(record.state == "running" for record in records)
+    left = (most is not None and len(records) < most) or any(record.state == "interrupted" for record in records)
     return "resume" if left else "trials"
 
 
-def footer_parts(study: Study, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+def next_step(study: Study, records: Sequence[TrialRecord], kept: str, otherwise: str) -> str:
+    """The command that comes next: to go on, where a trial was interrupted and nobody works on the study."""
+    states = {record.state for record in records}
+    command = "resume" if "interrupted" in states and "running" not in states else otherwise
+    return f"next: searchlab {command} {study.name}{kept}"
+
+
+def footer_parts(study: Study, records: Sequence[TrialRecord], kept: str = "") -> tuple[str, ...]:
     """How many trials ended how, the front's hypervolume, the machine, and what to do next."""
     machine = common_machine(study, records)
     return (
         trial_counts(records),
         f"hypervolume {study_hypervolume(study, records):.3f}",
         *([machine.label] if machine else []),
-        f"next: searchlab plot {study.name}",
+        next_step(study, records, kept, "plot"),
     )
 
 
@@ -69,16 +82,19 @@ def budget_words(study: Study) -> str:
     return ", ".join(filter(None, [f"{trials} of {units.counted(study.epochs, 'epoch')}", *more]))
 
 
-def trials_view(study: Study, records: Sequence[TrialRecord]) -> RenderableType:
-    """One line a trial: its best accuracy on the validation split, its whole network's costs, and why it ended."""
+def trials_view(study: Study, records: Sequence[TrialRecord], kept: str = "") -> RenderableType:
+    """One line a trial: its best accuracy on the validation split, its whole network's costs, and why it ended.
+
+    `kept` as in `front_view`.
+    """
     if not records:
-        return Text(f"No trials yet in study {study.name}: searchlab run {study.name}")
+        return Text(f"No trials yet in study {study.name}: searchlab run {study.name}{kept}")
     ordered = sorted(records, key=lambda record: record.number)
     columns = [figures("trial"), words("state"), figures("accuracy"), figures("latency p50"), figures("MACs")]
     columns += [figures("params"), figures("epochs"), figures("time"), words("reason", wrap_from=16)]
     rows = [_trial_cells(record) for record in ordered]
     tables = tuple(_without_empty(columns, rows, gap=gap) for gap in (3, 2, 1))
-    footer = Footer((trial_counts(records), f"next: searchlab front {study.name}"))
+    footer = Footer((trial_counts(records), next_step(study, records, kept, "front")))
     return Group(FirstThatFits(tables), Text(""), footer)
 
 
@@ -142,7 +158,7 @@ def _without_empty(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, 
 
 
 def _trial_cells(record: TrialRecord) -> list[str]:
-    best = best_point(record)
+    best, ended = best_point(record), record.state not in ("running", "interrupted")
     return [
         str(record.number),
         record.state,
@@ -150,8 +166,8 @@ def _trial_cells(record: TrialRecord) -> list[str]:
         units.milliseconds(record.latency.whole.p50 if record.latency else None),
         units.count(record.cost.macs if record.cost else None),
         units.count(record.cost.params if record.cost else None),
-        str(record.epochs),
-        units.seconds(record.seconds.total),
+        str(record.epochs) if ended else units.NOTHING,
+        units.seconds(record.seconds.total) if ended else units.NOTHING,
         record.reason or units.NOTHING,
     ]
 

@@ -49,6 +49,15 @@ def folders(kind: Kind, beside: Path | None = None) -> list[Path]:
     return [*near, *alike, *found]
 
 
+def places(kind: Kind, beside: Path | None = None) -> str:
+    """Where files of that kind are looked for, in words: those in the working folder by their short names."""
+    here = Path.cwd()
+    short = [
+        f"./{each.relative_to(here)}" if each.is_relative_to(here) else str(each) for each in folders(kind, beside)
+    ]
+    return ", ".join(dict.fromkeys(short))
+
+
 def available(kind: Kind) -> list[Source]:
     """Every file of that kind that can be named, by name; a nearer file hides a farther one of the same name."""
     found: dict[str, Source] = {}
@@ -72,7 +81,9 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> Source:
     for folder in folders(kind, beside):
         if (folder / f"{name}.py").is_file():
             return Source(name, folder / f"{name}.py")
-    raise unknown(kind, name, [source.name for source in available(kind)])
+    error = unknown(kind, name, [source.name for source in available(kind)])
+    looked = f"{error.allowed}; looked in {places(kind, beside)}"
+    raise UserError(error.what, where=error.where, value=error.value, allowed=looked)
 
 
 def load_studies(source: Source) -> tuple[Study, ...]:

@@ -63,8 +63,14 @@ class Claim:
 
 def living(attributes: Mapping[str, Any]) -> set[str]:
     """The drivers that are at work, by a study's attributes."""
-    signs = {name.removeprefix(SIGN): value for name, value in attributes.items() if name.startswith(SIGN)}
-    return {owner for owner, value in signs.items() if from_plain(Sign, value, where=f"driver {owner}").lives}
+    return set(living_signs(attributes))
+
+
+def living_signs(attributes: Mapping[str, Any]) -> dict[str, Sign]:
+    """The drivers that are at work, by a study's attributes, each with its last sign."""
+    values = {name.removeprefix(SIGN): value for name, value in attributes.items() if name.startswith(SIGN)}
+    signs = {owner: from_plain(Sign, value, where=f"driver {owner}") for owner, value in values.items()}
+    return {owner: sign for owner, sign in signs.items() if sign.lives}
 
 
 def is_left(trial: FrozenTrial, alive: Collection[str]) -> bool:

@@ -46,6 +46,9 @@ RUN_ELSEWHERE = frozenset({"tune"})
 
 LOCK = "driver.lock"
 
+NAME = r"\w[\w.+-]*"
+"""What a study may be called: its folder has the same name."""
+
 
 def _silent(line: str) -> None:
     pass
@@ -76,7 +79,7 @@ def start(launch: Launch) -> Driver:
         Interrupted: the user asked to end.
     """
     dataset, device = _checked(launch)
-    with only_driver(launch.definition.study, launch.options):
+    with only_driver(launch.definition.study.name, launch.options):
         return _begin(launch, dataset, device)
 
 
@@ -89,7 +92,7 @@ def start_afresh(launch: Launch) -> Driver:
     """
     name, url = launch.definition.study.name, launch.options.storage_url
     dataset, device = _checked(launch)
-    with only_driver(launch.definition.study, launch.options):
+    with only_driver(launch.definition.study.name, launch.options):
         StudyStore.discard(name, open_storage(url, create=True), url)
         _clear(launch.options.output / name)
         return _begin(launch, dataset, device)
@@ -105,7 +108,7 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
     study, options = launch.definition.study, launch.options
     check_writable(store.storage, store.url)
     dataset, device = _checked(launch)
-    with only_driver(study, options):
+    with only_driver(study.name, options):
         records = store.records()
         same_data(records, dataset)
         # A runner that runs trials elsewhere sees for itself on which machine.
@@ -146,8 +149,10 @@ def _clear(folder: Path) -> None:
 def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> Driver:
     problem = Problem(launch.definition.study, launch.space, dataset.spec)
     driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop)
+    store.note_end("")
     run_trials(driver, dataset, launch.runner, launch.options)
     _evaluate(launch, driver.records, dataset, device)
+    store.note_end(driver.ended_by)
     return driver
 
 
@@ -222,7 +227,7 @@ def check_names(study: Study) -> None:
     Raises:
         UserError: one is not; the known ones are listed.
     """
-    if not re.fullmatch(r"\w[\w.+-]*", study.name):
+    if not re.fullmatch(NAME, study.name):
         raise UserError("no name for a study", value=study.name, allowed="letters, digits and . _ + -; see --name")
     check_sampler(study.sampler)
     rule_for(study.early_stopping)
@@ -272,31 +277,34 @@ def same_machine(records: Sequence[TrialRecord], study: Study, options: RunOptio
 
 
 @contextmanager
-def only_driver(study: Study, options: RunOptions) -> Iterator[None]:
-    """Holds the study for this process; the system lets go of it when the process dies, however it does.
+def only_driver(name: str, options: RunOptions) -> Iterator[None]:
+    """Holds the study of that name for this process; the system lets go of it when the process dies, however it does.
 
     Raises:
         UserError: another process is running the study.
     """
-    folder = options.output / study.name
+    folder = options.output / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise UserError(f"cannot write: {error.strerror}", where=str(folder), allowed="see --output") from error
     try:
-        _take(handle, study)
+        _take(handle, name)
+        if not (folder / LOCK).exists():
+            what = "the study was removed just now"
+            raise UserError(what, where=f"study {name}", allowed="give the command again")
         yield
     finally:
         os.close(handle)
 
 
-def _take(handle: int, study: Study) -> None:
+def _take(handle: int, name: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         owner = os.read(handle, 20).decode().strip()
-        where, what = f"study {study.name}", f"process {owner} is running this study"
+        where, what = f"study {name}", f"process {owner} is running this study"
         raise UserError(what, where=where, allowed="wait for it, or end it") from error
     os.truncate(handle, 0)
     os.write(handle, f"{os.getpid()}\n".encode())

@@ -80,7 +80,7 @@ def replicate(asked: Replication) -> None:
     dataset = load_data(study, asked.options)
     same_data(records, dataset)
     options = same_machine(records, study, asked.options, resolve_device(asked.options.device))
-    with only_driver(study, options):
+    with only_driver(study.name, options):
         source = Replicator(replace(asked, options=options), records, wanted, dataset)
         run_trials(source, dataset, asked.runner, options)
     if asked.stop.is_set():

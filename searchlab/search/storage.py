@@ -75,6 +75,11 @@ def public(url: str) -> str:
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
 
 
+def folders_nearby() -> list[str]:
+    """Folders in the working folder that hold a store by its usual name: what --output was given once."""
+    return [str(path.parent) for path in sorted(Path().glob("*/studies.db"))]
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite store; None where the URL is of another database, in memory, or no URL at all."""
     try:
@@ -109,9 +114,9 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     path = sqlite_file(url)
     if path is not None and is_absent(url):
         if not create:
-            raise UserError(
-                "no store", where=str(path), allowed="`searchlab run STUDY` makes one; see --output, --storage"
-            )
+            near = "".join(f"; there is one in {folder}" for folder in folders_nearby()[:3])
+            mend = f"`searchlab run STUDY` makes one; see --output, --storage{near}"
+            raise UserError("no store", where=str(path), allowed=mend)
         _make_folder(path.parent)
         path = None
     with storage_errors(url):

@@ -18,7 +18,7 @@ from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
 from searchlab.plain import NOUN, to_plain
 from searchlab.record import TestLook, TrialRecord
-from searchlab.search.attributes import read_noun, write
+from searchlab.search.attributes import read, read_noun, write
 from searchlab.search.claims import OWNER, Claim, is_left, living
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
@@ -31,6 +31,12 @@ STATES = {
     "failed": TrialState.FAIL,
 }
 """How a record's state is told to Optuna. An infeasible trial also carries its constraints, a stopped one none."""
+
+DEFINED, ENDED = "searchlab", "ended"
+"""The user attributes of a study that hold its definition, and why it ended: "" while it may go on."""
+
+CANDIDATE = "candidate"
+"""The user attribute of a trial that says what it is about to train."""
 
 CHECKPOINT = "checkpoint"
 """The user attribute that says where a trial's training can be taken up."""
@@ -121,7 +127,7 @@ class StudyStore:
             if name not in names:
                 raise unknown("study", name, names, where=public(url))
             store = cls(optuna.load_study(study_name=name, storage=storage), storage, url)
-            if "searchlab" not in store.optuna.user_attrs:
+            if DEFINED not in store.optuna.user_attrs:
                 raise UserError(
                     f"study {name!r} was not made by searchlab", where=public(url), allowed="--name another"
                 )
@@ -161,7 +167,7 @@ class StudyStore:
     @property
     def definition(self) -> Definition:
         """What the study is, as it was stored."""
-        return read_noun(Definition, self.optuna.user_attrs, "searchlab", self._where)
+        return read_noun(Definition, self.optuna.user_attrs, DEFINED, self._where)
 
     @property
     def _where(self) -> str:
@@ -173,7 +179,12 @@ class StudyStore:
         stored = {f.name: getattr(definition, f.name) for f in fields(definition)}
         stored = {key: value if isinstance(value, str) else to_plain(value) for key, value in stored.items()}
         with storage_errors(self.url):
-            write(self.optuna.set_user_attr, "searchlab", stored)
+            write(self.optuna.set_user_attr, DEFINED, stored)
+
+    def note_end(self, reason: str) -> None:
+        """Notes why the study ended; "" where it begins or goes on."""
+        with storage_errors(self.url):
+            self.optuna.set_user_attr(ENDED, reason)
 
     def looks(self) -> list[TestLook]:
         """What was seen of the test split so far, in the order in which it was read."""
@@ -196,8 +207,13 @@ class StudyStore:
             return self.optuna.get_trials(deepcopy=False)
 
     def records(self) -> list[TrialRecord]:
-        """What is known of every trial, running ones included once their candidate is known."""
-        found = [record_of(trial) for trial in self.trials()]
+        """What is known of every trial, those without a result included once their candidate is known.
+
+        Those are running where a driver works on them, else interrupted.
+        """
+        trials = self.trials()
+        left = self._left(trials)
+        found = [record_of(trial, left=trial.number in left) for trial in trials]
         # SQLAlchemy would go through all rows of this reading again at every later commit: 2 ms each at 1,000 trials.
         self.storage.remove_session()
         return [record for record in found if record is not None]
@@ -206,9 +222,11 @@ class StudyStore:
         """As `records`, for who only looks: without trials whose records are damaged, and what is wrong with those."""
         found: list[TrialRecord] = []
         wrong: list[UserError] = []
-        for trial in self.trials():
+        trials = self.trials()
+        left = self._left(trials)
+        for trial in trials:
             try:
-                found += [record] if (record := record_of(trial)) else []
+                found += [record] if (record := record_of(trial, left=trial.number in left)) else []
             except UserError as error:
                 wrong.append(error)
         return found, wrong
@@ -226,13 +244,19 @@ class StudyStore:
 
     def unfinished(self) -> tuple[list[int], list[int]]:
         """Numbers of the trials that were begun and not told: those whose driver died, and those of living ones."""
-        running = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+        trials = self.trials()
+        left = self._left(trials)
+        begun = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
+        return left, [number for number in begun if number not in left]
+
+    def _left(self, trials: Sequence[FrozenTrial]) -> list[int]:
+        """Numbers of the trials that were begun and not told, and that no living driver works on."""
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         if not running:
-            return [], []
+            return []
         with storage_errors(self.url):
             alive = living(self.optuna.user_attrs)
-        left = [trial.number for trial in running if is_left(trial, alive)]
-        return left, [trial.number for trial in running if trial.number not in left]
+        return [trial.number for trial in running if is_left(trial, alive)]
 
     def sign(self, claim: Claim, trial: Trial | None = None) -> None:
         """Shows that a driver lives, where that is due; a trial that is given is its own from now on."""
@@ -257,7 +281,7 @@ class StudyStore:
     def begin(self, trial: Trial, candidate: Candidate, seed: int) -> None:
         """Notes what a trial is about to train."""
         with storage_errors(self.url):
-            write(trial.set_user_attr, "candidate", to_plain(Begun(candidate, seed)))
+            write(trial.set_user_attr, CANDIDATE, to_plain(Begun(candidate, seed)))
 
     def rung_reports(self, numbers: Collection[int] | None = None) -> list[RungReport]:
         """What trials showed at rungs, all or those of some numbers, but for those that failed."""
@@ -300,16 +324,31 @@ class StudyStore:
             self.optuna.tell(trial, values, state=STATES[record.state])
 
 
-def record_of(trial: FrozenTrial | Trial) -> TrialRecord | None:
-    """The record in a trial's user attributes; one in state "running" before there is any result."""
+def record_of(trial: FrozenTrial | Trial, *, left: bool = False) -> TrialRecord | None:
+    """The record in a trial's user attributes; before there is any result, one in state "running".
+
+    That one is in state "interrupted" where the trial was `left` by its driver.
+    """
     attributes: dict[str, Any] = trial.user_attrs
     where = f"trial {trial.number}"
     if "record" in attributes:
         return read_noun(TrialRecord, attributes, "record", where)
-    if "candidate" not in attributes:
+    if CANDIDATE not in attributes:
         return None
-    begun = read_noun(Begun, attributes, "candidate", where)
-    return TrialRecord(trial.number, "running", begun.candidate, begun.seed)
+    begun = read_noun(Begun, attributes, CANDIDATE, where)
+    return TrialRecord(trial.number, "interrupted" if left else "running", begun.candidate, begun.seed)
+
+
+def plain_record(trial: FrozenTrial) -> dict[str, Any] | None:
+    """The record of a trial as it is stored, unchecked; None where there is none yet."""
+    attributes = trial.user_attrs
+    return read(attributes, "record", f"trial {trial.number}") if "record" in attributes else None
+
+
+def plain_begun(trial: FrozenTrial) -> dict[str, Any] | None:
+    """Candidate and seed of what a trial was about to train, unchecked; None where that was not noted yet."""
+    attributes = trial.user_attrs
+    return read(attributes, CANDIDATE, f"trial {trial.number}") if CANDIDATE in attributes else None
 
 
 def _when(trial: FrozenTrial) -> tuple[datetime, int]:

@@ -96,12 +96,13 @@ def test_an_empty_front_says_what_to_do(records, line):
 
 
 @pytest.mark.parametrize(
-    ("trials", "running", "command"), [(5, False, "resume"), (4, False, "trials"), (4, True, "resume")]
+    ("trials", "state", "command"),
+    [(5, "", "resume"), (4, "", "trials"), (4, "interrupted", "resume"), (5, "running", "trials")],
 )
-def test_an_empty_front_suggests_to_resume_only_where_trials_are_left(trials, running, command):
+def test_an_empty_front_suggests_to_resume_only_where_trials_are_left(trials, state, command):
     study, records = fake_study(trials=trials), fake_records(0)
-    if running:
-        records[0] = fake_record(0, state="running")
+    if state:
+        records[0] = fake_record(0, state=state)
     text = text_of(front_view(study, records, study_front(study, records)))
     assert f"next: searchlab {command} digits" in text
 
@@ -113,6 +114,19 @@ def test_trials_say_how_they_ended():
     assert "318 k parameters exceed the cap of 300 k" in text
     assert "13 trials: 9 complete, 2 stopped, 1 infeasible, 1 failed" in text
     assert "searchlab run digits" in text_of(trials_view(fake_study(), []))
+
+
+def test_what_goes_on_with_an_interrupted_trial_is_said_in_every_view():
+    study, records = fake_study(), [*fake_records(), fake_record(13, state="interrupted")]
+    front, kept = study_front(study, records), " --output demo"
+    table = text_of(trials_view(study, records, kept), 160)
+    assert "1 interrupted" in table and table.rstrip().endswith("next: searchlab resume digits --output demo")
+    (row,) = [line.split() for line in table.splitlines() if line.split()[:1] == ["13"]]
+    assert row[:2] == ["13", "interrupted"] and row[-3:] == ["–"] * 3, "no epochs and seconds are claimed of it"
+    assert "next: searchlab resume digits --output demo" in text_of(front_view(study, records, front, kept), 160)
+    assert "searchlab resume digits --output demo" in text_of(trial_view(study, records[-1], kept))
+    working = [*records, fake_record(14, state="running")]
+    assert "next: searchlab front digits" in text_of(trials_view(study, working)), "a process works on it already"
 
 
 def test_a_front_point_is_shown_with_its_parts_exits_and_machine():

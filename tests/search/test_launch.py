@@ -298,4 +298,4 @@ def test_what_had_begun_is_kept_when_a_runner_gives_up(options, monkeypatch):
     monkeypatch.setitem(RUNNERS, "gives up", gives_up)
     with pytest.raises(UserError, match="the disk is full"):
         start(replace(launch, runner="gives up"))
-    assert [record.state for record in stored_study("tiny", options).records()] == ["running"]
+    assert [record.state for record in stored_study("tiny", options).records()] == ["interrupted"]

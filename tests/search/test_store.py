@@ -160,14 +160,17 @@ def test_records_survive_with_their_states_and_constraints(store):
     assert [t.user_attrs["artefacts"] for t in trials] == [record.directory for record in made]
 
 
-def test_a_trial_that_was_begun_is_unfinished_and_known_as_running(store, monkeypatch):
+def test_a_trial_that_was_begun_is_unfinished_and_known_as_running_or_interrupted(store, monkeypatch):
     monkeypatch.setattr(claims, "UNSIGNED_S", 0.0)
     trial = ask(store)
     assert store.records() == []
     store.begin(trial, tiny_candidate(5), seed=11)
     loaded = reopened(store)
     (record,) = loaded.records()
-    assert (record.state, record.candidate, record.seed) == ("running", tiny_candidate(5), 11)
+    assert (record.state, record.candidate, record.seed) == ("interrupted", tiny_candidate(5), 11)
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "UNSIGNED_S", 60.0)
+        assert [each.state for each in loaded.records()] == ["running"]
     assert loaded.unfinished() == ([0], [])
     loaded.finish(loaded.again(0, RandomSampler(seed=0)), made_record(spec(0)), [0.5, 1e5])
     assert loaded.unfinished() == ([], [])

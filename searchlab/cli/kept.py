@@ -1,0 +1,13 @@
+"""Where a study is kept, as the options of the command that comes next."""
+
+import shlex
+
+from searchlab.search.storage import public
+from searchlab.study import RunOptions
+
+
+def kept_words(where: RunOptions) -> str:
+    """The options that say where a study is kept, as they follow a command: " --output demo"; "" by default."""
+    words = [*(["--output", str(where.output)] if where.output != RunOptions().output else [])]
+    words += ["--storage", public(where.storage)] if where.storage else []
+    return f" {shlex.join(words)}" if words else ""

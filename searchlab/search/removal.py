@@ -1,0 +1,222 @@
+"""Forgetting a study with its files. Only what searchlab wrote for this very study is deleted.
+
+Files go first, the store afterwards: a process that dies in between leaves a study without its files, which the same
+command removes. The other way round it would leave files that no study owns.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from searchlab.artefacts import RECORD, disk_errors
+from searchlab.errors import UserError, unknown
+from searchlab.search.launch import LOCK, NAME, only_driver
+from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
+from searchlab.search.storage import check_writable, open_storage, public, storage_errors
+from searchlab.search.store import COMPANION, plain_begun, plain_record
+from searchlab.stored import StoredStudy
+from searchlab.study import RunOptions
+
+TRIAL_FOLDER = re.compile(r"trial-(\d{5,})")
+REPLICATE_FOLDER = re.compile(r"trial-(\d{5,})-seed-\d+")
+TUNE_FOLDER = re.compile(r"tune-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d")
+REPLICATES = "replicates"
+
+WRITTEN = frozenset(
+    {"weights.safetensors", "exit_table.npz", "candidate.json", "frontier.json", "latency.json", "curve.json"}
+    | {"versions.json", "findings.json", "findings.part"}
+)
+"""What a trial's folder may hold before its record is there, beside a folder of features."""
+
+PLOTS = frozenset(
+    f"{name}.{end}"
+    for name in ("front", "convergence", "hypervolume", "importance", "replicates")
+    for end in ("html", "png")
+)
+"""What `searchlab plot` writes beside the trials."""
+
+
+Signatures = dict[int, tuple[Any, Any] | None]
+"""Candidate and seed of every trial by its number; None where they are not known."""
+
+
+Entry = tuple[Path, re.Pattern[str], Signatures]
+"""Something in a study's folder, how trials are named there, and whose they may be."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is to be removed: the study as it is stored, its files below `folder`, and what stays there, and why."""
+
+    study: StoredStudy
+    folder: Path
+    files: tuple[Path, ...]
+    kept: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def megabytes(self) -> float:
+        """How much its files take, in 1e6 bytes."""
+        return sum(each.stat().st_size for path in self.files for each in _all_files(path)) / 1e6
+
+
+def planned(name: str, options: RunOptions) -> Removal:
+    """What would be removed; nothing is touched.
+
+    Raises:
+        UserError: the store is absent, holds no such study, or one that searchlab did not make, or may only be read.
+    """
+    url = options.storage_url
+    storage = open_storage(url, create=False)
+    names = study_names(storage, url)
+    known = [each for each in names if not each.endswith(COMPANION)]
+    if name not in known:
+        raise unknown("study", name, known, where=public(url))
+    check_writable(storage, url)
+    study = stored_study_of(storage, name, names)
+    if study.standing == "foreign" or not re.fullmatch(NAME, name):
+        what, mend = f"study {name!r} was not made by searchlab", "`optuna delete-study` removes it"
+        raise UserError(what, where=public(url), allowed=mend)
+    if study.standing == "running":
+        raise _at_work(name, study.detail)
+    folder = options.output / name
+    with disk_errors(folder):
+        files, kept = _files(folder, _signatures(storage, name), _signatures(storage, name + COMPANION))
+    return Removal(study, folder, tuple(files), kept)
+
+
+def remove(name: str, options: RunOptions) -> Removal:
+    """Removes a study with its files, and says what that was.
+
+    Raises:
+        UserError: as `planned`; a process is working on it; its files cannot be deleted.
+    """
+    url = options.storage_url
+    found = planned(name, options)
+    with only_driver(name, options):
+        storage = open_storage(url, create=False)
+        # Somebody may have begun since.
+        found = planned(name, options)
+        with disk_errors(found.folder):
+            for path in found.files:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with storage_errors(url):
+            for each in (name + COMPANION, name):
+                if each in study_names(storage, url):
+                    optuna.delete_study(study_name=each, storage=storage)
+        with disk_errors(found.folder):
+            _leave(found.folder)
+    return found
+
+
+def _at_work(name: str, who: str) -> UserError:
+    return UserError(f"{who} works on it", where=f"study {name}", allowed="wait for it, or end it")
+
+
+def _leave(folder: Path) -> None:
+    """Removes the lock, and the folder where nothing else is left in it."""
+    (folder / LOCK).unlink(missing_ok=True)
+    replicates = folder / REPLICATES
+    for each in (replicates, folder):
+        if each.is_dir() and not each.is_symlink() and not any(each.iterdir()):
+            each.rmdir()
+
+
+def _signatures(storage: BaseStorage, name: str) -> Signatures:
+    """What tells the files of a study's trials from another's; none where there is no such study."""
+    try:
+        study_id = storage.get_study_id_from_name(name)
+    except KeyError:
+        return {}
+    try:
+        return {trial.number: _signature(trial) for trial in storage.get_all_trials(study_id, deepcopy=False)}
+    except UNREADABLE:
+        return _one_by_one(storage, study_id)
+
+
+def _one_by_one(storage: BaseStorage, study_id: int) -> Signatures:
+    """The same where a trial is damaged, which must not hide the others."""
+    found: Signatures = {}
+    for number in count():
+        try:
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        except KeyError:
+            return found
+        try:
+            found[number] = _signature(storage.get_trial(trial_id))
+        except UNREADABLE:
+            found[number] = None
+    raise AssertionError("trials end")
+
+
+def _signature(trial: FrozenTrial) -> tuple[Any, Any] | None:
+    known = plain_record(trial) or plain_begun(trial)
+    return None if known is None else (known["candidate"], known["seed"])
+
+
+def _files(folder: Path, trials: Signatures, again: Signatures) -> tuple[list[Path], dict[Path, str]]:
+    """The study's own files in its folder, and what else lies there, with the reason why it stays."""
+    files: list[Path] = []
+    kept: dict[Path, str] = {}
+    if not folder.is_dir():
+        return files, kept
+    for path, pattern, known in _entries(folder, trials, again):
+        reason = _stays(path, pattern, known)
+        if reason:
+            kept[path] = reason
+        else:
+            files.append(path)
+    return files, kept
+
+
+def _entries(folder: Path, trials: Signatures, again: Signatures) -> Iterator[Entry]:
+    for path in sorted(folder.iterdir()):
+        if path.name == REPLICATES and path.is_dir() and not path.is_symlink():
+            yield from ((each, REPLICATE_FOLDER, again) for each in sorted(path.iterdir()))
+        elif path.name != LOCK:
+            yield path, TRIAL_FOLDER, trials
+
+
+def _stays(path: Path, pattern: re.Pattern[str], known: Signatures) -> str:
+    """Why an entry of the folder is not to be deleted; "" where it is the study's."""
+    if path.is_symlink():
+        return "a link"
+    if not path.is_dir():
+        return "" if path.name in PLOTS and pattern is TRIAL_FOLDER else "not written by searchlab"
+    if pattern is TRIAL_FOLDER and TUNE_FOLDER.fullmatch(path.name):
+        return ""
+    matched = pattern.fullmatch(path.name)
+    if not matched:
+        return "not written by searchlab"
+    if not (path / RECORD).exists():
+        strange = [each.name for each in path.iterdir() if each.name not in WRITTEN and not _is_scratch(each)]
+        return f"holds {strange[0]}, which searchlab did not write" if strange else ""
+    try:
+        record = json.loads((path / RECORD).read_text())
+        signature = record["candidate"], record["seed"]
+    except (ValueError, KeyError, TypeError):
+        return "its record cannot be read"
+    # The folder of a replicate is named after the trial that it repeats, not after its own number.
+    owners = [known.get(int(matched[1]))] if pattern is TRIAL_FOLDER else list(known.values())
+    if signature in owners:
+        return ""
+    return "its trial in the store cannot be read" if None in owners else "of another study"
+
+
+def _is_scratch(path: Path) -> bool:
+    return path.is_dir() and path.name.startswith("features-")
+
+
+def _all_files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from (each for each in path.rglob("*") if each.is_file() and not each.is_symlink())
+    else:
+        yield path

@@ -1,0 +1,155 @@
+"""What a store holds, study by study. Read from the attributes as they are: a record is not checked to be counted."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import optuna
+import sqlalchemy
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from searchlab.errors import UserError
+from searchlab.pareto import non_dominated
+from searchlab.plain import from_plain
+from searchlab.search.attributes import read
+from searchlab.search.claims import is_left, living_signs
+from searchlab.search.storage import is_absent, open_storage, public, storage_errors
+from searchlab.search.store import CANDIDATE, COMPANION, DEFINED, ENDED, plain_record
+from searchlab.stored import FrontFigures, Standing, Stored, StoredStudy
+from searchlab.study import OTHER_BUDGETS, RunOptions, Study
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, UserError)
+"""What reading an attribute raises that holds something else than it should."""
+
+OPTUNA_STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "begun",
+}
+"""What trials of studies that searchlab did not make are counted as; those that wait to be begun are not counted."""
+
+
+def stored(options: RunOptions) -> Stored:
+    """The studies of a store; none where there is no store yet.
+
+    Raises:
+        UserError: the store cannot be reached or opened.
+    """
+    url = options.storage_url
+    if is_absent(url):
+        return Stored(public(url), options.output, exists=False)
+    storage = open_storage(url, create=False)
+    names = study_names(storage, url)
+    studies = [stored_study_of(storage, name, names) for name in names if not _is_companion(name, names)]
+    ordered = sorted(studies, key=lambda study: study.changed or datetime.min, reverse=True)
+    return Stored(public(url), options.output, exists=True, studies=tuple(ordered))
+
+
+def study_names(storage: BaseStorage, url: str) -> list[str]:
+    """Every study's name, companions included; Optuna would read, and stumble over, everybody's attributes for it."""
+    with storage_errors(url):
+        if not isinstance(storage, RDBStorage):
+            return optuna.get_all_study_names(storage)
+        with storage.engine.connect() as connection:
+            found = connection.execute(sqlalchemy.text("SELECT study_name FROM studies ORDER BY study_id"))
+            return [str(row[0]) for row in found]
+
+
+def _is_companion(name: str, names: Sequence[str]) -> bool:
+    return name.endswith(COMPANION) and name.removesuffix(COMPANION) in names
+
+
+def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> StoredStudy:
+    """One study of a store that holds these; one that cannot be read comes back as damaged."""
+    try:
+        study_id = storage.get_study_id_from_name(name)
+        attributes = storage.get_study_user_attrs(study_id)
+        trials = storage.get_all_trials(study_id, deepcopy=False)
+        changed = _changed(trials)
+        if DEFINED not in attributes:
+            counts = Counter(OPTUNA_STATES[trial.state] for trial in trials if trial.state in OPTUNA_STATES)
+            return StoredStudy(name, "foreign", "not made by searchlab", dict(counts), 0, changed)
+        companion = name + COMPANION
+        again_id = storage.get_study_id_from_name(companion) if companion in names else None
+        signs = living_signs(attributes)
+        again = [] if again_id is None else storage.get_all_trials(again_id, deepcopy=False)
+        if again_id is not None:
+            signs |= living_signs(storage.get_study_user_attrs(again_id))
+        study = from_plain(Study, read(attributes, DEFINED, name)["study"])
+        states = Counter(state for trial in trials if (state := _state(trial, signs)))
+        workers = ", ".join(sorted(f"process {sign.pid} on {sign.host}" for sign in signs.values()))
+        standing, detail = standing_of(study, states, attributes.get(ENDED))
+        if signs:
+            standing, detail = "running", workers
+        repeated = sum(trial.state.is_finished() for trial in again)
+        figures = front_figures(study, [plain_record(trial) for trial in trials])
+        return StoredStudy(name, standing, detail, dict(states), repeated, _changed([*trials, *again]), figures)
+    except UNREADABLE as error:
+        return StoredStudy(name, "damaged", " ".join(str(error).split()) or type(error).__name__)
+    finally:
+        # SQLAlchemy keeps what it read, else.
+        storage.remove_session()
+
+
+def standing_of(study: Study, states: Mapping[str, int], ended_by: str | None) -> tuple[Standing, str]:
+    """How a study stands that no process works on, and why it ended, if it did.
+
+    `ended_by` is what the driver noted: "" where it was broken off. Older stores have no note.
+    """
+    if ended_by:
+        return "finished", ended_by
+    left = states.get("running", 0) + states.get("interrupted", 0)
+    if ended_by is None and not left:
+        ended, most = sum(states.values()), study.most_trials
+        if most is not None and ended >= most:
+            return "finished", f"{ended} of {most} trials"
+        if ended and any(getattr(study, name) is not None for name in OTHER_BUDGETS):
+            return "finished", ""
+    return "interrupted", ""
+
+
+def front_figures(study: Study, records: Sequence[Mapping[str, Any] | None]) -> FrontFigures | None:
+    """The front of all complete trials' frontiers, as `front.study_front` has it; None where there is none."""
+    points = [
+        point
+        for record in records
+        if record is not None and record["state"] == "complete" and record["frontier"]
+        for point in record["frontier"]["points"]
+        if point["correct"] / point["samples"] >= study.min_accuracy
+    ]
+    rows = [[_value(point, objective.name) for objective in study.objectives] for point in points]
+    signs_M = np.asarray([objective.sign for objective in study.objectives])
+    values_PM = np.asarray(rows, dtype=np.float64).reshape(len(points), len(signs_M)) * signs_M
+    values_PM = values_PM[np.all(np.isfinite(values_PM), axis=1)]
+    if not len(values_PM):
+        return None
+    front_FM = values_PM[non_dominated(values_PM)]
+    best_M = front_FM.min(axis=0) * signs_M
+    names = [objective.name for objective in study.objectives]
+    return FrontFigures(len(front_FM), dict(zip(names, map(float, best_M), strict=True)))
+
+
+def _value(point: Mapping[str, Any], name: str) -> float:
+    if name == "accuracy":
+        return float(point["correct"] / point["samples"])
+    # None where it was never measured.
+    return float("nan") if point[name] is None else float(point[name])
+
+
+def _state(trial: FrozenTrial, alive: Mapping[str, Any]) -> str:
+    """How a trial stands; "" for those that are no trials to the user: that wait, or repeat another."""
+    record = plain_record(trial)
+    if record is not None:
+        return str(record["state"])
+    if trial.state != TrialState.RUNNING or CANDIDATE not in trial.user_attrs:
+        return ""
+    return "interrupted" if is_left(trial, alive) else "running"
+
+
+def _changed(trials: Sequence[FrozenTrial]) -> datetime | None:
+    times = [time for trial in trials for time in (trial.datetime_start, trial.datetime_complete) if time]
+    return max(times, default=None)

@@ -1,0 +1,54 @@
+"""The store from the command line: what it holds, where was looked for it, and how a study is forgotten."""
+
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def ran(folder, searchlab):
+    assert searchlab("run", "little", "--trials", "1", "--epochs", "1").code == 0
+    return folder
+
+
+def test_the_store_is_listed_and_a_study_forgotten(ran, searchlab, monkeypatch):
+    answer = searchlab("runs")
+    assert (answer.code, answer.err) == (0, "")
+    assert "little" in answer.out and "finished" in answer.out and "1 complete" in answer.out
+    assert "kept in sqlite:///runs/studies.db, artefacts below runs" in answer.out
+    (study,) = searchlab("runs", "--json").json["studies"]
+    assert study["trials"] == {"complete": 1} and study["front"]["points"] >= 1
+
+    refused = searchlab("remove", "little")
+    assert refused.code == 2 and "--yes" in refused.err
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setattr("typer.confirm", lambda question: False)
+    kept = searchlab("remove", "little")
+    assert kept.code == 1 and kept.out.splitlines()[-1] == "Nothing was removed."
+    assert (ran / "runs" / "little" / "trial-00000").is_dir()
+
+    gone = searchlab("remove", "little", "--yes")
+    assert (gone.code, gone.err) == (0, "") and gone.out.splitlines()[-1] == "Removed study little."
+    assert "1 complete" in gone.out and " MB" in gone.out
+    assert not (ran / "runs" / "little").exists()
+    assert "No studies in sqlite:///runs/studies.db" in searchlab("runs").out
+
+
+def test_an_absent_store_is_no_error_and_says_where_was_looked(folder, searchlab):
+    answer = searchlab("runs")
+    assert answer.code == 0 and "No store yet at sqlite:///runs/studies.db" in answer.out
+    payload = searchlab("runs", "--json", "--output", "demo").json
+    assert (payload["storage"], payload["output"]) == ("sqlite:///demo/studies.db", "demo")
+    assert (payload["exists"], payload["studies"]) == (False, [])
+    answer = searchlab("remove", "little")
+    assert answer.code == 2 and "runs/studies.db: no store" in answer.err
+
+
+def test_what_looks_for_a_study_says_where(ran, searchlab):
+    (ran / "runs").rename(ran / "demo")
+    assert "there is one in demo" in searchlab("trials").err
+    answer = searchlab("run", "nope")
+    assert "looked in ./studies, " in answer.err
+    assert "looked in ./studies, " in searchlab("studies").out
+    assert "sqlite:///demo/studies.db: unknown study: 'nope'" in searchlab("remove", "nope", "--output", "demo").err
+    assert "sqlite:///demo/studies.db: unknown study: 'nope'" in searchlab("front", "nope", "--output", "demo").err

@@ -1,0 +1,107 @@
+"""Forgetting a study: its own files and its trials go, nobody else's do, and a kill in between can be mended."""
+
+import json
+from dataclasses import replace
+
+import optuna
+import pytest
+from test_runs import damage
+
+from searchlab.artefacts import RECORD
+from searchlab.errors import UserError
+from searchlab.plain import to_plain
+from searchlab.search import claims, removal
+from searchlab.search.launch import only_driver
+from searchlab.search.removal import planned, remove
+from searchlab.search.runs import stored
+from searchlab.search.storage import open_storage
+
+
+@pytest.fixture
+def tiny(where, made):
+    """A finished study with a folder for every trial, a plot and a replicate; the store, and its folder."""
+    store, folder = made("tiny", 4), where.output / "tiny"
+    for record in store.records():
+        _written(where.trial_directory("tiny", record.number), record)
+    companion = store.companion(create=True)
+    trial = companion.optuna.ask()
+    again = replace(store.records()[2], number=0, seed=77)
+    companion.begin(trial, again.candidate, again.seed)
+    _written(folder / "replicates" / "trial-00002-seed-1", again)
+    (folder / "front.html").write_text("<html>")
+    return store, folder
+
+
+def _written(folder, record):
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(b"0" * 1000)
+    (folder / RECORD).write_text(json.dumps(to_plain(record)))
+
+
+def test_a_study_goes_with_its_files_and_its_replicates(tiny, where):
+    _, folder = tiny
+    plan = planned("tiny", where)
+    assert plan.megabytes > 0.005 and plan.kept == {}
+    remove("tiny", where)
+    assert not folder.exists() and where.output.is_dir()
+    assert stored(where).exists and stored(where).studies == ()
+    assert optuna.get_all_study_names(open_storage(where.storage_url, create=False)) == []
+    with pytest.raises(UserError, match="unknown study: 'tiny'"):
+        remove("tiny", where)
+
+
+def test_what_is_not_the_studys_stays(tiny, where, tmp_path):
+    store, folder = tiny
+    (folder / "mine.txt").write_text("notes")
+    other = folder / "trial-00003" / RECORD
+    other.write_text(json.dumps(to_plain(replace(store.records()[3], seed=12345))))
+    (folder / "trial-00009").mkdir()
+    (folder / "trial-00009" / "thesis.tex").write_text("years of work")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "trial-00010").symlink_to(tmp_path / "elsewhere")
+    why = {path.name: reason for path, reason in planned("tiny", where).kept.items()}
+    assert why == {
+        "mine.txt": "not written by searchlab",
+        "trial-00003": "of another study",
+        "trial-00009": "holds thesis.tex, which searchlab did not write",
+        "trial-00010": "a link",
+    }
+    remove("tiny", where)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(why)
+    assert (tmp_path / "elsewhere").is_dir() and other.is_file()
+
+
+def test_killed_between_its_halves_the_same_command_mends_it(tiny, where, monkeypatch):
+    _, folder = tiny
+    with monkeypatch.context() as patch:
+        patch.setattr(removal.optuna, "delete_study", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            remove("tiny", where)
+    assert [path.name for path in folder.rglob("trial-*")] == [], "files go first: no files are left that none owns"
+    assert [study.name for study in stored(where).studies] == ["tiny"]
+    remove("tiny", where)
+    assert stored(where).studies == () and not folder.exists()
+
+
+def test_a_study_that_is_run_is_refused(tiny, where, monkeypatch):
+    with only_driver("tiny", where), pytest.raises(UserError, match="is running this study"):
+        remove("tiny", where)
+    monkeypatch.setattr(claims.os, "getpid", lambda: 1)
+    with pytest.raises(UserError, match=r"study tiny: process .* works on it"):
+        remove("tiny", where)
+    assert len(list(tiny[1].glob("trial-*"))) == 4
+
+
+def test_a_study_of_optunas_own_is_refused(where, made):
+    made("tiny", 4)
+    optuna.create_study(storage=open_storage(where.storage_url, create=False), study_name="../theirs")
+    with pytest.raises(UserError, match="was not made by searchlab"):
+        remove("../theirs", where)
+
+
+def test_a_damaged_study_can_be_removed(tiny, where):
+    store, folder = tiny
+    damage(store, "trial_user_attributes")
+    plan = remove("tiny", where)
+    assert set(plan.kept.values()) == {"its trial in the store cannot be read"}
+    assert stored(where).studies == () and (folder / "trial-00001").is_dir()
