@@ -80,6 +80,9 @@ class Clock:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         pass
 
+    def on_word(self, number: int, text: str) -> None:
+        pass
+
     def on_end(self, record: TrialRecord) -> None:
         self.told.append((time.perf_counter(), record))
 

@@ -54,6 +54,9 @@ class Clock:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         pass
 
+    def on_word(self, number: int, text: str) -> None:
+        pass
+
     def on_end(self, record: TrialRecord) -> None:
         now = time.perf_counter()
         inside = record.seconds.train + record.seconds.measure

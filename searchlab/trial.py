@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
@@ -23,7 +23,7 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import has_bf16, out_of_memory, resolve_device
-from searchlab.measure.isolation import TrainingLock, measuring, training_lock
+from searchlab.measure.isolation import PATIENT, TrainingLock, Waiting, measuring, training_lock
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
@@ -38,6 +38,9 @@ from searchlab.train.loop import Hooks, Trained
 from searchlab.train.progress import Progress
 
 log = logging.getLogger("searchlab")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _never() -> bool:
@@ -60,13 +63,15 @@ class TrialHooks:
     every training step. `progress` is where the training is: a snapshot of it at a rung, given to another process's
     trial, goes on from there and asks at that rung again. `measure`, if there is one, measures the latency elsewhere.
     What a hook raises ends the trial without a record, but for a TrialFailure of `measure`.
+    `say` gets a line where there is something to be told: that the trial waits, and for whom.
     """
 
     interrupted: Callable[[], bool] = _never
     on_epoch: Callable[[Epoch], None] = _ignore
     on_rung: Callable[[int, Frontier], bool] = _go_on
     progress: Progress = field(default_factory=Progress)
-    measure: Callable[[TrialSpec], LatencyReport] | None = None
+    measure: Callable[[TrialSpec, Waiting], LatencyReport] | None = None
+    say: Callable[[str], None] = PATIENT.say
 
 
 @dataclass
@@ -126,6 +131,11 @@ class _Bench:
             "accuracies": list(self.accuracies.items()),
             "latency": to_plain(record.latency) if record.latency else None,
         }
+
+    @property
+    def waiting(self) -> Waiting:
+        """How the trial waits for a lock."""
+        return Waiting(_as_hook(self.hooks.say), _as_hook(self.hooks.interrupted))
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -208,10 +218,20 @@ def _hook() -> Iterator[None]:
     """Around a hook: what it raises is the caller's, and says nothing of the candidate."""
     try:
         yield
-    except TrialFailure:
+    except (TrialFailure, _HookError):
         raise
     except Exception as error:  # of any type: it is raised again as it is
         raise _HookError(error) from error
+
+
+def _as_hook(call: Callable[P, T]) -> Callable[P, T]:
+    """The same call for whoever does not know that it is a hook."""
+
+    def called(*args: P.args, **named: P.kwargs) -> T:
+        with _hook():
+            return call(*args, **named)
+
+    return called
 
 
 def _run(bench: _Bench, record: TrialRecord) -> TrialRecord:
@@ -235,20 +255,22 @@ def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
 
 def _measured(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
     begun = time.perf_counter()
+    waiting = bench.waiting
     if bench.hooks.measure:
         with _hook():
-            report = bench.hooks.measure(bench.spec)
+            report = bench.hooks.measure(bench.spec, waiting)
     else:
-        report = measure(bench.spec, network, bench.dataset.spec, bench.device)
+        report = measure(bench.spec, network, bench.dataset.spec, waiting)
     bench.watch.lap("measure", begun)
     return report
 
 
-def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, device: torch.device) -> LatencyReport:
+def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, waiting: Waiting = PATIENT) -> LatencyReport:
     """The latency of a trial's network on this node, where nothing of ours trains meanwhile."""
+    device = resolve_device(spec.device)
     scores = score_functions(available_scores(spec.study.scores, gated=bool(spec.candidate.gates)))
     options = LatencyOptions(threads=spec.threads)
-    with measuring():
+    with measuring(waiting):
         report = measure_latency(network, spec.study.reference, images, scores, device, options)
     return calibrated(report, spec.reference_ms)
 
@@ -267,7 +289,7 @@ def _latency_excess(study: Study, report: LatencyReport | None) -> dict[str, flo
 
 def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tuple[Trained, TrialRecord]:
     begun = time.perf_counter()
-    with training_lock(bench.device) as lock:
+    with training_lock(bench.device, waiting=bench.waiting) as lock:
         hooks = Hooks(
             lambda: _after_step(bench, lock),
             lambda epoch, judged: _after_epoch(bench, record, epoch, judged),
@@ -354,7 +376,7 @@ def _tabulate(bench: _Bench, trained: Trained, record: TrialRecord) -> TrialReco
     bench.watch.lap("evaluate", begun)
     if record.latency is not None and record.state == "complete" and bench.hooks.measure is None:
         begun = time.perf_counter()
-        with measuring():
+        with measuring(bench.waiting):
             check = check_point(record, trained.network, table, bench.validation, bench.normaliser)
         record = replace(record, latency=replace(record.latency, check=check))
         bench.watch.lap("measure", begun)

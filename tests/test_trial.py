@@ -129,7 +129,7 @@ def test_it_measures_alone_and_trains_beside_others_letting_go_after_every_step(
     events = []
 
     @contextmanager
-    def alone():
+    def alone(waiting):
         events.append("alone")
         yield
         events.append("done")
@@ -146,7 +146,7 @@ def test_it_measures_alone_and_trains_beside_others_letting_go_after_every_step(
             events.append("trained")
 
     monkeypatch.setattr(trial_module, "measuring", alone)
-    monkeypatch.setattr(trial_module, "training_lock", lambda device: Lock())
+    monkeypatch.setattr(trial_module, "training_lock", lambda device, waiting: Lock())
     run_trial(spec_of(objectives=tiny_study("accuracy", "latency_ms").objectives, epochs=1), digits)
     steps = ["step"] * ceil(len(digits.train) / LEARNS["batch_size"])
     assert events == ["alone", "done", "training", *steps, "trained", "alone", "done"]

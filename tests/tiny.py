@@ -71,6 +71,9 @@ class Seen:
     def on_epoch(self, number, epoch):
         self.notes.append(("epoch", number, epoch.epoch))
 
+    def on_word(self, number, text):
+        self.notes.append(("word", number, text))
+
     def on_end(self, record):
         self.notes.append(("end", record.number, record.state))
 

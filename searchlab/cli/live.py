@@ -60,6 +60,10 @@ class PlainWatch:
         if monotonic() - self.spoke > self.EVERY_S:
             self.say(f"trial {number}: {progress(epoch, self.study)}")
 
+    def on_word(self, number: int, text: str) -> None:
+        """What a trial waits for."""
+        self.say(f"trial {number}: {text}")
+
     def on_end(self, record: TrialRecord) -> None:
         """How it ended, and what is left."""
         self.records.append(record)
@@ -109,20 +113,25 @@ class LiveWatch(PlainWatch):
         self.running[number] = f"{self.titles[number]} · {progress(epoch, self.study)}"
         self._redraw()
 
+    def on_word(self, number: int, text: str) -> None:
+        """What a trial waits for, beside its name: it is gone when the trial goes on."""
+        self.running[number] = f"{self.titles[number]} · {text}"
+        self._redraw(now=True)
+
     def on_end(self, record: TrialRecord) -> None:
         """How it ended; the front may have moved."""
         super().on_end(record)
         self.running.pop(record.number, None)
         self._redraw(new_front=True)
 
-    def _redraw(self, *, new_front: bool = False) -> None:
+    def _redraw(self, *, new_front: bool = False, now: bool = False) -> None:
         if new_front and any(record.state == "complete" for record in self.records):
             self.front = front_view(self.study, self.records, study_front(self.study, self.records, most=LIVE_POINTS))
             self.grown = f"{sparkline(self.growth)} {standing(self.growth)}"
         trials = f"{self._count()} trials" if self.study.most_trials else self._count()
         count = ", ".join([trials, *self._spent()])
         # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
-        due = new_front or monotonic() - self.drawn > self.DRAWN_EVERY_S
+        due = new_front or now or monotonic() - self.drawn > self.DRAWN_EVERY_S
         shown = list(self.running.values())[:LIVE_TRIALS] or ["preparing"]
         more = [f"and {len(self.running) - LIVE_TRIALS} more"] if len(self.running) > LIVE_TRIALS else []
         lines = [*([self.grown] if self.grown else []), count, *shown, *more]

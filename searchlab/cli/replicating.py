@@ -121,6 +121,10 @@ class Lines:
         if monotonic() - self.spoke > self.EVERY_S:
             self.say(f"{named(job)}: {progress(epoch, self.study)}")
 
+    def on_word(self, job: Job, text: str) -> None:
+        """What it waits for."""
+        self.say(f"{named(job)}: {text}")
+
     def on_end(self, job: Job, record: TrialRecord) -> None:
         """How it ended, and what is left."""
         self.ended += 1

@@ -4,42 +4,105 @@ Two files and `flock`: the kernel lets go of both when a process dies, so a cras
 the lock; a measurement takes it alone. The gate, passed one at a time on the way to the lock, keeps measurements from
 starving: whoever waits for the lock waits inside the gate, and no new trainer comes past.
 
+Whoever waits long says who holds the lock (`holders`), again and again, and looks whether it should end.
+
 A process that trains must let go of its training lock before it measures: the two exclude each other there too.
 """
 
 import fcntl
+import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import torch
 
+from searchlab.errors import Interrupted
+from searchlab.measure.holders import Note, duration, holders
+
 BREATHE_EVERY_S = 0.05
+
+SAY_AFTER_S, SAY_EVERY_S = 5.0, 30.0
+LOOK_AFTER_S, LOOK_EVERY_S = 0.001, 0.05
+
+log = logging.getLogger("searchlab")
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How a process waits: it says why where that takes long, and ends where `interrupted` says so."""
+
+    say: Callable[[str], None] = log.warning
+    interrupted: Callable[[], bool] = _never
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    def pause(self, seconds: float) -> None:
+        """Waits for so long.
+
+        Raises:
+            Interrupted: `interrupted` said so.
+        """
+        until = self.clock() + seconds
+        while (left := until - self.clock()) > 0:
+            if self.interrupted():
+                raise Interrupted
+            self.sleep(min(left, LOOK_EVERY_S))
+
+
+PATIENT = Waiting()
+
+
+def who_holds() -> str:
+    """Who holds the lock of this user on this node: what each does, in which state, and for how long."""
+    found = holders(_holders_folder())
+    return "; ".join(holder.words(time.time()) for holder in found) or "a process that left no note"
+
+
+def _stem() -> str:
+    return f"{tempfile.gettempdir()}/searchlab-{os.getuid()}"
+
+
+def _holders_folder() -> Path:
+    return Path(f"{_stem()}.holders")
 
 
 class _Files:
     """The gate and the lock of this user on this node, opened. One for all devices: training on one loads the rest."""
 
-    def __init__(self) -> None:
-        stem = Path(tempfile.gettempdir()) / f"searchlab-{os.getuid()}"
+    def __init__(self, doing: str, waiting: Waiting) -> None:
+        self._doing, self._waiting, self._note = doing, waiting, Note(_holders_folder())
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._gate = os.open(f"{stem}.gate", flags, 0o600)
-        self._lock = os.open(f"{stem}.lock", flags, 0o600)
+        self._gate = os.open(f"{_stem()}.gate", flags, 0o600)
+        self._lock = os.open(f"{_stem()}.lock", flags, 0o600)
 
     def take_lock(self, mode: int) -> None:
-        """Wait inside the gate for the lock; a measurement that waits there holds back whoever comes after it."""
-        fcntl.flock(self._gate, fcntl.LOCK_EX)
+        """Wait inside the gate for the lock; a measurement that waits there holds back whoever comes after it.
+
+        Raises:
+            Interrupted: whoever waits is to end.
+        """
+        wait = _Wait(self._doing, self._waiting)
+        wait.take(self._gate, fcntl.LOCK_EX)
         try:
-            fcntl.flock(self._lock, mode)
+            wait.take(self._lock, mode)
         finally:
             fcntl.flock(self._gate, fcntl.LOCK_UN)
+        self._note.write(self._doing)
+        wait.over()
 
     def let_go(self) -> None:
+        self._note.clear()
         fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def someone_waits(self) -> bool:
@@ -53,22 +116,64 @@ class _Files:
     def close(self) -> None:
         # A forked child holds the same open files: closing ours alone would leave the lock with it.
         self.let_go()
+        self._note.close()
         os.close(self._gate)
         os.close(self._lock)
+
+
+class _Wait:
+    """One wait, at the gate and then for the lock."""
+
+    def __init__(self, doing: str, waiting: Waiting) -> None:
+        self._doing, self._waiting = doing, waiting
+        self._begun = waiting.clock()
+        self._says_at = self._begun + SAY_AFTER_S
+        self._said = False
+
+    def take(self, file: int, mode: int) -> None:
+        """Looks again and again rather than blocking: a process that blocks can neither speak nor be ended."""
+        after_s = LOOK_AFTER_S
+        while not _taken(file, mode):
+            if self._waiting.interrupted():
+                raise Interrupted
+            now = self._waiting.clock()
+            if now >= self._says_at:
+                self._says_at, self._said = now + SAY_EVERY_S, True
+                since = duration(now - self._begun)
+                self._waiting.say(f"{self._doing} waits ({since} so far) for the lock of this node: {who_holds()}")
+            self._waiting.sleep(after_s)
+            after_s = min(LOOK_EVERY_S, 1.5 * after_s)
+
+    def over(self) -> None:
+        """Says so where the wait was spoken of."""
+        if self._said:
+            self._waiting.say(f"{self._doing}, after it waited for {duration(self._waiting.clock() - self._begun)}")
+
+
+def _taken(file: int, mode: int) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(file, mode | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 class TrainingLock(AbstractContextManager["TrainingLock"]):
     """Held while a trial trains, shared with other trainings. Call `breathe` after each step."""
 
-    def __init__(self, device: torch.device, every_s: float = BREATHE_EVERY_S) -> None:
-        self._device, self._every_s = device, every_s
+    def __init__(self, device: torch.device, every_s: float = BREATHE_EVERY_S, waiting: Waiting = PATIENT) -> None:
+        self._device, self._every_s, self._waiting = device, every_s, waiting
         self._files: _Files | None = None
         self._next = 0.0
 
     def __enter__(self) -> Self:
         assert self._files is None, "a training lock is not entered twice"
-        self._files = _Files()
-        self._files.take_lock(fcntl.LOCK_SH)
+        files = _Files("training", self._waiting)
+        try:
+            files.take_lock(fcntl.LOCK_SH)
+        except BaseException:
+            files.close()
+            raise
+        self._files = files
         self._next = time.monotonic() + self._every_s
         return self
 
@@ -95,15 +200,19 @@ class TrainingLock(AbstractContextManager["TrainingLock"]):
         self._next = now + self._every_s
 
 
-def training_lock(device: torch.device, every_s: float = BREATHE_EVERY_S) -> TrainingLock:
+def training_lock(device: torch.device, every_s: float = BREATHE_EVERY_S, waiting: Waiting = PATIENT) -> TrainingLock:
     """The lock to train under: `with training_lock(device) as lock: ... lock.breathe()`."""
-    return TrainingLock(device, every_s)
+    return TrainingLock(device, every_s, waiting)
 
 
 @contextmanager
-def measuring() -> Iterator[None]:
-    """Alone on this node: waits until every training of ours has let go, and holds them until the block ends."""
-    files = _Files()
+def measuring(waiting: Waiting = PATIENT) -> Iterator[None]:
+    """Alone on this node: waits until every training of ours has let go, and holds them until the block ends.
+
+    Raises:
+        Interrupted: `waiting.interrupted` said so before it was alone.
+    """
+    files = _Files("measuring", waiting)
     try:
         files.take_lock(fcntl.LOCK_EX)
         yield

@@ -18,7 +18,10 @@ def run_local(source: Source, dataset: Dataset) -> None:
     """
     while (spec := source.ask()) is not None:
         hooks = TrialHooks(
-            source.interrupted, partial(source.on_epoch, spec.number), partial(source.on_rung, spec.number)
+            source.interrupted,
+            partial(source.on_epoch, spec.number),
+            partial(source.on_rung, spec.number),
+            say=partial(source.on_word, spec.number),
         )
         record = run_trial(spec, dataset, hooks)
         source.tell(record)

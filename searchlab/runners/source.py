@@ -34,6 +34,9 @@ class Source(Protocol):
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """A trial finished an epoch."""
 
+    def on_word(self, number: int, text: str) -> None:
+        """A trial has something to tell: that it waits, and for whom."""
+
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
         """A trial showed its frontier at a rung; False stops it there."""
 

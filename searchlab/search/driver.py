@@ -52,6 +52,9 @@ class Watch(Protocol):
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """A trial finished an epoch."""
 
+    def on_word(self, number: int, text: str) -> None:
+        """A trial has something to tell: that it waits, and for whom."""
+
     def on_end(self, record: TrialRecord) -> None:
         """A trial ended, however it did."""
 
@@ -144,6 +147,10 @@ class Driver:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Passes the epoch on to who looks on."""
         self.watch.on_epoch(number, epoch)
+
+    def on_word(self, number: int, text: str) -> None:
+        """Passes on what a trial has to tell."""
+        self.watch.on_word(number, text)
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
         """Whether the study's early-stopping rule lets the trial go on; one that another driver took up ends."""

@@ -47,6 +47,9 @@ class ReplicateWatch(Protocol):
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
         """It finished an epoch."""
 
+    def on_word(self, job: Job, text: str) -> None:
+        """It has something to tell: that it waits, and for whom."""
+
     def on_end(self, job: Job, record: TrialRecord) -> None:
         """It ended, however it did."""
 
@@ -197,6 +200,10 @@ class Replicator:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Passes the epoch on to who looks on."""
         self.asked.watch.on_epoch(self.running[number][0], epoch)
+
+    def on_word(self, number: int, text: str) -> None:
+        """Passes on what a training has to tell."""
+        self.asked.watch.on_word(self.running[number][0], text)
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
         """A replicate is never stopped."""

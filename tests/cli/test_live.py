@@ -43,6 +43,16 @@ def test_a_line_when_a_trial_begins_and_one_when_it_ends():
     ]
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_a_trial_waits_for_is_shown(terminal):
+    printer = console(terminal=terminal)
+    with Live(console=printer, auto_refresh=False, transient=True) as live:
+        watch = LiveWatch(STUDY, live.console, live) if terminal else PlainWatch(STUDY, printer)
+        watch.on_start(spec(3))
+        watch.on_word(3, "measuring waits for [someone]")
+        assert "measuring waits for [someone]" in printer.file.getvalue()
+
+
 def test_a_long_silence_is_broken(monkeypatch):
     printer = console(terminal=False)
     watch = PlainWatch(STUDY, printer)

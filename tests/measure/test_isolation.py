@@ -1,6 +1,7 @@
 """Real processes on a lock of their own (another folder for temporary files); order is read from one shared journal."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,9 @@ import threading
 import pytest
 import torch
 
-from searchlab.measure.isolation import measuring, training_lock
+from searchlab.errors import Interrupted
+from searchlab.measure.holders import Holder, holders
+from searchlab.measure.isolation import SAY_AFTER_S, SAY_EVERY_S, Waiting, measuring, training_lock, who_holds
 
 CPU = torch.device("cpu")
 
@@ -185,7 +188,7 @@ def test_breathing_between_two_looks_makes_no_system_call(monkeypatch):
 def test_one_lock_a_user_for_every_device(tmp_path):
     with measuring():
         names = {path.name for path in tmp_path.iterdir()}
-    assert names == {f"searchlab-{os.getuid()}.{file}" for file in ("gate", "lock")}
+    assert names == {f"searchlab-{os.getuid()}.{file}" for file in ("gate", "lock", "holders")}
 
 
 def test_a_forked_child_that_lives_on_does_not_keep_the_lock():
@@ -195,3 +198,101 @@ def test_a_forked_child_that_lives_on_does_not_keep_the_lock():
         pass
     for file in kept:
         os.close(file)
+
+
+class Impatient:
+    """A wait on a clock of its own, which moves when it sleeps; `after` so many words it does `then`."""
+
+    def __init__(self, after, then):
+        self.now_s, self.after, self.then, self.said = 0.0, after, then, []
+        self.waiting = Waiting(self.say, sleep=self.sleep, clock=lambda: self.now_s)
+
+    def say(self, text):
+        self.said.append((self.now_s, text))
+        if len(self.said) == self.after:
+            self.then()
+
+    def sleep(self, seconds):
+        self.now_s += 1.0
+
+
+def folder_of(tmp_path):
+    return tmp_path / f"searchlab-{os.getuid()}.holders"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="states of processes are read from /proc")
+@pytest.mark.parametrize("lock", [measuring, lambda waiting: training_lock(CPU, waiting=waiting)])
+def test_whoever_waits_says_who_holds_the_lock_in_which_state_and_for_how_long(start, tmp_path, lock):
+    child = start(MEASURER)
+    say(child, "measure")
+    assert child.stdout.readline() == "measuring\n"
+    child.send_signal(signal.SIGSTOP)
+    os.waitpid(child.pid, os.WUNTRACED)
+
+    def end():
+        child.kill()
+        child.wait()
+
+    wait = Impatient(2, end)
+    with lock(wait.waiting):
+        assert [holder.pid for holder in holders(folder_of(tmp_path))] == [os.getpid()]
+    (first_s, first), (second_s, _), (_, last) = wait.said
+    assert SAY_AFTER_S <= first_s <= SAY_AFTER_S + 2 and second_s - first_s == pytest.approx(SAY_EVERY_S, abs=2)
+    assert f"process {child.pid} (-c {tmp_path}" in first and "measuring for 0 s" in first
+    assert f"stopped (Ctrl-Z): `kill -CONT {child.pid}` lets it go on" in first
+    assert "after it waited for" in last
+    assert holders(folder_of(tmp_path)) == []
+
+
+@pytest.mark.parametrize("lock", [measuring, lambda waiting: training_lock(CPU, waiting=waiting)])
+def test_a_wait_for_the_lock_ends_when_it_is_interrupted_and_holds_nobody_back(start, lock):
+    child = start(MEASURER)
+    say(child, "measure")
+    assert child.stdout.readline() == "measuring\n"
+    wait = Impatient(1, lambda: None)
+    stopping = Waiting(wait.say, lambda: bool(wait.said), wait.sleep, lambda: wait.now_s)
+    with pytest.raises(Interrupted), lock(stopping):
+        pytest.fail("it holds the lock")
+    child.communicate("end\n")
+    with measuring():
+        pass
+
+
+def test_nothing_is_said_where_nobody_is_in_the_way():
+    with training_lock(CPU, waiting=Waiting(pytest.fail, lambda: True)) as lock:
+        lock.breathe()
+    with measuring(Waiting(pytest.fail, lambda: True)):
+        pass
+
+
+def test_notes_of_the_dead_and_damaged_ones_are_left_out(start, tmp_path):
+    child = start(TRAINER)
+    assert child.stdout.readline() == "training\n"
+    assert [(found.pid, found.doing) for found in holders(folder_of(tmp_path))] == [(child.pid, "training")]
+    child.kill()
+    child.wait()
+    (folder_of(tmp_path) / "12-3").write_text("no note")
+    (folder_of(tmp_path) / "a folder").mkdir()
+    assert holders(folder_of(tmp_path)) == [] and who_holds() == "a process that left no note"
+    assert [path.name for path in folder_of(tmp_path).iterdir()] == ["a folder"]
+
+
+def test_where_no_note_can_be_written_the_lock_works_all_the_same(tmp_path):
+    folder_of(tmp_path).write_text("another's file")
+    with training_lock(CPU, every_s=0) as lock:
+        lock.breathe()
+        assert who_holds() == "a process that left no note"
+
+
+def test_a_holder_in_words():
+    assert Holder(2**22 + 1, "searchlab run", "training", 1000.0).words(1063.0) == (
+        "process 4194305 (searchlab run), training for 63 s"
+    )
+
+
+def test_a_pause_is_as_long_as_it_was_asked_for_and_ends_when_it_is_interrupted():
+    wait = Impatient(1, lambda: None)
+    wait.waiting.pause(7.0)
+    assert wait.now_s == 7.0
+    with pytest.raises(Interrupted):
+        Waiting(interrupted=lambda: True, sleep=pytest.fail).pause(7.0)

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -5,6 +6,7 @@ from tiny import Seen, made_record, tiny_candidate, tiny_study
 
 from searchlab.candidate import Head
 from searchlab.errors import Interrupted, RunError
+from searchlab.measure.isolation import measuring
 from searchlab.runners import local
 from searchlab.runners.local import run_local
 from searchlab.search.driver import Driver, Problem
@@ -21,7 +23,7 @@ class Notes:
     def __init__(self, trials: int, stop_at: int = -1, interrupt: bool = False) -> None:
         self.left = [TrialSpec(number, tiny_candidate(2 + number), STUDY, seed=number) for number in range(trials)]
         self.stop_at, self.interrupt = stop_at, interrupt
-        self.told, self.epochs, self.rungs = [], [], []
+        self.told, self.epochs, self.rungs, self.words = [], [], [], []
 
     def ask(self):
         return self.left.pop(0) if self.left else None
@@ -31,6 +33,9 @@ class Notes:
 
     def on_epoch(self, number, epoch):
         self.epochs.append((number, epoch.epoch))
+
+    def on_word(self, number, text):
+        self.words.append((number, text))
 
     def on_rung(self, number, epoch, frontier):
         self.rungs.append((number, epoch))
@@ -116,3 +121,13 @@ def test_a_trial_that_an_earlier_version_left_running_as_it_raised_does_not_begi
     ]
     assert resumed.records[0].reason.startswith("ValueError: Expected more than 1 value per channel")
     assert driver().ask() is None
+
+
+def test_a_trial_that_waits_for_a_measurement_says_so_and_can_be_interrupted(digits, monkeypatch):
+    monkeypatch.setattr("searchlab.measure.isolation.SAY_AFTER_S", 0.0)
+    source = Notes(1)
+    monkeypatch.setattr(source, "interrupted", lambda: bool(source.words))
+    with measuring(), pytest.raises(Interrupted):
+        run_local(source, digits)
+    ((number, text),) = source.words
+    assert number == 0 and text.startswith("training waits") and f"process {os.getpid()} (" in text

@@ -64,6 +64,17 @@ def test_ended_at_a_rung_it_comes_back_as_stopped(stage):
     assert play.next(LONG).record.state == "stopped"
 
 
+def test_a_trial_that_waits_for_the_lock_says_so_to_whoever_looks_on(stage):
+    play = Play(Progress())
+    play.begin(stage, lambda: play.hooks.say("measuring waits") or made_record(SPEC))
+    news = play.next(LONG)
+    assert news.words == ("measuring waits",)
+    desk = desk_of(SPEC)
+    desk.next_task("a")
+    desk.follow("a", news)
+    assert desk.source.words == [(SPEC.number, "measuring waits")]
+
+
 def test_nothing_for_a_while_is_no_news(stage):
     play = Play(Progress())
     play.begin(stage, lambda: play.hooks.on_rung(1, SHOWN) and made_record(SPEC))
@@ -95,13 +106,16 @@ class Notes:
     study = SPEC.study
 
     def __init__(self, *specs):
-        self.left, self.told = list(specs), []
+        self.left, self.told, self.words = list(specs), [], []
 
     def ask(self):
         return self.left.pop(0) if self.left else None
 
     def tell(self, record):
         self.told.append(record)
+
+    def on_word(self, number, text):
+        self.words.append((number, text))
 
     def interrupted(self):
         return False

@@ -9,34 +9,51 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from searchlab.architecture import ImageSpec
-from searchlab.errors import TrialFailure, UserError, reason_of
+from searchlab.errors import Interrupted, TrialFailure, UserError, reason_of
 from searchlab.measure.device import out_of_memory, resolve_device
+from searchlab.measure.holders import duration
+from searchlab.measure.isolation import PATIENT, SAY_AFTER_S, SAY_EVERY_S, Waiting, who_holds
 from searchlab.measure.references import REFERENCES
 from searchlab.model.early_exit import build
 from searchlab.record import LatencyReport
 from searchlab.study import TrialSpec
 from searchlab.trial import measure
 
+LOOK_EVERY_S = 1.0
 
-def measured_here(spec: TrialSpec, images: ImageSpec) -> LatencyReport:
+OVERHEAD_S = 10.0
+"""What a process and a measurement take on another node, where nobody is in the way."""
+
+
+def measured_here(spec: TrialSpec, images: ImageSpec, waiting: Waiting = PATIENT) -> LatencyReport:
     """The latency of a trial's network in this process. It does not depend on the weights."""
-    device = resolve_device(spec.device)
-    return measure(spec, build(spec.candidate, images).to(device), images, device)
+    return measure(spec, build(spec.candidate, images).to(resolve_device(spec.device)), images, waiting)
 
 
-def measured_on(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec) -> LatencyReport:
+def measured_on(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec, waiting: Waiting = PATIENT) -> LatencyReport:
     """The same on one of the nodes, which are of one machine; in this process where none is named.
 
     Raises:
+        Interrupted: `waiting.interrupted` said so.
         TrialFailure: the network cannot be measured there. What Ray says of a lost node or process is raised as it is.
         UserError: the node cannot measure anything.
     """
     if not nodes:
-        return measured_here(spec, images)
+        return measured_here(spec, images, waiting)
     place = NodeAffinitySchedulingStrategy(random.choice(nodes), soft=False)
     task = ray.remote(measured_here).options(num_cpus=0, scheduling_strategy=place)
+    asked, begun = task.remote(spec, images), waiting.clock()
+    says_at = begun + SAY_AFTER_S + OVERHEAD_S
+    while not ray.wait([asked], timeout=LOOK_EVERY_S)[0]:
+        if waiting.interrupted():
+            ray.cancel(asked)
+            raise Interrupted
+        if (now := waiting.clock()) >= says_at:
+            says_at = now + SAY_EVERY_S
+            holders = ray.get(ray.remote(who_holds).options(num_cpus=0, scheduling_strategy=place).remote())
+            waiting.say(f"measuring on another node for {duration(now - begun)}; its lock is held by {holders}")
     try:
-        report: LatencyReport = ray.get(task.remote(spec, images))
+        report: LatencyReport = ray.get(asked)
     except RayTaskError as error:
         if isinstance(error.cause, UserError):
             raise error.cause from error

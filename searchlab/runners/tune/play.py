@@ -13,6 +13,7 @@ from time import monotonic
 
 from searchlab.data.splits import Dataset
 from searchlab.errors import Interrupted
+from searchlab.measure.isolation import Waiting
 from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, LatencyReport, TrialRecord
 from searchlab.study import TrialSpec
@@ -33,7 +34,7 @@ class Rung:
 
 @dataclass(frozen=True, repr=False)
 class News:
-    """What happened since the last result: epochs, then perhaps a rung at which the trial waits, or its end.
+    """What happened since the last result: epochs and words, then perhaps a rung where the trial waits, or its end.
 
     `files` are the artefacts, which the driver writes where the study is kept. `mistake` is the user's.
     """
@@ -43,6 +44,7 @@ class News:
     record: TrialRecord | None = None
     files: dict[str, bytes] | None = None
     mistake: str = ""
+    words: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -53,13 +55,15 @@ class News:
 class Play:
     """One trial at work, from where `progress` says it was left. `hooks` are what it is run with."""
 
-    def __init__(self, progress: Progress, measure: Callable[[TrialSpec], LatencyReport] | None = None) -> None:
-        self._events: SimpleQueue[Epoch | Rung | None] = SimpleQueue()
+    def __init__(
+        self, progress: Progress, measure: Callable[[TrialSpec, Waiting], LatencyReport] | None = None
+    ) -> None:
+        self._events: SimpleQueue[Epoch | Rung | str | None] = SimpleQueue()
         self._verdicts: SimpleQueue[bool] = SimpleQueue()
         self._over = Event()
         self._waits, self._goes_on = False, True
         self._trial: Future[TrialRecord] | None = None
-        self.hooks = TrialHooks(self._over.is_set, self._events.put, self._at_rung, progress, measure)
+        self.hooks = TrialHooks(self._over.is_set, self._events.put, self._at_rung, progress, measure, self._events.put)
 
     def begin(self, stage: ThreadPoolExecutor, trial: Callable[[], TrialRecord]) -> None:
         """Lets the trial run in the stage's thread."""
@@ -81,18 +85,22 @@ class Play:
             self._waits = False
             self._verdicts.put(self._goes_on)
         epochs: list[Epoch] = []
+        words: list[str] = []
         until = monotonic() + within_s
         while True:
             try:
                 event = self._events.get(timeout=max(0.0, until - monotonic()))
             except Empty:
-                return News(tuple(epochs))
+                return News(tuple(epochs), words=tuple(words))
             if event is None:
-                return News(tuple(epochs), record=self._trial.result())
+                return News(tuple(epochs), record=self._trial.result(), words=tuple(words))
             if isinstance(event, Rung):
                 self._waits = True
-                return News(tuple(epochs), rung=event)
-            epochs.append(event)
+                return News(tuple(epochs), rung=event, words=tuple(words))
+            if isinstance(event, str):
+                words.append(event)
+            else:
+                epochs.append(event)
 
     def break_off(self) -> None:
         """Ends the trial after its running step, wherever it is, and forgets it."""
