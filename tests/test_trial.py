@@ -248,7 +248,7 @@ def test_what_a_hook_raises_is_not_the_candidates_fault(digits, hook, error):
 
 @pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many files"), PermissionError(13, "no", "/tmp/a")])
 def test_what_the_operating_system_refuses_is_not_the_candidates_fault(digits, monkeypatch, error):
-    def refused(device):
+    def refused(device, waiting):
         raise error
 
     monkeypatch.setattr(trial_module, "training_lock", refused)

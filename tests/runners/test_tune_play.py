@@ -11,6 +11,7 @@ from tiny import made_record, tiny_candidate, tiny_study
 from searchlab.artefacts import packed
 from searchlab.candidate import Head
 from searchlab.errors import Interrupted, RunError, TrialFailure, UserError
+from searchlab.measure.isolation import Waiting
 from searchlab.operating_point import Frontier
 from searchlab.record import Epoch
 from searchlab.runners.tune import latency
@@ -209,6 +210,7 @@ def test_what_another_node_raises_while_it_measures_is_told_apart(monkeypatch, d
     monkeypatch.setattr(latency.ray, "remote", lambda function: function)
     monkeypatch.setattr(latency, "measured_here", Remote())
     monkeypatch.setattr(latency.ray, "get", lost)
+    monkeypatch.setattr(latency.ray, "wait", lambda tasks, timeout: (tasks, []))
     with pytest.raises(kind) as raised:
         latency.measured_on(["0" * 56], digits.spec, SPEC)
     assert str(raised.value) == says
@@ -222,6 +224,19 @@ class Remote:
 
     def remote(self, *given):
         return None
+
+
+def test_a_trial_measured_on_another_node_says_who_holds_the_lock_there_and_can_be_interrupted(monkeypatch, digits):
+    said, cancelled, times = [], [], iter(range(0, 1000, 10))
+    monkeypatch.setattr(latency.ray, "remote", lambda function: Remote())
+    monkeypatch.setattr(latency.ray, "wait", lambda tasks, timeout: ([], tasks))
+    monkeypatch.setattr(latency.ray, "get", lambda task: "process 42")
+    monkeypatch.setattr(latency.ray, "cancel", cancelled.append)
+    waiting = Waiting(said.append, lambda: len(said) == 2, clock=lambda: next(times))
+    with pytest.raises(Interrupted):
+        latency.measured_on(["0" * 56], digits.spec, SPEC, waiting)
+    assert said[0] == "measuring on another node for 20 s; its lock is held by process 42"
+    assert len(said) == 2 and len(cancelled) == 1
 
 
 def test_a_worker_whose_device_is_unusable_is_not_used_again(monkeypatch):
