@@ -127,6 +127,7 @@ def _yardstick(study: Study, records: Sequence[TrialRecord], objective: Objectiv
     if limit is not None:
         return float(limit)
     for record in _complete(records):
+        # All latencies of a study are in its unit of time, which is what the reference took.
         if objective.name == "latency_ms" and record.latency:
             return record.latency.reference.p50
         if objective.name != "latency_ms" and record.cost:
@@ -179,7 +180,7 @@ def exit_names(candidate: Candidate, rule: ExitRule) -> list[str]:
 
 def state_counts(records: Sequence[TrialRecord]) -> dict[str, int]:
     """How many trials are in each state, states without trials left out."""
-    counts = Counter[str](record.state for record in records)
+    counts = Counter[str]({record.number: record.state for record in records}.values())
     return {state: counts[state] for state in STATES if counts[state]}
 
 

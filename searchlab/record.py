@@ -134,6 +134,20 @@ class LatencyReport:
 
 
 @dataclass(frozen=True, config=NOUN)
+class TimeUnit:
+    """A study's unit of time: the reference's median latency as the study first measured it, and where that was."""
+
+    reference_name: str
+    reference_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    machine: Machine
+
+    @classmethod
+    def of(cls, report: LatencyReport) -> "TimeUnit":
+        """The unit that a report is in."""
+        return cls(report.reference_name, report.reference.p50, report.machine)
+
+
+@dataclass(frozen=True, config=NOUN)
 class Epoch:
     """One row of the learning curve. `accuracy` is every exit's on the validation split, where it was looked at."""
 

@@ -147,9 +147,8 @@ class RunOptions:
 class TrialSpec:
     """All that a worker needs to run one trial, besides the images.
 
-    `reference_ms` is the reference's latency as the study first measured it (None: it has not yet), to which every
-    later measurement is scaled. `checkpoint` is where an earlier process left the trial at a rung, "" where none did.
-    `gpu_share` is how much of its GPU's memory the trial may take.
+    `checkpoint` is where an earlier process left the trial at a rung, "" where none did. `gpu_share` is how much of its
+    GPU's memory the trial may take.
     """
 
     number: int
@@ -159,6 +158,5 @@ class TrialSpec:
     directory: Path | None = None
     device: str = "cpu"
     threads: Positive | None = None
-    reference_ms: float | None = None
     checkpoint: str = ""
     gpu_share: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -21,7 +21,6 @@ from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.scores import GATE, available_scores
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
-from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import has_bf16, out_of_memory, resolve_device
 from searchlab.measure.isolation import PATIENT, TrainingLock, Waiting, measuring, training_lock
 from searchlab.measure.latency import LatencyOptions, measure_latency
@@ -55,6 +54,10 @@ def _go_on(epoch: int, frontier: Frontier) -> bool:
     return True
 
 
+def _as_measured(report: LatencyReport) -> LatencyReport:
+    return report
+
+
 @dataclass(frozen=True)
 class TrialHooks:
     """What a trial asks and tells while it runs.
@@ -62,6 +65,7 @@ class TrialHooks:
     `on_rung` gets the frontier at each of the study's rungs and says whether to go on; `interrupted` is looked at after
     every training step. `progress` is where the training is: a snapshot of it at a rung, given to another process's
     trial, goes on from there and asks at that rung again. `measure`, if there is one, measures the latency elsewhere.
+    `in_unit` gives a latency in the study's unit of time, and raises UserError where it is of another machine.
     What a hook raises ends the trial without a record, but for a TrialFailure of `measure`.
     `say` gets a line where there is something to be told: that the trial waits, and for whom.
     """
@@ -71,6 +75,7 @@ class TrialHooks:
     on_rung: Callable[[int, Frontier], bool] = _go_on
     progress: Progress = field(default_factory=Progress)
     measure: Callable[[TrialSpec, Waiting], LatencyReport] | None = None
+    in_unit: Callable[[LatencyReport], LatencyReport] = _as_measured
     say: Callable[[str], None] = PATIENT.say
 
 
@@ -262,17 +267,17 @@ def _measured(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
     else:
         report = measure(bench.spec, network, bench.dataset.spec, waiting)
     bench.watch.lap("measure", begun)
-    return report
+    with _hook():
+        return bench.hooks.in_unit(report)
 
 
 def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, waiting: Waiting = PATIENT) -> LatencyReport:
-    """The latency of a trial's network on this node, where nothing of ours trains meanwhile."""
+    """The latency of a trial's network on this node, as timed, where nothing of ours trains meanwhile."""
     device = resolve_device(spec.device)
     scores = score_functions(available_scores(spec.study.scores, gated=bool(spec.candidate.gates)))
     options = LatencyOptions(threads=spec.threads)
     with measuring(waiting):
-        report = measure_latency(network, spec.study.reference, images, scores, device, options)
-    return calibrated(report, spec.reference_ms)
+        return measure_latency(network, spec.study.reference, images, scores, device, options)
 
 
 def _measured_before(bench: _Bench) -> LatencyReport | None:

@@ -60,11 +60,11 @@ NOUNS = (
     *(Gate(2), SixCopies(), Decay(0.5, (0.25, 0.5), 3, 4), HeadTraining("sgd", stored=True)),
     *(CANDIDATE.training, Augmentation("alternating", 4, 8, 0.1, 15), objective.accuracy),
     *(LATENCY.ratio, POINT.rule, POINT, FRONTIER, COST, COST.stages[0], LATENCY, LATENCY.machine, LATENCY.segments),
-    *(LATENCY.check, QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
+    *(LATENCY.check, record.TimeUnit.of(LATENCY), QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
     record.TestLook(3, "2026-01-01T00:00:00+00:00", None, (POINT,), (POINT,)),
     *(STUDY, study.RunOptions(Path("d"), True, Path("out"), "sqlite:///x.db", "cpu", 2)),
     study.Cluster("head:6379", 2, 0.25, 4, 1, "s3://bucket", "A100"),
-    study.TrialSpec(3, CANDIDATE, STUDY, seed=1, directory=Path("runs/a/trial-00003"), reference_ms=0.7),
+    study.TrialSpec(3, CANDIDATE, STUDY, seed=1, directory=Path("runs/a/trial-00003")),
 )
 
 

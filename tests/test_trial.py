@@ -3,6 +3,7 @@ import itertools
 import re
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from searchlab.exits.evaluate import evaluate
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
+from searchlab.measure.calibration import calibrated
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
-from searchlab.record import Seconds, TrialRecord
+from searchlab.record import Seconds, TimeUnit, TrialRecord
 from searchlab.study import TrialSpec
 from searchlab.trial import TrialHooks, run_trial
 
@@ -164,7 +166,8 @@ def test_latency_is_an_objective(digits, quick_latency):
     assert report.check.additive_ms > 0 and report.check.end_to_end_ms > 0
     latencies = [point.latency_ms for point in record.frontier.points]
     assert latencies == sorted(latencies) and latencies[0] > 0
-    scaled = run_trial(replace(spec, reference_ms=1000.0), digits)
+    unit = TimeUnit("resnet8", 1000.0, report.machine)
+    scaled = run_trial(spec, digits, TrialHooks(in_unit=partial(calibrated, unit=unit)))
     assert scaled.latency.reference.p50 == pytest.approx(1000.0)
     assert scaled.latency.whole.p50 == pytest.approx(1000.0 * scaled.latency.ratio.value, rel=0.5)
 

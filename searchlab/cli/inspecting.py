@@ -17,7 +17,8 @@ from searchlab.report.frames import front_frame, write_csv
 from searchlab.report.payloads import front_payload, show_point_payload, trial_payload, trials_payload
 from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, trials_view
-from searchlab.search.final import look, looked_at
+from searchlab.search.facts import same_data, unit_of
+from searchlab.search.final import Unread, comparable, look, looked_at
 from searchlab.search.launch import load_data
 from searchlab.search.storage import check_writable
 from searchlab.search.store import StudyStore, stored_study
@@ -51,7 +52,12 @@ class Found:
     @property
     def final(self) -> "Found":
         """The same with the points that were looked at alone: measured again, and read on the test split."""
-        records, tests = looked_at(self.records, self.store.looks())
+        looks = self.store.looks()
+        kept = comparable(looks)
+        if left_out := [seen for seen in looks if seen not in kept]:
+            machine = next(seen.latency.machine.in_full for seen in left_out if seen.latency)
+            warn(f"left out: what was measured on another machine does not mix: {machine}")
+        records, tests = looked_at(self.records, kept)
         return replace(self, records=records, tests=tests)
 
 
@@ -97,16 +103,25 @@ def front(
 def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Found:
     """The final front: what `front` chose, measured again, with its test figures; dominated points fall out."""
     chosen = study_front(found.study, found.records, most=most)
-    before = found.store.looks()
+    before = comparable(found.store.looks())
     known = {(seen.trial, point.rule) for seen in before for point in seen.validation}
     new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
     if new:
         check_writable(found.store.storage, found.store.url)
+        dataset = load_data(found.study, where)
+        same_data(found.store, found.records, dataset)
+        unit = unit_of(found.store, found.records)
+        held = next((seen.latency.machine for seen in before if seen.latency), unit and unit.machine)
+        device = "cpu" if where.device == "auto" and held and held.device == "cpu" else where.device
+        looks = look(found.study, new, dataset, device, before, unit)
         if not quiet:
             points = "1 point" if len(new) == 1 else f"{len(new)} points"
             console().print(f"Measuring {points} again and reading the test split ...")
-        dataset = load_data(found.study, where)
-        found.store.add_looks(look(found.study, new, dataset, where.device, before))
+        for seen in looks:
+            if isinstance(seen, Unread):
+                warn(f"left out: trial {seen.trial} could not be looked at: {seen.reason}")
+            else:
+                found.store.add_looks([seen])
     return found.final
 
 

@@ -2,18 +2,26 @@
 
 from dataclasses import replace
 
-from searchlab.record import LatencyReport, Quantiles, SegmentLatency
+from searchlab.errors import UserError
+from searchlab.record import LatencyReport, Quantiles, SegmentLatency, TimeUnit
 
 
-def calibrated(report: LatencyReport, reference_ms: float | None) -> LatencyReport:
-    """The report in milliseconds of the study whose reference took `reference_ms`; as it is where that is None.
+def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
+    """The report in a study's unit of time; as it is where there is none yet.
 
     Candidate and reference were interleaved, so what slowed one slowed the other: dividing both by the reference's
     drift leaves their ratio as it was measured, and makes milliseconds compare between trials hours apart.
+
+    Raises:
+        UserError: the report is of another machine or another reference than the unit.
     """
-    if reference_ms is None:
+    if unit is None:
         return report
-    drift = report.reference.p50 / reference_ms
+    if report.machine != unit.machine:
+        raise other_machine(unit, report.machine.in_full)
+    if report.reference_name != unit.reference_name:
+        raise other_reference(unit, report.reference_name)
+    drift = report.reference.p50 / unit.reference_ms
     segments = report.segments
     return replace(
         report,
@@ -26,6 +34,27 @@ def calibrated(report: LatencyReport, reference_ms: float | None) -> LatencyRepo
         whole=_quantiles(report.whole, drift),
         reference=_quantiles(report.reference, drift),
         drift=report.drift * drift,
+    )
+
+
+def other_machine(unit: TimeUnit, here: str, where: str = "latency", see: str = "") -> UserError:
+    """The error for a latency that was, or would be, measured on another machine than the unit; `see` names options."""
+    mend = f"{see}, or begin another" if see else "begin another"
+    return UserError(
+        "its latencies so far are of another machine, and do not mix",
+        where=where,
+        value=here,
+        allowed=f"so far {unit.machine.in_full}; {mend} under --name",
+    )
+
+
+def other_reference(unit: TimeUnit, here: str, where: str = "latency") -> UserError:
+    """The error for a latency that was, or would be, measured beside another reference than the unit."""
+    return UserError(
+        "its latencies so far were measured beside another reference, and do not compare",
+        where=where,
+        value=here,
+        allowed=f"so far {unit.reference_name}; begin another study under --name",
     )
 
 

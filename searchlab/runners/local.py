@@ -4,7 +4,9 @@ from functools import partial
 
 from searchlab.data.splits import Dataset
 from searchlab.errors import RunError
+from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import is_usable, resolve_device
+from searchlab.record import LatencyReport, TimeUnit
 from searchlab.runners.source import Source
 from searchlab.trial import TrialHooks, run_trial
 
@@ -15,12 +17,18 @@ def run_local(source: Source, dataset: Dataset) -> None:
     Raises:
         Interrupted: the user asked to end; the running trial is left untold.
         RunError: a trial left the device unusable for this process.
+        UserError: this is another machine than that which the study's latencies are of.
     """
+
+    def in_unit(report: LatencyReport) -> LatencyReport:
+        return calibrated(report, source.fix_unit(TimeUnit.of(report)))
+
     while (spec := source.ask()) is not None:
         hooks = TrialHooks(
             source.interrupted,
             partial(source.on_epoch, spec.number),
             partial(source.on_rung, spec.number),
+            in_unit=in_unit,
             say=partial(source.on_word, spec.number),
         )
         record = run_trial(spec, dataset, hooks)

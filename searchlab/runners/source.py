@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from searchlab.operating_point import Frontier
-from searchlab.record import Epoch, Machine, TrialRecord
+from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.study import RunOptions, Study, TrialSpec
 
 
@@ -18,8 +18,11 @@ class Source(Protocol):
         """What is searched."""
 
     @property
-    def machine(self) -> Machine | None:
-        """That which latencies of complete trials were measured on so far; None where none was."""
+    def unit(self) -> TimeUnit | None:
+        """The study's unit of time, and the machine that its latencies are of; None where none was measured yet."""
+
+    def fix_unit(self, unit: TimeUnit) -> TimeUnit:
+        """The study's unit of time: this one, if it has none yet."""
 
     @property
     def options(self) -> RunOptions:

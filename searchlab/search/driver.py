@@ -14,14 +14,15 @@ from optuna.trial import Trial
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate, Space
 from searchlab.errors import UserError
-from searchlab.front import Entry, common_machine, entries_of, front_of, reference_of, scaled_values, yardsticks
+from searchlab.front import Entry, entries_of, front_of, reference_of, scaled_values, yardsticks
 from searchlab.growth import Growth
 from searchlab.operating_point import Frontier, OperatingPoint
 from searchlab.pareto import Values, contributions, hypervolume, values_of
-from searchlab.record import Epoch, Machine, TrialRecord
+from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.search.budget import Spent, reason_to_end
 from searchlab.search.claims import Claim
 from searchlab.search.early_stopping import Stopper, rule_for
+from searchlab.search.facts import fix_unit, unit_of
 from searchlab.search.samplers import joint_space, sampler_for
 from searchlab.search.spaces import propose
 from searchlab.search.storage import storage_errors
@@ -137,6 +138,7 @@ class Driver:
         if not ours:
             log.warning("trial %d: left out, as another driver took it up while this one was silent", record.number)
             return
+        record = self._comparable(record)
         self.store.finish(trial, record, self._told_values(record))
         self._take_in(record)
         trained = [r for r in self.records if r.state != "infeasible"]
@@ -171,9 +173,13 @@ class Driver:
         return self.stop.is_set()
 
     @property
-    def machine(self) -> Machine | None:
-        """That which latencies of complete trials were measured on so far."""
-        return common_machine(self.study, self.records)
+    def unit(self) -> TimeUnit | None:
+        """The study's unit of time; see `search.facts`."""
+        return unit_of(self.store, self.records)
+
+    def fix_unit(self, unit: TimeUnit) -> TimeUnit:
+        """The study's unit of time: this one, if it has none yet."""
+        return fix_unit(self.store, self.records, unit)
 
     # -- what the driver makes of it
 
@@ -255,13 +261,20 @@ class Driver:
 
     def _spec(self, number: int, candidate: Candidate, seed: int) -> TrialSpec:
         directory = self.options.trial_directory(self.study.name, number)
-        return TrialSpec(
-            number, candidate, self.study, seed, directory, self.device, self.options.threads, self._reference_ms()
-        )
+        return TrialSpec(number, candidate, self.study, seed, directory, self.device, self.options.threads)
 
-    def _reference_ms(self) -> float | None:
-        """The reference's latency when the study first measured it."""
-        return next((record.latency.reference.p50 for record in self.records if record.latency), None)
+    def _comparable(self, record: TrialRecord) -> TrialRecord:
+        """The record as it is, or failed where its latency is of another machine than those of the study.
+
+        Drivers on two machines may both have measured before either knew of the other.
+        """
+        if record.latency is None or record.state == "failed":
+            return record
+        unit, machine = self.fix_unit(TimeUnit.of(record.latency)), record.latency.machine
+        if machine == unit.machine:
+            return record
+        reason = f"its latency is of another machine, {machine.in_full}, than the study's, {unit.machine.in_full}"
+        return replace(record, state="failed", reason=reason, frontier=None)
 
     def _told_values(self, record: TrialRecord) -> list[float] | None:
         """The objectives of the point that adds most hypervolume to the front; None where the trial is not complete."""

@@ -18,19 +18,20 @@ from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset, limited
 from searchlab.errors import Interrupted, UserError, reason_of, unknown
 from searchlab.exits.scores import GATE, SCORES
-from searchlab.front import common_machine
+from searchlab.measure.calibration import other_machine, other_reference
 from searchlab.measure.device import out_of_memory, resolve_device, this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import OBJECTIVES
 from searchlab.papers.evaluation import evaluate_trial, without_findings
 from searchlab.papers.paper import Subject
 from searchlab.papers.registry import PAPERS
-from searchlab.record import TrialRecord
+from searchlab.record import TimeUnit, TrialRecord
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
+from searchlab.search.facts import fix_data, same_data, unit_of
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import first_trials
@@ -110,10 +111,12 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
     dataset, device = _checked(launch)
     with only_driver(study.name, options):
         records = store.records()
-        same_data(records, dataset)
+        same_data(store, records, dataset)
+        unit = unit_of(store, records)
+        same_reference(unit, study)
         # A runner that runs trials elsewhere sees for itself on which machine.
         if launch.runner not in RUN_ELSEWHERE:
-            launch = replace(launch, options=same_machine(records, study, options, device))
+            launch = replace(launch, options=same_machine(unit, study, options, device))
         store.redefine(launch.definition)
         return _run(launch, store, dataset, device)
 
@@ -147,6 +150,7 @@ def _clear(folder: Path) -> None:
 
 
 def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> Driver:
+    fix_data(store, dataset)
     problem = Problem(launch.definition.study, launch.space, dataset.spec)
     driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop)
     store.note_end("")
@@ -243,36 +247,24 @@ def check_names(study: Study) -> None:
             raise unknown("objective", objective.name, OBJECTIVES, where="Study.objectives")
 
 
-def same_data(records: Sequence[TrialRecord], dataset: Dataset) -> None:
-    """Raises UserError where trials of the study saw other data."""
-    hashes = {record.data_hash for record in records if record.data_hash}
-    if hashes - {dataset.hash}:
-        raise UserError(
-            "the data are not those of the study so far",
-            where=dataset.name,
-            value=dataset.hash,
-            allowed=f"so far {', '.join(sorted(hashes))}",
-        )
+def same_reference(unit: TimeUnit | None, study: Study) -> None:
+    """Raises UserError where the study's latencies so far were measured beside another reference."""
+    if unit is not None and study.measures_latency and unit.reference_name != study.reference:
+        raise other_reference(unit, study.reference, f"study {study.name}")
 
 
-def same_machine(records: Sequence[TrialRecord], study: Study, options: RunOptions, device: torch.device) -> RunOptions:
+def same_machine(unit: TimeUnit | None, study: Study, options: RunOptions, device: torch.device) -> RunOptions:
     """The options with as many threads as the study had so far, where none are asked for.
 
     Raises:
         UserError: the study's latencies are of another machine, so that new ones could not enter its front.
     """
-    machine = common_machine(study, records)
-    if machine is None:
+    if unit is None:
         return options
-    threads = options.threads or machine.threads
+    threads = options.threads or unit.machine.threads
     here = this_machine(device, threads)
-    if here != machine:
-        raise UserError(
-            "its latencies so far are of another machine, and do not mix",
-            where=f"study {study.name}",
-            value=here.in_full,
-            allowed=f"so far {machine.in_full}; see --device and --threads, or begin another under --name",
-        )
+    if here != unit.machine:
+        raise other_machine(unit, here.in_full, f"study {study.name}", "see --device and --threads")
     return replace(options, threads=threads)
 
 

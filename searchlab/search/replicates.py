@@ -11,14 +11,15 @@ from pydantic.dataclasses import dataclass as noun
 
 from searchlab.data.splits import Dataset
 from searchlab.errors import Interrupted, UserError
-from searchlab.front import common_machine, study_front
+from searchlab.front import study_front
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import Frontier
 from searchlab.plain import NOUN, to_plain
-from searchlab.record import Epoch, TrialRecord
+from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.replicates import Reading, Replicate
 from searchlab.search.attributes import read_noun, write
-from searchlab.search.launch import load_data, only_driver, run_trials, same_data, same_machine
+from searchlab.search.facts import fix_unit, same_data, unit_of
+from searchlab.search.launch import load_data, only_driver, run_trials, same_machine
 from searchlab.search.reread import readings_of
 from searchlab.search.storage import check_writable, storage_errors
 from searchlab.search.store import StudyStore, record_of
@@ -81,8 +82,9 @@ def replicate(asked: Replication) -> None:
         raise UserError(what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`")
     check_writable(asked.store.storage, asked.store.url)
     dataset = load_data(study, asked.options)
-    same_data(records, dataset)
-    options = same_machine(records, study, asked.options, resolve_device(asked.options.device))
+    same_data(asked.store, records, dataset)
+    unit = unit_of(asked.store, records)
+    options = same_machine(unit, study, asked.options, resolve_device(asked.options.device))
     with only_driver(study.name, options):
         source = Replicator(replace(asked, options=options), records, wanted, dataset)
         run_trials(source, dataset, asked.runner, options)
@@ -141,7 +143,6 @@ class Replicator:
         assert companion is not None
         self.asked, self.store, self.dataset, self.records = asked, companion, dataset, records
         self.study, self.options = asked.store.definition.study, asked.options
-        self.machine = common_machine(self.study, records)
         self.originals = {record.number: record for record in wanted}
         done = replicates_of(asked.store)
         ended = {(replicate.trial, replicate.run) for replicate in done}
@@ -152,6 +153,15 @@ class Replicator:
         asked.watch.on_begin(done, [(job, self.originals[job.trial]) for job in self.jobs])
 
     # -- what the runner calls: see runners.source.Source
+
+    @property
+    def unit(self) -> TimeUnit | None:
+        """That of the study."""
+        return unit_of(self.asked.store, self.records)
+
+    def fix_unit(self, unit: TimeUnit) -> TimeUnit:
+        """That of the study."""
+        return fix_unit(self.asked.store, self.records, unit)
 
     def ask(self) -> TrialSpec | None:
         """The next replicate."""
@@ -238,5 +248,4 @@ class Replicator:
             directory=options.output / self.study.name / "replicates" / f"trial-{job.trial:05d}-seed-{job.run}",
             device=str(resolve_device(options.device)),
             threads=options.threads,
-            reference_ms=next((r.latency.reference.p50 for r in self.records if r.latency), None),
         )

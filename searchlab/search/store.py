@@ -167,10 +167,10 @@ class StudyStore:
     @property
     def definition(self) -> Definition:
         """What the study is, as it was stored."""
-        return read_noun(Definition, self.optuna.user_attrs, DEFINED, self._where)
+        return read_noun(Definition, self.optuna.user_attrs, DEFINED, self.where)
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
         """How the study is named where an attribute of its own is damaged."""
         return f"{public(self.url)}: study {self.optuna.study_name}"
 
@@ -190,9 +190,9 @@ class StudyStore:
         """What was seen of the test split so far, in the order in which it was read."""
         with storage_errors(self.url):
             attributes = self.optuna.user_attrs
-        old = read_noun(list[TestLook], attributes, LOOKS, self._where) if LOOKS in attributes else []
+        old = read_noun(list[TestLook], attributes, LOOKS, self.where) if LOOKS in attributes else []
         names = sorted(name for name in attributes if name.startswith(LOOK))
-        return old + [read_noun(TestLook, attributes, name, self._where) for name in names]
+        return old + [read_noun(TestLook, attributes, name, self.where) for name in names]
 
     def add_looks(self, looks: Sequence[TestLook]) -> None:
         """Records that the test split was read: an attribute for every look, so that none overwrites another's."""

@@ -11,7 +11,7 @@ from tiny import tiny_study
 
 from searchlab.data.shared import OnNode
 from searchlab.errors import UserError
-from searchlab.record import Machine
+from searchlab.record import Machine, TimeUnit
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.tune import nodes, survey
 from searchlab.runners.tune.nodes import connected, slots_of
@@ -138,7 +138,7 @@ def test_a_study_measures_where_it_measured_before(monkeypatch):
     class Source:
         study = tiny_study("accuracy", "latency_ms")
         options = RunOptions(device="cpu", threads=1)
-        machine = replace(XEON, name="a machine of the past")
+        unit = TimeUnit("resnet8", 0.5, replace(XEON, name="a machine of the past"))
 
     monkeypatch.setattr(nodes, "alive", lambda: [{"Resources": {"CPU": 2.0}}])
     with pytest.raises(UserError, match=r"its latencies so far are of another machine.*a machine of the past"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_records import fake_record, fake_study
+from fake_records import GPU, fake_record, fake_study
 from tiny import tiny_candidate, tiny_study
 
 from searchlab import record as nouns
@@ -14,18 +14,20 @@ from searchlab.artefacts import load_network, save_artefacts
 from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.data.batches import Normaliser
 from searchlab.deploy.scores import score_functions
-from searchlab.errors import UserError
+from searchlab.errors import TrialFailure, UserError
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.scores import GATE
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
-from searchlab.front import study_front
+from searchlab.front import state_counts, study_front
+from searchlab.measure.device import this_machine
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule, Frontier
+from searchlab.record import TimeUnit
 from searchlab.search import final
-from searchlab.search.final import look, looked_at
+from searchlab.search.final import Unread, comparable, look, looked_at
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
 
@@ -52,7 +54,7 @@ def counted(digits, tmp_path_factory):
 def test_the_points_are_read_on_the_test_split_under_their_rules(counted, digits):
     study, records = counted
     points = study_front(study, records)
-    looks = look(study, points, digits, "cpu")
+    looks = list(look(study, points, digits, "cpu"))
     assert sum(len(seen.test) for seen in looks) == len(points)
     for seen in looks:
         record = records[seen.trial]
@@ -71,19 +73,19 @@ def test_each_trial_is_tabulated_once_however_many_points_it_has(counted, digits
     points = study_front(study, records)
     calls = []
     monkeypatch.setattr(final, "tabulate", lambda *given: calls.append(given) or tabulate(*given))
-    look(study, points, digits, "cpu")
+    list(look(study, points, digits, "cpu"))
     assert len(calls) == len({point.record.number for point in points}) < len(points)
 
 
 def test_no_points_no_look(counted, digits):
-    assert look(counted[0], [], digits, "cpu") == []
+    assert list(look(counted[0], [], digits, "cpu")) == []
 
 
 def test_missing_weights_are_named(counted, digits, tmp_path):
     study, records = counted
     moved = [replace(record, directory=str(tmp_path)) for record in records]
     with pytest.raises(UserError, match="no readable weights"):
-        look(study, study_front(study, moved), digits, "cpu")
+        list(look(study, study_front(study, moved), digits, "cpu"))
 
 
 @pytest.mark.slow
@@ -100,7 +102,7 @@ def test_latencies_are_measured_again_with_the_threads_of_the_trial(digits, tmp_
     study = tiny_study("accuracy", "latency_ms", epochs=2)
     records = trials(digits, tmp_path, study)
     points = study_front(study, records)
-    looks = look(study, points, digits, "cpu")
+    looks = list(look(study, points, digits, "cpu"))
     assert set(threads) == {1}
     for seen in looks:
         record = records[seen.trial]
@@ -110,7 +112,7 @@ def test_latencies_are_measured_again_with_the_threads_of_the_trial(digits, tmp_
         again = [evaluate(table, rule, record.cost, seen.latency.segments) for rule in rules]
         assert list(seen.validation) == again
         assert [p.latency_ms > 0 for p in seen.test] == [True] * len(rules)
-    later = look(study, points, digits, "cpu", before=looks)
+    later = list(look(study, points, digits, "cpu", before=looks))
     units = {seen.latency.reference.p50 for seen in (*looks, *later)}
     assert max(units) == pytest.approx(min(units)), "all in the milliseconds of the first look"
 
@@ -141,12 +143,85 @@ def test_gates_are_measured_again_and_read(digits, tmp_path, monkeypatch):
     assert seen.test == (evaluate(test, rule, cost, seen.latency.segments),)
 
 
+# -- on which machine, in which milliseconds
+
+
+def measured_here(record):
+    """As if its latency were measured on this machine."""
+    latency = replace(record.latency, machine=this_machine(torch.device("cpu"), record.latency.machine.threads))
+    return replace(record, latency=latency)
+
+
+@pytest.fixture
+def quick_look(monkeypatch):
+    """Looks that measure and read nothing; the trials that were measured."""
+    measured = []
+
+    def report(study, record, dataset, device):
+        measured.append(record.number)
+        return replace(measured_here(record).latency, drift=1.0)
+
+    monkeypatch.setattr(final, "_measured", report)
+    monkeypatch.setattr(
+        final, "_look", lambda found, data, device, latency: made_look(found[0].record, latency=latency)
+    )
+    return measured
+
+
+@pytest.mark.parametrize("change", [{"torch": "2.14.0"}, {"name": "another CPU"}, {"device": "cuda"}, {"threads": 7}])
+def test_points_of_another_machine_are_refused_before_anything_is_measured(quick_look, digits, change):
+    record = measured_here(fake_record(0))
+    points = study_front(fake_study(), [record])
+    there = replace(record.latency, machine=replace(record.latency.machine, **change))
+    before = [made_look(record, latency=there)]
+    with pytest.raises(
+        UserError, match=r"measured again on another machine, and latencies do not mix.*so far.*--device"
+    ):
+        list(look(fake_study(), points, digits, "cpu", before))
+    assert quick_look == []
+    assert list(look(fake_study(), points, digits, "cpu", [made_look(record)])) and quick_look == [0]
+
+
+def test_first_looks_are_in_the_studys_milliseconds_on_its_machine_and_in_their_own_elsewhere(quick_look, digits):
+    records = [measured_here(fake_record(number)) for number in range(3)]
+    points = study_front(fake_study(), records)
+    here = records[0].latency.machine
+
+    def units(unit):
+        return {seen.latency.reference.p50 for seen in look(fake_study(), points, digits, "cpu", (), unit)}
+
+    assert sorted(units(TimeUnit("resnet8", 4.0, here))) == [pytest.approx(4.0)]
+    elsewhere = units(TimeUnit("resnet8", 4.0, replace(here, name="another CPU")))
+    assert max(elsewhere) == pytest.approx(min(elsewhere)) and max(elsewhere) < 1, "the median of its own"
+
+
+@pytest.mark.parametrize("error", [TrialFailure("not finite"), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_trial_that_cannot_be_looked_at_is_named_and_the_others_are_read(counted, digits, monkeypatch, error):
+    study, records = counted
+    points, calls = study_front(study, records, most=None), []
+    assert len({point.record.number for point in points}) == 2
+
+    def once(*given):
+        calls.append(given)
+        if len(calls) == 1:
+            raise error
+        return tabulate(*given)
+
+    monkeypatch.setattr(final, "tabulate", once)
+    unread, seen = look(study, points, digits, "cpu")
+    assert isinstance(unread, Unread) and str(error) in unread.reason and isinstance(seen, nouns.TestLook)
+    assert {unread.trial, seen.trial} == {0, 1}
+
+
 # -- what a look makes of the records
 
 
-def made_look(record, points, when: str = "2026-01-01T00:00:00+00:00"):
-    tests = tuple(replace(point, correct=point.correct - 1) for point in points)
-    return nouns.TestLook(record.number, when, record.latency, tuple(points), tests)
+def made_look(record, points=None, when: str = "2026-01-01T00:00:00+00:00", latency=None):
+    points = record.frontier.points if points is None else points
+    tests = tuple(
+        replace(point, correct=point.correct - 1, correct_per_exit=(0,) * len(point.shares)) for point in points
+    )
+    return nouns.TestLook(record.number, when, latency or record.latency, tuple(points), tests)
 
 
 def test_only_what_was_looked_at_is_on_the_final_front():
@@ -166,6 +241,39 @@ def test_what_was_looked_at_on_another_day_stays():
     (seen,), tests = looked_at([record], looks)
     assert seen.frontier.points == (*first, *second)
     assert len(tests) == 5
+
+
+def test_every_point_keeps_the_latency_that_it_was_measured_with():
+    record = fake_record(0)
+    first, second = record.frontier.points[6:8], record.frontier.points[8:11]
+    wide = replace(record.latency, whole=replace(record.latency.whole, low=0.1, high=9.0))
+    records, tests = looked_at([record], [made_look(record, first), made_look(record, second, latency=wide)])
+    front = study_front(fake_study(), records, tests=tests)
+    assert len(front) == len(tests) == 5
+    for point in front:
+        assert point.record.latency == (wide if point.point in second else record.latency)
+        assert (point.latency.high > 2 * point.latency.value) == (point.point in second)
+    assert state_counts(records) == {"complete": 1}
+
+
+def test_a_point_that_two_processes_looked_at_is_there_once():
+    record = fake_record(0)
+    points = record.frontier.points[6:12]
+    again = made_look(record, points, latency=replace(record.latency, drift=2.0))
+    records, _ = looked_at([record], [made_look(record, points), again])
+    assert [len(each.frontier.points) for each in records] == [6, 0] and records[0].latency == record.latency
+
+
+def test_milliseconds_of_two_machines_in_an_old_store_do_not_mix_and_the_front_opens():
+    record, other = fake_record(0), fake_record(1)
+    gpu = replace(record.latency, machine=GPU)
+    looks = [made_look(record), made_look(record, latency=gpu), made_look(other, latency=gpu)]
+    kept = comparable(looks)
+    assert kept == looks[:1]
+    records, tests = looked_at([record, other], kept)
+    front = study_front(fake_study(), records, tests=tests)
+    assert {point.record.number for point in front} == {0} and all(point.test for point in front)
+    assert comparable([]) == [] and comparable(looks[1:]) == looks[1:]
 
 
 def test_nothing_was_looked_at():

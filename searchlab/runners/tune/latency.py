@@ -15,7 +15,7 @@ from searchlab.measure.holders import duration
 from searchlab.measure.isolation import PATIENT, SAY_AFTER_S, SAY_EVERY_S, Waiting, who_holds
 from searchlab.measure.references import REFERENCES
 from searchlab.model.early_exit import build
-from searchlab.record import LatencyReport
+from searchlab.record import LatencyReport, TimeUnit
 from searchlab.study import TrialSpec
 from searchlab.trial import measure
 
@@ -26,7 +26,7 @@ OVERHEAD_S = 10.0
 
 
 def measured_here(spec: TrialSpec, images: ImageSpec, waiting: Waiting = PATIENT) -> LatencyReport:
-    """The latency of a trial's network in this process. It does not depend on the weights."""
+    """The latency of a trial's network in this process, as timed. It does not depend on the weights."""
     return measure(spec, build(spec.candidate, images).to(resolve_device(spec.device)), images, waiting)
 
 
@@ -61,10 +61,10 @@ def measured_on(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec, waitin
     return report
 
 
-def reference_ms(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec) -> float:
+def reference_unit(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec) -> TimeUnit:
     """What the reference takes before any trial runs: the unit of those that begin together.
 
     A study on one process takes it from its first trial, for which several that begin at once cannot wait.
     """
     reference = replace(spec, candidate=REFERENCES[spec.study.reference])
-    return measured_on(nodes, images, reference).reference.p50
+    return TimeUnit.of(measured_on(nodes, images, reference))

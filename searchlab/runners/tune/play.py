@@ -7,15 +7,17 @@ Tune makes of it, and runs freely in between.
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
 from time import monotonic
 
 from searchlab.data.splits import Dataset
 from searchlab.errors import Interrupted
+from searchlab.measure.calibration import calibrated
 from searchlab.measure.isolation import Waiting
 from searchlab.operating_point import Frontier
-from searchlab.record import Epoch, LatencyReport, TrialRecord
+from searchlab.record import Epoch, LatencyReport, TimeUnit, TrialRecord
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress
 from searchlab.trial import TrialHooks
@@ -56,14 +58,25 @@ class Play:
     """One trial at work, from where `progress` says it was left. `hooks` are what it is run with."""
 
     def __init__(
-        self, progress: Progress, measure: Callable[[TrialSpec, Waiting], LatencyReport] | None = None
+        self,
+        progress: Progress,
+        measure: Callable[[TrialSpec, Waiting], LatencyReport] | None = None,
+        unit: TimeUnit | None = None,
     ) -> None:
         self._events: SimpleQueue[Epoch | Rung | str | None] = SimpleQueue()
         self._verdicts: SimpleQueue[bool] = SimpleQueue()
         self._over = Event()
         self._waits, self._goes_on = False, True
         self._trial: Future[TrialRecord] | None = None
-        self.hooks = TrialHooks(self._over.is_set, self._events.put, self._at_rung, progress, measure, self._events.put)
+        self.hooks = TrialHooks(
+            self._over.is_set,
+            self._events.put,
+            self._at_rung,
+            progress,
+            measure,
+            partial(calibrated, unit=unit),
+            self._events.put,
+        )
 
     def begin(self, stage: ThreadPoolExecutor, trial: Callable[[], TrialRecord]) -> None:
         """Lets the trial run in the stage's thread."""

@@ -10,11 +10,11 @@ from ray.tune.logger import TBXLoggerCallback
 from searchlab.architecture import ImageSpec
 from searchlab.data.shared import OnNode, SharedDataset, size_of
 from searchlab.data.splits import Dataset
-from searchlab.errors import UserError
+from searchlab.measure.calibration import other_machine
 from searchlab.runners.source import Source
 from searchlab.runners.tune.asking import AskTell, EndsWithDesk, Receiver, RungScheduler
 from searchlab.runners.tune.desk import Desk
-from searchlab.runners.tune.latency import reference_ms
+from searchlab.runners.tune.latency import reference_unit
 from searchlab.runners.tune.nodes import Slots, alive, connected, slots_of
 from searchlab.runners.tune.play import Work
 from searchlab.runners.tune.survey import Question, answered, machine_nodes, survey
@@ -40,7 +40,7 @@ def run_on_tune(source: Source, dataset: Dataset, work: Work = run_trial) -> Non
         slots = slots_of(source.options)
         data = _data_for(source, dataset)
         place = f"{(source.options.cluster.storage_path or str(source.options.output.absolute())).rstrip('/')}"
-        tasks = Tasks(slots, dataset.spec, *_latency_nodes(source, slots, data, place))
+        tasks = Tasks(source, slots, dataset.spec, *_latency_nodes(source, slots, data, place))
         shares_memory = 0 < slots.gpus < 1 or slots.cpus < slots.whole_node_cpus
         desk = Desk(source, tasks.task, shares_memory)
         trainable = tune.with_parameters(TrialWorker, job=Job(data, work))
@@ -77,11 +77,11 @@ def _latency_nodes(
     if not study.measures_latency:
         return (), False
     chosen = machine_nodes(nodes, wanted)
-    if source.machine not in (None, chosen[0].machine):
-        assert source.machine is not None and chosen[0].machine is not None
-        what, now = "its latencies so far are of another machine, and do not mix", chosen[0].machine.in_full
-        allowed = f"so far {source.machine.in_full}; see --latency-node and --cpus-per-trial"
-        raise UserError(what, where=f"study {study.name}", value=now, allowed=allowed)
+    unit, machine = source.unit, chosen[0].machine
+    assert machine is not None
+    if unit is not None and unit.machine != machine:
+        see = "see --latency-node and --cpus-per-trial"
+        raise other_machine(unit, machine.in_full, f"study {study.name}", see)
     return tuple(node.id for node in chosen if node.id), len(chosen) < len(nodes)
 
 
@@ -89,11 +89,11 @@ def _latency_nodes(
 class Tasks:
     """Makes of a spec what a worker gets. `elsewhere` says that trials run on nodes that latency is not measured on."""
 
+    source: Source
     slots: Slots
     images: ImageSpec
     latency_nodes: tuple[str, ...]
     elsewhere: bool
-    reference_ms: float | None = None
 
     def task(self, spec: TrialSpec, alone: bool) -> Task:
         """The trial's task; alone, it has a GPU or a node for itself."""
@@ -104,14 +104,14 @@ class Tasks:
             threads=spec.threads or slots.threads,
             device=slots.device,
         )
-        if spec.study.measures_latency and spec.reference_ms is None:
-            self.reference_ms = self.reference_ms or reference_ms(self.latency_nodes, self.images, spec)
-            spec = replace(spec, reference_ms=self.reference_ms)
+        unit = self.source.unit
+        if spec.study.measures_latency and unit is None:
+            unit = self.source.fix_unit(reference_unit(self.latency_nodes, self.images, spec))
         gpus = max(slots.gpus, 1.0) if alone and slots.gpus else slots.gpus
         spec = replace(spec, gpu_share=min(gpus, 1.0) or 1.0)
         cpus = slots.whole_node_cpus if alone and not slots.gpus else slots.cpus
         every_s = max(2.0, slots.concurrent / RESULTS_PER_S)
-        return Task(spec, cpus, gpus, alone, every_s, self.latency_nodes if self.elsewhere else ())
+        return Task(spec, cpus, gpus, alone, every_s, self.latency_nodes if self.elsewhere else (), unit)
 
 
 def _tune(desk: Desk, trainable: type[TrialWorker], slots: Slots, place: str) -> None:

@@ -16,7 +16,7 @@ from searchlab.data.shared import OnNode, SharedDataset
 from searchlab.data.splits import Dataset
 from searchlab.errors import UserError
 from searchlab.measure.device import is_usable, resolve_device
-from searchlab.record import TrialRecord
+from searchlab.record import TimeUnit, TrialRecord
 from searchlab.runners.tune.latency import measured_on
 from searchlab.runners.tune.play import News, Play, Work
 from searchlab.study import TrialSpec
@@ -29,7 +29,7 @@ class Task:
 
     `cpus` and `gpus` are reserved for the trial, `alone` says that it has a node's or a GPU's memory for itself, and
     `report_every_s` how long Tune waits for a result at most. Latency is measured on one of `latency_nodes`, or where
-    the trial runs, if there are none.
+    the trial runs, if there are none, and given in the study's `unit` of time.
     """
 
     spec: TrialSpec
@@ -38,6 +38,7 @@ class Task:
     alone: bool = False
     report_every_s: float = 2.0
     latency_nodes: tuple[str, ...] = ()
+    unit: TimeUnit | None = None
 
     def __str__(self) -> str:
         return f"trial {self.spec.number}"
@@ -117,7 +118,7 @@ class TrialWorker(tune.Trainable):
     def _begun(self, task: Task) -> Play:
         dataset = self.dataset = self.dataset or self.data.dataset()
         measure = partial(measured_on, task.latency_nodes, dataset.spec) if task.latency_nodes else None
-        play = Play(Progress(self.saved or _left_at(task.spec.checkpoint)), measure)
+        play = Play(Progress(self.saved or _left_at(task.spec.checkpoint)), measure, task.unit)
         self.folder = tempfile.TemporaryDirectory(prefix=f"searchlab-trial-{task.spec.number}-")
         spec = replace(task.spec, directory=Path(self.folder.name))
 
