@@ -3,7 +3,6 @@ from dataclasses import dataclass, field, replace
 
 import optuna
 import pytest
-import torch
 from fake_records import CPU, fake_record
 from optuna.trial import TrialState
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
@@ -295,35 +294,6 @@ def test_real_trainings_from_end_to_end(options, monkeypatch, digits):
         assert len(each.readings) == len(original.frontier.points)
         assert {reading.test.samples for reading in each.readings} == {len(digits.test)}
         assert each.record.frontier != original.frontier
-
-
-# -- what cannot be read
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (TrialFailure("logits of the exit table are not finite"), "logits of the exit table are not finite"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried\nto"), "out of memory: CUDA out of memory. Tried"),
-    ],
-)
-def test_a_replicate_that_cannot_be_read_on_the_test_split_is_a_failed_record(
-    options, store, monkeypatch, error, reason
-):
-    front, calls = on_the_front(store), []
-
-    def once(*given):
-        calls.append(given)
-        if len(calls) == 1:
-            raise error
-        return reading(*given)
-
-    monkeypatch.setattr(module, "readings_of", once)
-    request = asked(store, options, seeds=1)
-    replicate(request)
-    first, *others = replicates_of(store)
-    assert (first.record.state, first.readings) == ("failed", ()) and reason in first.record.reason
-    assert len(others) == len(front) - 1 and all(each.readings for each in others)
 
 
 # -- what is refused
