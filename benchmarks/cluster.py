@@ -50,9 +50,10 @@ from searchlab.runners.local import run_local
 from searchlab.runners.tune.play import Work
 from searchlab.runners.tune.run import run_on_tune
 from searchlab.search.catalog import find, load_space, load_studies
+from searchlab.search.definition import Definition
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.storage import open_storage
-from searchlab.search.store import Definition, StudyStore
+from searchlab.search.store import StudyStore
 from searchlab.study import Cluster, RunOptions, Study, TrialSpec
 from searchlab.trial import TrialHooks, run_trial
 

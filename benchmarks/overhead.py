@@ -29,10 +29,11 @@ from searchlab.plain import to_plain
 from searchlab.record import Epoch, TrialRecord
 from searchlab.runners.local import run_local
 from searchlab.search.catalog import find, load_space, load_studies
+from searchlab.search.definition import Definition
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.spaces import propose
 from searchlab.search.storage import open_storage
-from searchlab.search.store import Definition, StudyStore
+from searchlab.search.store import StudyStore
 from searchlab.study import RunOptions, Study, TrialSpec
 
 SIZES, MEASURED = (10, 100, 1000), 10

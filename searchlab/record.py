@@ -172,7 +172,7 @@ class TrialRecord:
     """One candidate, trained and measured. `reason` says why it stopped, failed or is infeasible.
 
     `excess` gives, for an infeasible candidate, how far it is over each limit, as a share of the limit.
-    `frontier` is that of the validation split.
+    `frontier` is that of the validation split. `row` is what tables call the configuration that it was enqueued for.
     """
 
     number: int
@@ -190,6 +190,7 @@ class TrialRecord:
     directory: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
     epochs: Annotated[int, Field(ge=0)] = 0
+    row: str = ""
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -86,15 +86,15 @@ class Study:
         unlimited = self.trials is None and all(getattr(self, name) is None for name in OTHER_BUDGETS)
         return DEFAULT_TRIALS if unlimited else self.trials
 
-    def row_of(self, trial: int) -> str:
-        """What tables call the trial of that number; "" where it was not enqueued or has no name."""
-        return self.rows[trial] if trial < len(self.rows) else ""
+    def row_of(self, index: int) -> str:
+        """What tables call the enqueued configuration at that index; "" where there is none or it has no name."""
+        return self.rows[index] if index < len(self.rows) else ""
 
 
 OTHER_BUDGETS = frozenset({"hours", "epochs_total", "until_stalled"})
 """What may end a study beside its number of trials."""
 
-BUDGET_FIELDS = OTHER_BUDGETS | {"trials", "description", "rows", "table"}
+BUDGET_FIELDS = OTHER_BUDGETS | {"trials", "description", "table"}
 """Fields that a resumed study may change: how long it runs and how it is shown, not what it is."""
 
 
@@ -148,7 +148,7 @@ class TrialSpec:
     """All that a worker needs to run one trial, besides the images.
 
     `checkpoint` is where an earlier process left the trial at a rung, "" where none did. `gpu_share` is how much of its
-    GPU's memory the trial may take.
+    GPU's memory the trial may take. `row` is what tables call it, if it has a row.
     """
 
     number: int
@@ -160,3 +160,4 @@ class TrialSpec:
     threads: Positive | None = None
     checkpoint: str = ""
     gpu_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    row: str = ""

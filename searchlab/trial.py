@@ -170,7 +170,8 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     validation = dataset.validation.to(device)
     bench = _Bench(spec, dataset, device, normaliser, validation, _Stopwatch(), hooks or TrialHooks())
     bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
-    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data_hash=dataset.hash, versions=versions())
+    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
+    record = replace(record, data_hash=dataset.hash, versions=versions())
     record = sized(record, spec.study, dataset.spec)
     if not record.reason:
         record = _recorded(bench, record)

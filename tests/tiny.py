@@ -44,8 +44,10 @@ def made_point(spec_or_record: TrialSpec | TrialRecord, correct: int, share: flo
 
 def made_record(spec: TrialSpec, state: str = "complete", correct: tuple[int, ...] = (60, 80)) -> TrialRecord:
     """What a trial would have come back with: points of rising cost, with so many of `SAMPLES` right."""
-    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data_hash="made up", versions=versions())
-    record = replace(record, cost=network_cost(spec.candidate, IMAGES), seconds=Seconds(train=1.0, total=1.0))
+    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data_hash="made up", row=spec.row)
+    record = replace(
+        record, versions=versions(), cost=network_cost(spec.candidate, IMAGES), seconds=Seconds(train=1.0, total=1.0)
+    )
     if state == "failed":
         return replace(record, reason="the loss is nan in epoch 1: the training diverged")
     points = tuple(made_point(spec, c, (i + 1) / len(correct)) for i, c in enumerate(correct))

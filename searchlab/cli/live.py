@@ -159,8 +159,7 @@ def described(spec: TrialSpec) -> str:
     """A candidate in a few words, its row's name first: "Approach I, resnet 1-2-3-1 of width 64, no exits"."""
     exits = ", ".join(str(cut) for cut in spec.candidate.cuts[:-1])
     words = f"{architectures.described(spec.candidate.architecture)}, {f'exits after {exits}' if exits else 'no exits'}"
-    row = spec.study.row_of(spec.number)
-    return f"{row}, {words}" if row else words
+    return f"{spec.row}, {words}" if spec.row else words
 
 
 def progress(epoch: Epoch, study: Study) -> str:

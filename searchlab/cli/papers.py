@@ -98,13 +98,14 @@ def filled_from(studies: Sequence[Finished]) -> Filled:
 
 def _missing(finished: Finished) -> list[str]:
     """What a reader of the table would miss of a study, and how to get it."""
-    study, ended = finished.study, {record.number: record for record in finished.records}
+    study, ended = finished.study, {record.row or record.number: record for record in finished.records}
     if not ended:
         name = study.name.removesuffix(SMOKE)
         return [f"{study.name} was not run: searchlab run {name}{' --smoke' if name != study.name else ''}"]
     lines, left = [], []
     for number in range(len(study.enqueue)):
-        record, row = ended.get(number), study.row_of(number) or f"trial {number}"
+        name = study.row_of(number)
+        record, row = ended.get(name or number), name or f"trial {number}"
         if record is None or record.state in ("running", "interrupted"):
             left.append(row)
         elif record.state != "complete":

@@ -24,12 +24,13 @@ from searchlab.report.growth import standing
 from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
 from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies
+from searchlab.search.definition import Definition
 from searchlab.search.driver import Driver
 from searchlab.search.early_stopping import with_rungs
 from searchlab.search.launch import Launch, check, check_names, start, start_afresh
 from searchlab.search.launch import resume as resume_study
 from searchlab.search.smoke import on_what_is_there, smoke_of
-from searchlab.search.store import Definition, StudyStore, stored_study
+from searchlab.search.store import StudyStore, stored_study
 from searchlab.study import OTHER_BUDGETS, Cluster, RunOptions, Study
 
 
@@ -214,6 +215,10 @@ def _carried_over(before: Definition, written: Study) -> Study:
     """Today's file with the overrides that the study was begun with."""
     fields = vars(before.study)
     overridden = {name: value for name, value in fields.items() if value != getattr(before.written, name)}
+    for name in {"enqueue", "rows"} & overridden.keys():
+        # A warm start added to what the file had; the file may have more today.
+        added = fields[name][len(getattr(before.written, name)) :]
+        overridden[name] = (*getattr(written, name), *added)
     return replace(written, **overridden)
 
 

@@ -48,12 +48,17 @@ class Finished:
 
     def trial(self, row: str) -> TrialRecord | None:
         """The record of the configuration that the study enqueues under that name; None unless it is complete."""
-        number = self.study.rows.index(row)
-        return next((r for r in self.records if r.number == number and r.state == "complete"), None)
+        record = self._newest(row)
+        return record if record and record.state == "complete" else None
 
     def found(self, row: str) -> Findings | None:
         """The findings about that configuration, if there are any."""
-        return self.findings.get(self.study.rows.index(row))
+        record = self._newest(row)
+        return self.findings.get(record.number) if record else None
+
+    def _newest(self, row: str) -> TrialRecord | None:
+        """A configuration that was changed under its name has a trial before the change and one after it."""
+        return max((r for r in self.records if r.row == row), key=lambda record: record.number, default=None)
 
 
 @dataclass(frozen=True)

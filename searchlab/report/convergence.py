@@ -94,7 +94,7 @@ def lines_of(study: Study, records: Sequence[TrialRecord]) -> tuple[Line, ...]:
 def _line(study: Study, record: TrialRecord, colour: str, dashes: tuple[int, ...]) -> Line:
     looked = [row for row in record.curve if row.accuracy]
     return Line(
-        name=study.row_of(record.number) or f"trial {record.number}",
+        name=record.row or f"trial {record.number}",
         colour=colour,
         dashes=dashes,
         epochs=tuple(row.epoch for row in record.curve),

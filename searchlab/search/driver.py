@@ -22,11 +22,13 @@ from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.search.budget import Spent, reason_to_end
 from searchlab.search.claims import Claim
 from searchlab.search.early_stopping import Stopper, rule_for
+from searchlab.search.enqueued import Mark
 from searchlab.search.facts import fix_unit, unit_of
+from searchlab.search.recorded import checkpoint_of, record_of
 from searchlab.search.samplers import joint_space, sampler_for
 from searchlab.search.spaces import propose
 from searchlab.search.storage import storage_errors
-from searchlab.search.store import StudyStore, checkpoint_of, record_of
+from searchlab.search.store import StudyStore
 from searchlab.seeds import trial_seed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import sized
@@ -114,15 +116,21 @@ class Driver:
                 trial = self._next()
                 if trial is None:
                     return None
+                mark, first = self.store.mark(trial.number)
+                if first != trial.number:
+                    # Two drivers enqueued the same at the same moment.
+                    self.store.leave_out(trial, first)
+                    continue
                 candidate, seed = self._candidate(trial), self._seed(trial)
-            if self._repeats(trial, candidate):
+            if self._repeats(trial, candidate, mark):
                 continue
             self.running[trial.number] = trial
-            known = sized(TrialRecord(trial.number, "failed", candidate, seed), self.study, self.problem.images)
+            known = TrialRecord(trial.number, "failed", candidate, seed, row=mark.row if mark else "")
+            known = sized(known, self.study, self.problem.images)
             if not known.reason:
                 self.store.begin(trial, candidate, seed)
                 spec = self._spec(trial.number, candidate, seed)
-                spec = replace(spec, checkpoint=checkpoint_of(trial))
+                spec = replace(spec, checkpoint=checkpoint_of(trial), row=known.row)
                 self.watch.on_start(spec)
                 return spec
             self.tell(known)
@@ -208,7 +216,7 @@ class Driver:
             self.ended_by = f"each of the last {REPEATS} proposals was tried before"
         if self.ended_by:
             return None
-        self.store.optuna.sampler = self._sampler(len(self.store.trials()))
+        self.store.optuna.sampler = self._sampler(self.store.next_number())
         trial = self.store.optuna.ask()
         self.store.sign(self.claim, trial)
         return trial
@@ -240,12 +248,12 @@ class Driver:
         name = self.study.sampler if self.repeated < RANDOM_AFTER else "random"
         return sampler_for(name, self.study.seed, number, self.joint)
 
-    def _repeats(self, trial: Trial, candidate: Candidate) -> bool:
+    def _repeats(self, trial: Trial, candidate: Candidate, mark: Mark | None) -> bool:
         """Whether a proposal was tried before, in which case the sampler is told what is known of it.
 
         What the study enqueues is trained however often it comes.
         """
-        again = trial.number >= len(self.study.enqueue) and candidate.id in self.tried
+        again = (mark is None or mark.drawn) and candidate.id in self.tried
         self.repeated = self.repeated + 1 if again else 0
         if again:
             self.store.repeat(trial, self.tried[candidate.id])

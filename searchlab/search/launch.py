@@ -29,14 +29,15 @@ from searchlab.record import TimeUnit, TrialRecord
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
+from searchlab.search.definition import Definition
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.facts import fix_data, same_data, unit_of
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
-from searchlab.search.startup import first_trials
+from searchlab.search.startup import enqueue_missing
 from searchlab.search.storage import check_writable, open_storage
-from searchlab.search.store import Definition, StudyStore
+from searchlab.search.store import StudyStore
 from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
 
@@ -118,6 +119,7 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         if launch.runner not in RUN_ELSEWHERE:
             launch = replace(launch, options=same_machine(unit, study, options, device))
         store.redefine(launch.definition)
+        enqueue_missing(store, study, launch.space, dataset.spec)
         return _run(launch, store, dataset, device)
 
 
@@ -128,9 +130,8 @@ def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
         launch = replace(launch, definition=replace(launch.definition, study=study))
     store = StudyStore.create(launch.definition, open_storage(url, create=True), url)
     study = launch.definition.study
-    for known in (*study.enqueue, *first_trials(study, launch.space, dataset.spec)):
-        store.optuna.enqueue_trial(known)
     try:
+        enqueue_missing(store, study, launch.space, dataset.spec)
         return _run(launch, store, dataset, device)
     except UserError:
         # Nothing has begun, on a cluster that cannot be reached say: then the same command may be given again.

@@ -20,9 +20,10 @@ from searchlab.replicates import Reading, Replicate
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.facts import fix_unit, same_data, unit_of
 from searchlab.search.launch import load_data, only_driver, run_trials, same_machine
+from searchlab.search.recorded import record_of
 from searchlab.search.reread import readings_of
 from searchlab.search.storage import check_writable, storage_errors
-from searchlab.search.store import StudyStore, record_of
+from searchlab.search.store import StudyStore
 from searchlab.seeds import replicate_seed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import failed

@@ -16,8 +16,9 @@ from searchlab.pareto import non_dominated
 from searchlab.plain import from_plain
 from searchlab.search.attributes import read
 from searchlab.search.claims import is_left, living_signs
+from searchlab.search.recorded import CANDIDATE, plain_record
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
-from searchlab.search.store import CANDIDATE, COMPANION, DEFINED, ENDED, plain_record
+from searchlab.search.store import COMPANION, DEFINED, ENDED
 from searchlab.stored import FrontFigures, Standing, Stored, StoredStudy
 from searchlab.study import OTHER_BUDGETS, RunOptions, Study
 

@@ -1,28 +1,27 @@
 """The one truth about a study: an Optuna storage, our records in the user attributes of its trials."""
 
-import difflib
-import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
-from pydantic.dataclasses import dataclass as noun
 
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
-from searchlab.plain import NOUN, to_plain
+from searchlab.plain import to_plain
 from searchlab.record import TestLook, TrialRecord
-from searchlab.search.attributes import read, read_noun, write
+from searchlab.search.attributes import read_noun, write
 from searchlab.search.claims import OWNER, Claim, is_left, living
+from searchlab.search.definition import Definition
 from searchlab.search.early_stopping import RungReport
+from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
+from searchlab.search.recorded import CANDIDATE, CHECKPOINT, Begun, record_of
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
-from searchlab.study import BUDGET_FIELDS, RunOptions, Study
+from searchlab.study import RunOptions
 
 STATES = {
     "complete": TrialState.COMPLETE,
@@ -35,12 +34,6 @@ STATES = {
 DEFINED, ENDED = "searchlab", "ended"
 """The user attributes of a study that hold its definition, and why it ended: "" while it may go on."""
 
-CANDIDATE = "candidate"
-"""The user attribute of a trial that says what it is about to train."""
-
-CHECKPOINT = "checkpoint"
-"""The user attribute that says where a trial's training can be taken up."""
-
 RUNG = "rung "
 """What the names of user attributes begin with that hold a RungReport; its epoch follows."""
 
@@ -49,39 +42,6 @@ LOOK, LOOKS = "look ", "test_looks"
 
 COMPANION = "/replicates"
 """How the Optuna study is named that keeps a study's replicates, after the study; no name of a study has a slash."""
-
-
-@noun(frozen=True, config=NOUN)
-class Begun:
-    """What a trial is about to train."""
-
-    candidate: Candidate
-    seed: int
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What a study is: as it runs, as its file (at `path`) wrote it before overrides, and the text of its space."""
-
-    study: Study
-    written: Study
-    space_text: str
-    path: str = ""
-
-    def changes(self, other: "Definition") -> list[str]:
-        """Lines of a diff from this definition to another, budgets left out; empty where they are the same study."""
-        here, there = _comparable(self), _comparable(other)
-        return [
-            line
-            for line in difflib.unified_diff(here, there, "stored", "now", lineterm="", n=1)
-            if not line.startswith("@@")
-        ]
-
-
-def _comparable(definition: Definition) -> list[str]:
-    plain = to_plain(definition.written)
-    kept = {key: value for key, value in plain.items() if key not in BUDGET_FIELDS}
-    return [*(f"{key} = {json.dumps(value)}" for key, value in kept.items()), *definition.space_text.splitlines()]
 
 
 class StudyStore:
@@ -206,6 +166,30 @@ class StudyStore:
         with storage_errors(self.url):
             return self.optuna.get_trials(deepcopy=False)
 
+    def next_number(self) -> int:
+        """The number of the trial that Optuna hands out next, if no other process is faster."""
+        trials = self.trials()
+        return next((trial.number for trial in trials if trial.state == TrialState.WAITING), len(trials))
+
+    def enqueue(self, each: Enqueued) -> None:
+        """Has a configuration tried before anything that a sampler suggests."""
+        with storage_errors(self.url):
+            self.optuna.enqueue_trial(each.params, each.attributes)
+
+    def mark(self, number: int) -> tuple[Mark | None, int]:
+        """What a trial was enqueued for, if it was, and the first trial that was enqueued for the same."""
+        trials = self.trials()
+        trial = trials[number]
+        if own := marked([trial]).get(number):
+            return own, next(first for first, mark in marked(trials).items() if mark == own)
+        return self.marks()[number] if unmarked([trial]) else None, number
+
+    def marks(self) -> dict[int, Mark]:
+        """What trials were enqueued for, by their numbers; sampled ones are not in it."""
+        trials = self.trials()
+        old = unmarked(trials)
+        return marked(trials) | (by_parameters(old, self.definition.study) if old else {})
+
     def records(self) -> list[TrialRecord]:
         """What is known of every trial, those without a result included once their candidate is known.
 
@@ -213,10 +197,18 @@ class StudyStore:
         """
         trials = self.trials()
         left = self._left(trials)
-        found = [record_of(trial, left=trial.number in left) for trial in trials]
+        found = self._in_rows([record_of(trial, left=trial.number in left) for trial in trials])
         # SQLAlchemy would go through all rows of this reading again at every later commit: 2 ms each at 1,000 trials.
         self.storage.remove_session()
-        return [record for record in found if record is not None]
+        return found
+
+    def _in_rows(self, records: Iterable[TrialRecord | None]) -> list[TrialRecord]:
+        """Records with the rows of trials that an earlier version enqueued, which did not write them down."""
+        found = [record for record in records if record is not None]
+        if not found or not unmarked(self.trials()):
+            return found
+        marks = self.marks()
+        return [replace(r, row=marks[r.number].row) if r.number in marks else r for r in found]
 
     def readable(self) -> tuple[list[TrialRecord], list[UserError]]:
         """As `records`, for who only looks: without trials whose records are damaged, and what is wrong with those."""
@@ -229,14 +221,14 @@ class StudyStore:
                 found += [record] if (record := record_of(trial, left=trial.number in left)) else []
             except UserError as error:
                 wrong.append(error)
-        return found, wrong
+        return self._in_rows(found), wrong
 
     def ended(self, besides: Collection[int] = ()) -> list[TrialRecord]:
         """Records of the trials that ended, in the order in which they did; some may be known already."""
         ended = [
             t for t in self.trials() if t.datetime_complete and "record" in t.user_attrs and t.number not in besides
         ]
-        found = [record for trial in sorted(ended, key=_when) if (record := record_of(trial))]
+        found = self._in_rows(record_of(trial) for trial in sorted(ended, key=_when))
         if found:
             # As in `records`.
             self.storage.remove_session()
@@ -307,6 +299,12 @@ class StudyStore:
                 trial.set_constraint(name, excess)
             self.optuna.tell(trial, earlier.values, state=earlier.state)
 
+    def leave_out(self, trial: Trial, number: int) -> None:
+        """Ends a trial that was enqueued for the same as an earlier one, which is trained; there is no record."""
+        with storage_errors(self.url):
+            trial.set_user_attr("repeats", number)
+            self.optuna.tell(trial, state=TrialState.FAIL)
+
     def keep_checkpoint(self, trial: Trial, path: str) -> None:
         """Notes where a running trial's training can be taken up."""
         with storage_errors(self.url):
@@ -324,33 +322,6 @@ class StudyStore:
             self.optuna.tell(trial, values, state=STATES[record.state])
 
 
-def record_of(trial: FrozenTrial | Trial, *, left: bool = False) -> TrialRecord | None:
-    """The record in a trial's user attributes; before there is any result, one in state "running".
-
-    That one is in state "interrupted" where the trial was `left` by its driver.
-    """
-    attributes: dict[str, Any] = trial.user_attrs
-    where = f"trial {trial.number}"
-    if "record" in attributes:
-        return read_noun(TrialRecord, attributes, "record", where)
-    if CANDIDATE not in attributes:
-        return None
-    begun = read_noun(Begun, attributes, CANDIDATE, where)
-    return TrialRecord(trial.number, "interrupted" if left else "running", begun.candidate, begun.seed)
-
-
-def plain_record(trial: FrozenTrial) -> dict[str, Any] | None:
-    """The record of a trial as it is stored, unchecked; None where there is none yet."""
-    attributes = trial.user_attrs
-    return read(attributes, "record", f"trial {trial.number}") if "record" in attributes else None
-
-
-def plain_begun(trial: FrozenTrial) -> dict[str, Any] | None:
-    """Candidate and seed of what a trial was about to train, unchecked; None where that was not noted yet."""
-    attributes = trial.user_attrs
-    return read(attributes, CANDIDATE, f"trial {trial.number}") if CANDIDATE in attributes else None
-
-
 def _when(trial: FrozenTrial) -> tuple[datetime, int]:
     assert trial.datetime_complete is not None
     return trial.datetime_complete, trial.number
@@ -359,11 +330,6 @@ def _when(trial: FrozenTrial) -> tuple[datetime, int]:
 def _names(storage: BaseStorage) -> list[str]:
     """The studies that a storage holds, companions left out."""
     return [name for name in optuna.get_all_study_names(storage) if not name.endswith(COMPANION)]
-
-
-def checkpoint_of(trial: Trial) -> str:
-    """Where a trial's training can be taken up; "" where nowhere."""
-    return str(trial.user_attrs.get(CHECKPOINT, ""))
 
 
 def stored_names(options: RunOptions) -> list[str]:

@@ -158,6 +158,36 @@ def test_ctrl_c_between_evaluations_keeps_what_was_found(searchlab, monkeypatch)
     assert found == [True, False]
 
 
+def test_killed_while_rows_are_enqueued_and_given_one_more_row_later_each_row_has_its_own_network(
+    searchlab, monkeypatch
+):
+    """Sampled networks stood in the table under the names of rows."""
+    add, left = optuna.Study.enqueue_trial, [1]
+
+    def dies(study, *args, **more):
+        if study.study_name.startswith("widths") and not left:
+            raise KeyboardInterrupt
+        if study.study_name.startswith("widths"):
+            left.pop()
+        add(study, *args, **more)
+
+    file = Path("studies/widths.py")
+    file.write_text(STUDY.replace('("digits", "synthetic")', '("digits",)'))
+    with monkeypatch.context() as killed:
+        killed.setattr(optuna.Study, "enqueue_trial", dies)
+        assert searchlab("run", "widths").code == 130
+    assert searchlab("resume", "widths").code == 0
+    assert [(r.row, r.candidate.architecture.width) for r in kept("widths")] == [("narrow", 2), ("wide", 6)]
+
+    text = file.read_text().replace("enqueue=(", 'enqueue=({"width": 8, "rate": 0.1}, ')
+    file.write_text(text.replace("rows=(", 'rows=("new", ').replace("trials=2", "trials=3"))
+    assert searchlab("resume", "widths").code == 2
+    assert searchlab("resume", "widths", "--force").code == 0
+    assert [(r.row, r.candidate.architecture.width) for r in kept("widths")][2:] == [("new", 8)]
+    (table,) = searchlab("table", "widths", "--json").json["tables"]
+    assert [row[1] for row in table["rows"] if row[3]] == ["narrow", "wide"]
+
+
 # -- --params
 
 

@@ -1,13 +1,16 @@
 from dataclasses import replace
 
 import pytest
+from tiny import made_record, tiny_candidate
 
 from searchlab.operating_point import Estimate
 from searchlab.papers.checkpoint import BASE, CHANGES, CHECKPOINT, TABLE_2
 from searchlab.papers.checkpoint_evaluation import CheckpointFound, NetworkFound, TargetFound, Timing
 from searchlab.papers.paper import Finished
 from searchlab.plain import to_plain
+from searchlab.record import TrialRecord
 from searchlab.search.catalog import find, load_studies
+from searchlab.study import Study, TrialSpec
 
 STUDIES = load_studies(find("study", "paper_checkpoint"))
 THE_PAPERS, SMALL = STUDIES[:2], STUDIES[2]
@@ -32,9 +35,14 @@ def made_up(checkpoints: int, targets=range(11)) -> NetworkFound:
 
 def filled(row: str, found: NetworkFound) -> list[Finished]:
     return [
-        Finished(study, findings={study.rows.index(row): to_plain(found)} if row in study.rows else {})
+        Finished(study, (trained(study, row),), {7: to_plain(found)}) if row in study.rows else Finished(study)
         for study in STUDIES
     ]
+
+
+def trained(study: Study, row: str) -> TrialRecord:
+    """The trial of a row, whatever its number."""
+    return made_record(TrialSpec(7, tiny_candidate(), study, row=row))
 
 
 def test_every_figure_of_the_paper_is_there_before_anything_was_run():
@@ -88,7 +96,8 @@ def test_a_target_that_no_threshold_meets_and_a_checkpoint_that_is_missing_are_l
 def test_the_smoke_runs_are_the_same_rows():
     smoke = [replace(study, name=study.name + "-smoke", data="digits_32x32") for study in THE_PAPERS]
     found = to_plain(made_up(1))
-    first, *_ = CHECKPOINT.tables([Finished(study, findings={0: found}) for study in smoke])
+    finished = [Finished(study, (trained(study, study.rows[0]),), {7: found}) for study in smoke]
+    first, *_ = CHECKPOINT.tables(finished)
     assert [row[2] is not None and row[4] is not None for row in first.rows] == [True, False, False, False, False]
 
 

@@ -98,7 +98,7 @@ def record(row, accuracies, *, study=CIFAR, state="complete", rates=None):
         Epoch(epoch, 1.0, (rates or {}).get(epoch, 0.01), (0.99, accuracy) if accuracy is not None else ())
         for epoch, accuracy in enumerate(accuracies, start=1)
     )
-    made = made_record(TrialSpec(study.rows.index(row), tiny_candidate(4), study), state)
+    made = made_record(TrialSpec(study.rows.index(row), tiny_candidate(4), study, row=row), state)
     return replace(made, curve=curve, epochs=len(curve), seconds=Seconds(train=321.0))
 
 
@@ -109,6 +109,7 @@ def found_with(correct):
 
 def filled(*records, study=CIFAR, **test):
     findings = {study.rows.index(row): found_with(correct) for row, correct in test.items()}
+    assert findings.keys() <= {each.number for each in records}
     tables = DEEPER.tables([Finished(study, records, findings)])
     return [{row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows} for table in tables]
 

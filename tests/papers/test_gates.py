@@ -90,7 +90,9 @@ def test_right_under_a_rule_is_what_the_deployed_network_gets_right(gated):
 def test_tables_from_what_was_found(found, gated):
     _, (with_gates, without) = found
     study = replace(gated.study, name="paper_gates-resnet50-smoke", enqueue=({}, {}), rows=("EarlyExit", "BranchyNet"))
-    full, empty = GATES.tables([Finished(study, (), {0: with_gates, 1: without})]), GATES.tables([Finished(study)])
+    records = tuple(replace(gated.record, number=number, row=row) for number, row in enumerate(study.rows))
+    finished = Finished(study, records, {0: with_gates, 1: without})
+    full, empty = GATES.tables([finished]), GATES.tables([Finished(study)])
     assert [len(table.rows) for table in full] == [2, 13, 15, 3, 12]
     assert [len(table.rows) for table in empty] == [2, 13, 15, 1, 12]
     assert [table.columns for table in full] == [table.columns for table in empty]

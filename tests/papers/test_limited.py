@@ -36,7 +36,7 @@ def test_what_was_not_run_is_empty_beside_the_papers_figures():
 
 @pytest.mark.parametrize("latency", [FOUND["latency_ms"], None])
 def test_what_was_run_stands_in_its_row(latency):
-    record = replace(made_record(TrialSpec(1, tiny_candidate(4), STUDY)), directory="somewhere")
+    record = replace(made_record(TrialSpec(1, tiny_candidate(4), STUDY, row="Approach II (a)")), directory="somewhere")
     (table,) = LIMITED.tables([Finished(STUDY, (record,), {1: {**FOUND, "latency_ms": latency}})])
     row = dict(zip(COLUMNS, table.rows[1], strict=True))
     assert (row["architecture"], row["test accuracy % (paper)"], row["test accuracy %"].value) == (

@@ -25,8 +25,8 @@ def test_a_row_of_another_length_is_refused():
 
 def test_a_row_is_found_by_its_name_once_it_is_complete():
     records = tuple(
-        made_record(TrialSpec(number, tiny_candidate(4), STUDY), state)
-        for number, state in ((2, "failed"), (1, "complete"))
+        made_record(TrialSpec(number, tiny_candidate(4), STUDY, row=row), state)
+        for number, row, state in ((2, "odd", "failed"), (1, "wide", "complete"))
     )
     finished = Finished(STUDY, records, {1: {"x": 3}})
     assert finished.trial("wide") == records[1] and finished.found("wide") == {"x": 3}

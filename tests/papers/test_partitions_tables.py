@@ -147,8 +147,8 @@ def found_with(right=(True, True, False, False), **fields) -> PartitionFound:
 
 def filled(study, **found):
     """Rows of every table, by the first cell that differs."""
-    findings = {study.rows.index(row): to_plain(each) for row, each in found.items()}
-    records = [made_record(TrialSpec(number, tiny_candidate(4), study)) for number in findings]
+    findings = {number: to_plain(each) for number, each in enumerate(found.values())}
+    records = [made_record(TrialSpec(number, tiny_candidate(4), study, row=row)) for number, row in enumerate(found)]
     return partitions.tables([Finished(study, tuple(records), findings)])
 
 

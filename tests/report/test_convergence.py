@@ -32,10 +32,10 @@ def test_a_line_is_the_final_heads_error_where_it_was_looked_at():
 def test_lines_follow_kinds_and_trials_and_bear_their_rows_names():
     study = fake_study(enqueue=({"a": 1}, {"a": 2}, {"a": 3}), rows=("narrow", "other", "wide"))
     records = [
-        converged(2),
+        converged(2, row="wide"),
         converged(3),
-        converged(0),
-        converged(1, architecture=VGG()),
+        converged(0, row="narrow"),
+        converged(1, architecture=VGG(), row="other"),
         fake_record(4, state="failed"),
     ]
     assert [line.name for line in lines_of(study, records)] == ["narrow", "wide", "trial 3", "other"]

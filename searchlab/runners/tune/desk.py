@@ -88,7 +88,8 @@ class Desk:
         record, files = self.ends.pop(trial_id, (None, {}))
         if record is None:
             reason = f"{self.losses[trial_id]}; see --max-failures"
-            record = TrialRecord(task.spec.number, "failed", task.spec.candidate, task.spec.seed, reason=reason)
+            spec = task.spec
+            record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, reason=reason, row=spec.row)
         if self.shares_memory and not task.alone and record.reason.startswith(OUT_OF_MEMORY):
             log.warning("trial %d: %s; tried again alone", record.number, record.reason)
             self.again.append(self.task_of(task.spec, True))

@@ -1,0 +1,88 @@
+"""What a study enqueues, each configuration once: a trial is known by its mark, whatever its number.
+
+A row of a table belongs to the trial that was enqueued for it. Trials that an earlier version enqueued have no mark:
+they are known by the parameters that Optuna was given for them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from pydantic.dataclasses import dataclass as noun
+
+from searchlab.plain import NOUN, stable_id
+from searchlab.search.attributes import read_noun
+from searchlab.study import Study
+
+MARK, ROW = "enqueued", "row"
+"""User attributes of a trial: its Mark, and by itself the name of its row, where it has one."""
+
+FIXED = "fixed_params"
+"""Optuna's own attribute of an enqueued trial: the parameters that it is to have."""
+
+
+@noun(frozen=True, config=NOUN)
+class Mark:
+    """What a trial was enqueued for: the row's name, the id of the parameters, and `nth` among equal ones.
+
+    `drawn` marks the random trials that a search begins with; `nth` alone tells them apart.
+    """
+
+    row: str = ""
+    parameters: str = ""
+    nth: int = 0
+    drawn: bool = False
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """Parameters that are to be tried, and the mark of their trial."""
+
+    mark: Mark
+    params: dict[str, Any]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The user attributes that its trial begins with."""
+        return {MARK: vars(self.mark)} | ({ROW: self.mark.row} if self.mark.row else {})
+
+
+def configurations(study: Study) -> list[Enqueued]:
+    """What the study itself enqueues, in its order."""
+    found, seen = [], Counter[str]()
+    for index, params in enumerate(study.enqueue):
+        row, known = study.row_of(index), stable_id(params)
+        found.append(Enqueued(Mark(row, known, 0 if row else seen[known]), params))
+        seen[known] += not row
+    return found
+
+
+def drawn(first: Iterable[dict[str, Any]]) -> list[Enqueued]:
+    """The random first trials."""
+    return [Enqueued(Mark(nth=nth, drawn=True), params) for nth, params in enumerate(first)]
+
+
+def marked(trials: Sequence[FrozenTrial]) -> dict[int, Mark]:
+    """The marks of trials, by their numbers."""
+    return {t.number: read_noun(Mark, t.user_attrs, MARK, f"trial {t.number}") for t in trials if MARK in t.user_attrs}
+
+
+def unmarked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that an earlier version enqueued."""
+    return [trial for trial in trials if FIXED in trial.system_attrs and MARK not in trial.user_attrs]
+
+
+def by_parameters(trials: Sequence[FrozenTrial], study: Study) -> dict[int, Mark]:
+    """The marks that unmarked trials would have: those of the configurations of their parameters, else random ones."""
+    left, found, others = [each.mark for each in configurations(study)], {}, 0
+    for trial in trials:
+        known = stable_id(trial.system_attrs[FIXED])
+        mark = next((mark for mark in left if mark.parameters == known), None)
+        if mark is None:
+            mark, others = Mark(nth=others, drawn=True), others + 1
+        else:
+            left.remove(mark)
+        found[trial.number] = mark
+    return found
