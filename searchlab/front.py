@@ -178,6 +178,11 @@ def exit_names(candidate: Candidate, rule: ExitRule) -> list[str]:
     return ["final" if exit == last else str(candidate.cuts[exit]) for exit in rule.exits]
 
 
+def deciding_score(rule: ExitRule) -> str | None:
+    """The score that decides who leaves where; None where one exit takes everyone, so that nothing is decided."""
+    return rule.score if rule.thresholds else None
+
+
 def state_counts(records: Sequence[TrialRecord]) -> dict[str, int]:
     """How many trials are in each state, states without trials left out."""
     counts = Counter[str]({record.number: record.state for record in records}.values())

@@ -3,8 +3,10 @@
 A point was picked for its accuracy on the validation split, so luck of its seed, and of its thresholds on those
 images, was picked along with it. Fresh seeds had no part in any choice.
 
-All intervals are Student's t over seeds, at 95 %: how much a mean of so few trainings may be off. The images are the
-same for every seed, so the intervals say nothing of other images.
+All intervals are Student's t over seeds, at 95 %: how much a mean of so few trainings may be off. Of two seeds there is
+none: their difference is one number, as likely small as large, so the interval would be arbitrarily narrow by chance;
+nor of seeds that all came to the same figure, which is one of a few where images are few. The images are the same for
+every seed, so the intervals say nothing of other images.
 """
 
 import math
@@ -22,6 +24,13 @@ from searchlab.plain import NOUN
 from searchlab.record import TrialRecord
 
 Split = Literal["validation", "test"]
+
+FEWEST_SEEDS = 3
+"""So many seeds have an interval."""
+
+
+ROUNDING = 1e-6
+"""How far degrees of freedom may be off by rounding."""
 
 
 @noun(frozen=True, config=NOUN)
@@ -46,10 +55,14 @@ class Replicate:
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over seeds and the ends of its 95 % interval; None where one seed says nothing of the spread."""
+    """A mean over seeds and the ends of its 95 % interval; None where so few seeds say nothing of the spread.
+
+    `ends` are the least and the greatest value of two seeds that differ, to be shown instead.
+    """
 
     value: float
     interval: tuple[float, float] | None
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +115,11 @@ def t_quantile(freedom: float) -> float:
 
 def over_seeds(values: Sequence[float], most: float = math.inf) -> Mean:
     """The mean of values that lie in 0 to `most`, with its t interval, cut to that range."""
-    value = fmean(values)
-    if len(values) < 2:
+    value, ends = fmean(values), (min(values), max(values))
+    if ends[0] == ends[1]:
         return Mean(value, None)
+    if len(values) < FEWEST_SEEDS:
+        return Mean(value, None, ends)
     half = reach(len(values)) * stdev(values)
     return Mean(value, (max(0.0, value - half), min(most, value + half)))
 
@@ -147,7 +162,8 @@ def stratified(groups: Sequence[Sequence[float]], weights: Sequence[float]) -> M
     """The weighted mean of the groups' means, all of them shares, with its t interval, cut to 0 to 1.
 
     The groups are independent and may vary unequally: degrees of freedom after Welch (1947) and Satterthwaite (1946).
-    No interval where a group has a single value.
+    No interval where a group has a single value, where nothing varies, or where there are no more degrees of freedom
+    than two values have.
     """
     value = sum(weight * fmean(group) for weight, group in zip(weights, groups, strict=True))
     if min(map(len, groups)) < 2:
@@ -155,7 +171,9 @@ def stratified(groups: Sequence[Sequence[float]], weights: Sequence[float]) -> M
     parts = [weight**2 * variance(group) / len(group) for weight, group in zip(weights, groups, strict=True)]
     total = sum(parts)
     if total == 0:
-        return Mean(value, (value, value))
+        return Mean(value, None)
     freedom = total**2 / sum(part**2 / (len(group) - 1) for part, group in zip(parts, groups, strict=True))
+    if freedom < FEWEST_SEEDS - 1 - ROUNDING:
+        return Mean(value, None)
     half = t_quantile(freedom) * math.sqrt(total)
     return Mean(value, (max(0.0, value - half), min(1.0, value + half)))

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from searchlab.front import study_front
-from searchlab.replicates import Reading, Replicate, optimism, over_seeds, reach, repeated, stratified
+from searchlab.replicates import Mean, Reading, Replicate, optimism, over_seeds, reach, repeated, stratified
 
 shares = st.floats(0.3, 0.7)
-seeds = st.lists(shares, min_size=2, max_size=6)
+seeds = st.lists(shares, min_size=3, max_size=6)
 
 
 def trial(number: int):
@@ -48,12 +48,24 @@ def test_the_interval_is_that_of_a_t_distribution(values):
 
 
 def test_an_interval_is_cut_to_what_is_possible():
-    assert over_seeds([0.2, 0.9], most=1.0).interval == (0.0, 1.0)
-    assert over_seeds([0.2, 0.9]).interval[1] > 1
+    assert over_seeds([0.2, 0.9, 0.9], most=1.0).interval == (0.0, 1.0)
+    assert over_seeds([0.2, 0.9, 0.9]).interval[1] > 1
 
 
 def test_one_seed_has_no_interval():
     assert (over_seeds([0.5]).value, over_seeds([0.5]).interval) == (0.5, None)
+
+
+def test_two_seeds_have_no_interval_but_both_ends():
+    """They may all but agree by chance: [97.8, 97.8] of two seeds was no interval."""
+    assert over_seeds([0.978, 0.9781]) == Mean(fmean([0.978, 0.9781]), None, (0.978, 0.9781))
+    assert stratified([[0.978, 0.9781]], [1.0]).interval is None
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 7])
+def test_seeds_that_agree_have_no_interval_of_no_width(number):
+    assert over_seeds([0.978] * number) == Mean(pytest.approx(0.978), None)
+    assert stratified([[0.978] * number], [1.0]).interval is None
 
 
 @pytest.mark.parametrize(("seeds", "deviations"), [(2, 8.985), (3, 2.484), (10, 0.7154)])
@@ -78,7 +90,7 @@ def test_two_groups_are_those_of_welch(first, second):
 
 
 def test_groups_without_spread_and_groups_of_one():
-    assert stratified([[0.5, 0.5], [0.7, 0.7]], [0.5, 0.5]).interval == pytest.approx((0.6, 0.6))
+    assert stratified([[0.5, 0.5], [0.7, 0.7]], [0.5, 0.5]) == Mean(pytest.approx(0.6), None)
     assert stratified([[0.5, 0.6], [0.7]], [0.5, 0.5]).interval is None
 
 

@@ -56,7 +56,7 @@ COMMANDS = {
     "trials": Command(
         "inspecting.trials",
         FOUND,
-        "Every trial: how it ended, its best accuracy, its costs, and why it stopped or failed.",
+        "Every trial: how it ended, its most accurate point and what that costs, and why it stopped or failed.",
     ),
     "show": Command(
         "inspecting.show_one",

@@ -131,7 +131,7 @@ def trials(
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """Every trial: how it ended, its best accuracy, its costs, and why it stopped or failed."""
+    """Every trial: how it ended, its most accurate point and what that costs, and why it stopped or failed."""
     where = opt.kept_at(output, storage)
     found = Found.of(study, where)
     if as_json:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from searchlab.front import deciding_score
 from searchlab.operating_point import Estimate
 from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
 from searchlab.papers.paper import Cell, Finished, Paper, Table
@@ -143,7 +144,7 @@ def _frontiers(finished: Finished) -> tuple[Table, ...]:
             threshold = rule.thresholds[0] if rule.thresholds else None
             experts = 100 * test.shares[0] if rule.exits[0] == 0 else 0.0
             accuracies = (100 * validation.accuracy, percent_of(test.correct, test.samples))
-            rows.append((name, rule.score, threshold, experts, *accuracies, round(test.macs)))
+            rows.append((name, deciding_score(rule), threshold, experts, *accuracies, round(test.macs)))
     note = "where the experts' score reaches the threshold they answer, else the generalist does"
     return (Table("Experts or generalist: the frontier", POINTS, tuple(rows), (note,)),) if rows else ()
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.front import FrontPoint, exit_names, times_reference
+from searchlab.front import FrontPoint, deciding_score, exit_names, times_reference
 from searchlab.objective import Objective
 from searchlab.operating_point import OperatingPoint
 from searchlab.record import TrialRecord
@@ -96,6 +96,7 @@ def description(record: TrialRecord, point: OperatingPoint, *, number: int | Non
     """What is said of a point under the mouse; lines are separated by `<br>`."""
     times = times_reference(record, point)
     accuracy = point.accuracy_estimate
+    score = deciding_score(point.rule)
     title = f"trial {record.number}" if number is None else f"point {number}, trial {record.number}"
     return "<br>".join(
         [
@@ -104,6 +105,6 @@ def description(record: TrialRecord, point: OperatingPoint, *, number: int | Non
             *([f"latency {units.milliseconds(point.latency_ms)}"] if point.latency_ms is not None else []),
             *([f"{units.ratio(times.value)} × reference"] if times else []),
             f"{units.count(point.macs)} MACs, {units.count(point.params)} parameters",
-            f"exits {', '.join(exit_names(record.candidate, point.rule))} by {point.rule.score}",
+            f"exits {', '.join(exit_names(record.candidate, point.rule))}{f' by {score}' if score else ''}",
         ]
     )

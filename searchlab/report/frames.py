@@ -10,10 +10,11 @@ from searchlab.front import FrontPoint
 from searchlab.record import TrialRecord
 from searchlab.report.payloads import Plain, point_payload, trial_row
 
-ESTIMATES = ("accuracy", "test_accuracy", "latency_ms", "times_reference")
+ESTIMATES = ("accuracy", "test_accuracy", "latency_ms", "times_reference", "network_latency_ms")
 TRIAL_COLUMNS = (
     *("trial", "state", "accuracy", "accuracy_low", "accuracy_high", "latency_ms", "latency_ms_low", "latency_ms_high"),
-    *("macs", "params", "epochs", "seconds", "reason", "candidate", "directory"),
+    *("macs", "params", "network_latency_ms", "network_latency_ms_low", "network_latency_ms_high"),
+    *("network_macs", "network_params", "epochs", "seconds", "reason", "candidate", "directory"),
 )
 FRONT_COLUMNS = (
     *("point", "trial", "accuracy", "accuracy_low", "accuracy_high"),
@@ -25,7 +26,7 @@ FRONT_COLUMNS = (
 
 
 def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """One row a trial: state, best accuracy, costs of the whole network, epochs, seconds and reason."""
+    """One row a trial: state, most accurate point, costs of the whole network, epochs, seconds and reason."""
     rows = [_flat(trial_row(record)) for record in sorted(records, key=lambda record: record.number)]
     return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
 

@@ -24,16 +24,16 @@ MARKS = {"complete": "#1259a8", "stopped": "#c79a1b", "failed": "#b3261e"}
 
 SPARKS, SPARKS_WIDE = " ▁▂▃▄▅▆▇█", 24
 
-X_TITLE, Y_TITLE = "training spent (epochs × MACs)", "hypervolume"
+X_TITLE, Y_TITLE = "training spent (epochs × MACs per image)", "hypervolume"
 
 
 def standing(growth: Growth) -> str:
-    """ "Hypervolume 0.756 after 480 epochs, 1.9 G epochs × MACs"."""
+    """ "Hypervolume 0.756 after 480 epochs; training spent: 1.9 G (epochs × MACs per image)"."""
     last = growth.last
     if last is None:
         return "No trial has ended"
-    spent = f"{units.counted(last.epochs, 'epoch')}, {units.count(last.training)} epochs × MACs"
-    return f"Hypervolume {last.hypervolume:.3f} after {spent}"
+    spent = f"training spent: {units.count(last.training)} (epochs × MACs per image)"
+    return f"Hypervolume {last.hypervolume:.3f} after {units.counted(last.epochs, 'epoch')}; {spent}"
 
 
 def sparkline(growth: Growth, width: int = SPARKS_WIDE) -> str:
@@ -159,7 +159,7 @@ def _description(step: Step, grown: float) -> str:
             f"<b>trial {record.number}</b>, {record.state} after {units.counted(record.epochs, 'epoch')}",
             f"hypervolume {step.hypervolume:.4f}" + (f" (+{grown:.4f})" if grown else ""),
             f"{units.counted(step.epochs, 'epoch')} trained in all, in {units.counted(step.trained, 'trial')}",
-            f"{units.count(step.training)} epochs × MACs",
+            f"training spent: {units.count(step.training)} (epochs × MACs per image)",
         ]
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from searchlab.front import FrontPoint, common_machine, exit_names, study_hypervolume
+from searchlab.front import FrontPoint, common_machine, deciding_score, exit_names, study_hypervolume
 from searchlab.record import TrialRecord
 from searchlab.report import units
 from searchlab.report.tables import accuracy_cell, latency_cell, trial_counts
@@ -87,7 +87,7 @@ def _row(entry: FrontPoint) -> dict[str, str]:
         "MACs": units.count(point.macs),
         "params": units.count(point.params),
         "exits used": ", ".join(exit_names(entry.record.candidate, point.rule)),
-        "score": point.rule.score,
+        "score": deciding_score(point.rule) or units.NOTHING,
     }
 
 

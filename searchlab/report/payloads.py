@@ -8,6 +8,7 @@ from typing import Any
 from searchlab.front import (
     FrontPoint,
     common_machine,
+    deciding_score,
     exit_names,
     latency_estimate,
     state_counts,
@@ -17,7 +18,7 @@ from searchlab.front import (
 )
 from searchlab.operating_point import Estimate, OperatingPoint, share_estimate
 from searchlab.plain import to_plain
-from searchlab.record import TrialRecord
+from searchlab.record import Quantiles, TrialRecord
 from searchlab.study import Study
 
 Plain = dict[str, Any]
@@ -56,7 +57,8 @@ def point_payload(front_point: FrontPoint) -> Plain:
 def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain:
     """An operating point. `exits` are positions in the exit table, `cuts` where they hang, "final" for the final head.
 
-    A threshold that no score reaches is null. `exit_accuracy` follows `exits`; null where nobody left.
+    A threshold that no score reaches is null, and so is the score where one exit takes everyone. `exit_accuracy`
+    follows `exits`; null where nobody left.
     """
     rule = point.rule
     return {
@@ -65,7 +67,7 @@ def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain
         "macs": point.macs,
         "params": point.params,
         "times_reference": _plain(times_reference(record, point)),
-        "score": rule.score,
+        "score": deciding_score(rule),
         "exits": list(rule.exits),
         "cuts": exit_names(record.candidate, rule),
         "thresholds": [t if math.isfinite(t) else None for t in rule.thresholds],
@@ -90,15 +92,18 @@ def best_point(record: TrialRecord) -> OperatingPoint | None:
 
 
 def trial_row(record: TrialRecord) -> Plain:
-    """One line on a trial: its best accuracy, and latency, MACs and parameters of the whole network."""
+    """One line on a trial: its most accurate point with what that costs, and the costs of its whole network."""
     best, latency, cost = best_point(record), record.latency, record.cost
     return {
         "trial": record.number,
         "state": record.state,
         "accuracy": None if best is None else asdict(best.accuracy_estimate),
-        "latency_ms": None if latency is None else _interval(latency.whole.p50, latency.whole.low, latency.whole.high),
-        "macs": None if cost is None else cost.macs,
-        "params": None if cost is None else cost.params,
+        "latency_ms": None if best is None else _plain(latency_estimate(record, best)),
+        "macs": None if best is None else best.macs,
+        "params": None if best is None else best.params,
+        "network_latency_ms": None if latency is None else _interval(latency.whole),
+        "network_macs": None if cost is None else cost.macs,
+        "network_params": None if cost is None else cost.params,
         "epochs": record.epochs,
         "seconds": record.seconds.total,
         "reason": record.reason,
@@ -158,5 +163,5 @@ def _plain(estimate: Estimate | None) -> Plain | None:
     return None if estimate is None else asdict(estimate)
 
 
-def _interval(value: float, low: float, high: float) -> Plain:
-    return asdict(Estimate(value, low, high))
+def _interval(latency: Quantiles) -> Plain:
+    return asdict(Estimate(latency.p50, latency.low, latency.high))

@@ -8,10 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from searchlab.front import exit_names
+from searchlab.front import deciding_score, exit_names
 from searchlab.objective import OBJECTIVES, Objective
 from searchlab.operating_point import Estimate
-from searchlab.replicates import Mean, Optimism, Repeated, Replicate, Split, optimism, reach
+from searchlab.replicates import FEWEST_SEEDS, Mean, Optimism, Repeated, Replicate, Split, optimism, reach
 from searchlab.report import units
 from searchlab.report.frames import front_frame
 from searchlab.report.layout import FirstThatFits, Footer, figures, plain_table, words
@@ -48,7 +48,8 @@ def _cells(study: Study, entry: Repeated, *, tall: bool) -> list[str]:
             amount(getattr(picked.point, cost.name), cost),
             cost_cell(entry.mean(cost.name, "test"), cost, between),
         ]
-    names = [", ".join(exit_names(picked.record.candidate, picked.point.rule)), picked.point.rule.score]
+    exits, score = ", ".join(exit_names(picked.record.candidate, picked.point.rule)), deciding_score(picked.point.rule)
+    names = [exits, *([score] if score else [])] if tall else [exits, score or units.NOTHING]
     return [
         *(str(picked.number), str(picked.record.number), str(len(entry.readings))),
         *(units.percent(picked.point.accuracy), *accuracies, *costs),
@@ -63,16 +64,18 @@ def costs_of(study: Study) -> list[Objective]:
 
 
 def accuracy_cell(mean: Mean | None, between: str = " ") -> str:
-    """ "96.4 % [95.1, 97.6]"; the mean alone where one seed has no interval."""
+    """ "96.4 % [95.1, 97.6]"; "96.4 % (96.1 to 96.7)" of two seeds; the mean alone where nothing is known beside it."""
     if mean is None or mean.interval is None:
-        return units.percent(mean.value if mean else None)
+        value, ends = units.percent(mean.value if mean else None), mean and mean.ends
+        return f"{value}{between}({100 * ends[0]:.1f} to {100 * ends[1]:.1f})" if ends else value
     return f"{units.percent(mean.value)}{between}{units.percent_interval(Estimate(mean.value, *mean.interval))}"
 
 
 def cost_cell(mean: Mean | None, cost: Objective, between: str = " ") -> str:
-    """ "0.412 ms [.405, .419]", or of MACs "4.1 M [4.0 M, 4.2 M]"."""
+    """ "0.412 ms [.405, .419]", or of MACs "4.1 M [4.0 M, 4.2 M]"; "4.1 M (4.0 M to 4.2 M)" of two seeds."""
     if mean is None or mean.interval is None:
-        return amount(mean.value if mean else None, cost)
+        value, ends = amount(mean.value if mean else None, cost), mean and mean.ends
+        return f"{value}{between}({amount(ends[0], cost)} to {amount(ends[1], cost)})" if ends else value
     if cost.unit == "ms":
         interval = units.latency_interval(Estimate(mean.value, *mean.interval))
     else:
@@ -116,21 +119,27 @@ def optimism_lines(found: Optimism | None) -> list[str]:
 
 
 def doubt_lines(front: Sequence[Repeated]) -> list[str]:
-    """What the intervals are, and how wide so few seeds make them."""
-    fewest = min((len(entry.readings) for entry in front if entry.readings), default=0)
-    if fewest == 0:
-        return []
-    if fewest == 1:
-        return ["One seed says nothing of the spread: --seeds 3 or more gives intervals."]
-    more = 10 if fewest < 6 else 3 * fewest
-    return [
-        f"[ ] is a 95 % t interval over seeds: with {fewest} it reaches {reach(fewest):.1f} standard deviations to "
-        f"either side, with {more} it would be {reach(more):.1f}. The images are the same for all seeds."
-    ]
+    """What the intervals are, and how wide so few seeds make them; what stands in their place where there are none."""
+    seeds = {len(entry.readings) for entry in front if entry.readings}
+    enough = [number for number in seeds if number >= FEWEST_SEEDS]
+    lines = []
+    if seeds == {1}:
+        lines.append(f"One seed says nothing of the spread: --seeds {FEWEST_SEEDS} or more gives intervals.")
+    if 2 in seeds:
+        lines.append(f"( ) is where two seeds came to, which is no interval: --seeds {FEWEST_SEEDS} or more gives one.")
+    if enough:
+        fewest = min(enough)
+        more = 10 if fewest < 6 else 3 * fewest
+        lines.append(
+            f"[ ] is a 95 % t interval over seeds: with {fewest} it reaches {reach(fewest):.1f} standard deviations to "
+            f"either side, with {more} it would be {reach(more):.1f}. The images are the same for all seeds. Where all "
+            "seeds came to the same figure, there is none."
+        )
+    return lines
 
 
 def replicates_payload(study: Study, front: Sequence[Repeated], replicates: Sequence[Replicate]) -> Plain:
-    """The front with its replicates. A mean is {"value", "low", "high"}; the ends are null where one seed has none."""
+    """The front with its replicates. A mean is {"value", "low", "high"}; the ends may be null."""
     found = optimism(front)
     average: Plain | None = None
     if found is not None:

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from searchlab.candidate import Candidate, Head
-from searchlab.front import FrontPoint, exit_names, latency_estimate, times_reference
+from searchlab.front import FrontPoint, deciding_score, exit_names, latency_estimate, times_reference
 from searchlab.operating_point import Estimate, OperatingPoint
 from searchlab.pareto import thin, values_of
 from searchlab.plain import to_plain
@@ -128,14 +128,23 @@ def _whole(latency: LatencyReport | None) -> str:
 
 def _exits(record: TrialRecord, point: OperatingPoint) -> Group:
     rule = point.rule
-    thresholds = [units.threshold(threshold) for threshold in rule.thresholds] + ["takes the rest"]
+    score = deciding_score(rule)
+    thresholds = [
+        *(units.threshold(threshold) for threshold in rule.thresholds),
+        "takes the rest" if score else "takes all",
+    ]
     rows = [
         [name, threshold, units.percent(share), _estimate(accuracy)]
         for name, threshold, share, accuracy in zip(
             exit_names(record.candidate, rule), thresholds, point.shares, exit_accuracies(point), strict=True
         )
     ]
-    columns = [words("exit (cut)"), figures(f"threshold ({rule.score})"), figures("share"), figures("accuracy there")]
+    columns = [
+        words("exit (cut)"),
+        figures(f"threshold ({score})" if score else "threshold"),
+        figures("share"),
+        figures("accuracy there"),
+    ]
     return titled("exits in use", plain_table(columns, rows))
 
 
@@ -155,7 +164,8 @@ def _frontier(study: Study, record: TrialRecord) -> Group:
         latency, times = latency_estimate(record, point), times_reference(record, point)
         exits = ", ".join(exit_names(record.candidate, point.rule))
         costs = [latency_cell(latency) if latency else units.NOTHING, units.ratio(times.value if times else None)]
-        rows.append([units.percent(point.accuracy), *costs, units.count(point.macs), exits, point.rule.score])
+        score = deciding_score(point.rule) or units.NOTHING
+        rows.append([units.percent(point.accuracy), *costs, units.count(point.macs), exits, score])
     columns = [figures("accuracy"), figures("latency p50"), figures("× ref."), figures("MACs")]
     title = f"frontier ({record.frontier.split if record.frontier else ''}), {len(shown)} of {len(points)} points"
     return titled(title, plain_table([*columns, words("exits used", wrap_from=5), words("score")], rows))

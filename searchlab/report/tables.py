@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from searchlab.front import FrontPoint, common_machine, exit_names, state_counts, study_hypervolume
+from searchlab.front import FrontPoint, common_machine, deciding_score, exit_names, state_counts, study_hypervolume
 from searchlab.operating_point import Estimate
 from searchlab.record import TrialRecord
 from searchlab.report import units
@@ -82,20 +82,26 @@ def budget_words(study: Study) -> str:
     return ", ".join(filter(None, [f"{trials} of {units.counted(study.epochs, 'epoch')}", *more]))
 
 
+OF_WHAT = (
+    "Accuracy, latency, MACs and params are those of a trial's most accurate way of leaving; those of its whole "
+    "network: searchlab show N --trial"
+)
+
+
 def trials_view(study: Study, records: Sequence[TrialRecord], kept: str = "") -> RenderableType:
-    """One line a trial: its best accuracy on the validation split, its whole network's costs, and why it ended.
+    """One line a trial: its most accurate point on the validation split, what that costs, and why it ended.
 
     `kept` as in `front_view`.
     """
     if not records:
         return Text(f"No trials yet in study {study.name}: searchlab run {study.name}{kept}")
     ordered = sorted(records, key=lambda record: record.number)
-    columns = [figures("trial"), words("state"), figures("accuracy"), figures("latency p50"), figures("MACs")]
+    columns = [figures("trial"), words("state"), figures("best\naccuracy"), figures("latency p50"), figures("MACs")]
     columns += [figures("params"), figures("epochs"), figures("time"), words("reason", wrap_from=16)]
     rows = [_trial_cells(record) for record in ordered]
     tables = tuple(_without_empty(columns, rows, gap=gap) for gap in (3, 2, 1))
     footer = Footer((trial_counts(records), next_step(study, records, kept, "front")))
-    return Group(FirstThatFits(tables), Text(""), footer)
+    return Group(FirstThatFits(tables), Text(""), Text(OF_WHAT, style="bright_black"), footer)
 
 
 def studies_view(files: Mapping[str, Sequence[Study]]) -> RenderableType:
@@ -130,7 +136,8 @@ def _front_table(points: Sequence[FrontPoint], *, tall: bool, gap: int) -> Table
     columns = [figures("point"), figures("trial"), figures("accuracy\n(validation)"), figures("accuracy\n(test)")]
     columns += [figures("latency\np50"), figures("×\nref.")]
     if tall:
-        columns += [figures("MACs\nparams"), words("exits used\nscore", wrap_from=11 if gap == 1 else None)]
+        title = "exits used\nscore" if any(deciding_score(entry.point.rule) for entry in points) else "exits used"
+        columns += [figures("MACs\nparams"), words(title, wrap_from=11 if gap == 1 else None)]
     else:
         columns += [figures("MACs"), figures("params"), words("exits used"), words("score")]
     return _without_empty(columns, [_front_cells(point, tall=tall) for point in points], gap=gap)
@@ -139,7 +146,8 @@ def _front_table(points: Sequence[FrontPoint], *, tall: bool, gap: int) -> Table
 def _front_cells(entry: FrontPoint, *, tall: bool) -> list[str]:
     point, latency, times, between = entry.point, entry.latency, entry.times_reference, "\n" if tall else " "
     sizes = [units.count(point.macs), units.count(point.params)]
-    names = [", ".join(exit_names(entry.record.candidate, point.rule)), point.rule.score]
+    exits, score = ", ".join(exit_names(entry.record.candidate, point.rule)), deciding_score(point.rule)
+    names = [exits, *([score] if score else [])] if tall else [exits, score or units.NOTHING]
     return [
         str(entry.number),
         str(entry.record.number),
@@ -163,9 +171,9 @@ def _trial_cells(record: TrialRecord) -> list[str]:
         str(record.number),
         record.state,
         units.percent(best.accuracy if best else None),
-        units.milliseconds(record.latency.whole.p50 if record.latency else None),
-        units.count(record.cost.macs if record.cost else None),
-        units.count(record.cost.params if record.cost else None),
+        units.milliseconds(best.latency_ms if best else None),
+        units.count(best.macs if best else None),
+        units.count(best.params if best else None),
         str(record.epochs) if ended else units.NOTHING,
         units.seconds(record.seconds.total) if ended else units.NOTHING,
         record.reason or units.NOTHING,

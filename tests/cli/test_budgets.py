@@ -21,7 +21,8 @@ def ending(answer) -> str:
 def test_a_run_says_what_ended_it_and_what_it_spent(searchlab):
     answer = searchlab("run", "little")
     assert ending(answer).startswith("Ended: 3 of 3 trials. Hypervolume 0.")
-    assert "after 6 epochs, " in ending(answer) and ending(answer).endswith("k epochs × MACs.")
+    assert "after 6 epochs; training spent: " in ending(answer)
+    assert ending(answer).endswith("k (epochs × MACs per image).")
     assert "  [2 of 3]" in answer.out
 
 

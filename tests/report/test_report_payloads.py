@@ -14,6 +14,7 @@ from searchlab.report.payloads import (
     spaces_payload,
     studies_payload,
     trial_payload,
+    trial_row,
     trials_payload,
 )
 
@@ -76,6 +77,28 @@ def test_accuracy_per_exit_is_over_those_that_left_there():
     assert [e.value for e in exit_accuracies(left)] == pytest.approx([1.0, 210 / 270])
     nobody = dataclasses.replace(point, shares=(0.0, 1.0), correct_per_exit=(0, 300))
     assert exit_accuracies(nobody)[0] is None
+
+
+def test_a_trials_costs_are_those_of_the_point_whose_accuracy_is_shown():
+    cheap, best = fake_point(300, 1e6, 1000, 0.2), fake_point(350, 3e6, 3000, 0.4)
+    record = fake_record(0, [cheap, best])
+    row = strict(trial_row(record))
+    assert row["accuracy"]["value"] == best.accuracy
+    assert (row["macs"], row["params"], row["latency_ms"]["value"]) == (best.macs, best.params, best.latency_ms)
+    whole = (row["network_macs"], row["network_params"], row["network_latency_ms"]["value"])
+    assert whole == (record.cost.macs, record.cost.params, record.latency.whole.p50) != (3e6, 3000, 0.4)
+    untrained = strict(trial_row(fake_record(0, state="infeasible")))
+    assert [untrained[name] for name in ("accuracy", "latency_ms", "macs", "params")] == [None] * 4
+    assert untrained["network_macs"] == record.cost.macs
+
+
+def test_no_score_is_named_where_one_exit_takes_everyone():
+    alone, both = fake_point(350, 3e6, 3000, 0.4, exits=(2,), thresholds=()), fake_point(300, 1e6, 1000, 0.2)
+    study, record = fake_study(), fake_record(0, [both, alone])
+    points = study_front(study, [record])
+    assert [point["score"] for point in strict(front_payload(study, [record], points))["points"]] == [None, "margin"]
+    assert [row["score"] for row in strict(trial_payload(study, record))["record"]["frontier"]] == ["margin", None]
+    assert front_frame(points)["score"].isna().tolist() == [True, False]
 
 
 def test_trial_payloads_are_strict_json():

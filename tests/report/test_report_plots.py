@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 from searchlab.errors import UserError
 from searchlab.front import study_front
-from searchlab.report.axes import axes_of, is_logarithmic, linear_ticks, log_ticks, padded
+from searchlab.report.axes import axes_of, description, is_logarithmic, linear_ticks, log_ticks, padded
 from searchlab.report.page import page_html
 from searchlab.report.picture import picture
 from searchlab.report.plots import write_html, write_png
@@ -40,6 +40,15 @@ def test_page_and_picture_are_written(tmp_path, objectives):
     assert pixels.shape[:2] == (1000, 1600)
     front = np.array([0x12, 0x59, 0xA8]) / 255
     assert (np.abs(pixels[..., :3] - front).max(axis=-1) < 0.02).sum() > 500
+
+
+def test_the_page_names_no_score_where_one_exit_takes_everyone():
+    alone, both = fake_point(350, 3e6, 3000, 0.4, exits=(2,), thresholds=()), fake_point(300, 1e6, 1000, 0.2)
+    study, record = fake_study(), fake_record(0, [both, alone])
+    assert description(record, both).endswith("exits 1, final by margin")
+    assert description(record, alone).endswith("exits final")
+    page = page_html(study, [record], study_front(study, [record]), "")
+    assert page.count(">margin<") == 1 and '<td class="text">–</td>' in page
 
 
 def test_one_point_alone_can_be_drawn(tmp_path):

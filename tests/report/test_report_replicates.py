@@ -103,6 +103,25 @@ def test_one_seed_shows_no_interval():
     assert replicates_payload(STUDY, front, replicates)["optimism"]["lost"]["low"] is None
 
 
+def test_two_seeds_are_shown_as_they_are_and_no_interval_is():
+    front, replicates = fronted(3, 6)
+    text = printed(replicates_view(STUDY, front, replicates))
+    picked = front[0].picked.point
+    low, high = (100 * (picked.correct - lost) / picked.samples for lost in (6, 3))
+    assert f"{(low + high) / 2:.1f} % ({low:.1f} to {high:.1f})" in text
+    assert "[" not in text and "( ) is where two seeds came to, which is no interval" in text
+    assert " ms (" in text and " to " in text
+    assert replicates_payload(STUDY, front, replicates)["points"][0]["fresh_test_accuracy"]["low"] is None
+
+
+def test_seeds_that_agree_show_no_interval_of_no_width():
+    front, replicates = fronted(3, 3, 3)
+    text = printed(replicates_view(STUDY, front, replicates))
+    assert not re.search(r"\[([\d.]+), \1\]", text) and "came to the same figure, there is none" in " ".join(
+        text.split()
+    )
+
+
 def test_those_that_failed_are_named():
     front, (first, *rest) = fronted(1, 2)
     failed = replace(first, readings=(), record=replace(first.record, state="failed", reason="the loss is nan"))
@@ -127,9 +146,9 @@ def test_costs_that_vary_are_shown():
 
 
 def test_a_frame_has_three_columns_for_a_mean():
-    front, _ = fronted(3, 6)
+    front, _ = fronted(3, 6, 9)
     frame = replicates_frame(STUDY, front)
-    assert len(frame) == len(front) and (frame["seeds"] == 2).all()
+    assert len(frame) == len(front) and (frame["seeds"] == 3).all()
     mean = front[0].mean("accuracy", "test")
     row = frame.iloc[0]
     assert (row["fresh_test_accuracy"], row["fresh_test_accuracy_low"]) == (mean.value, mean.interval[0])

@@ -107,6 +107,28 @@ def test_an_empty_front_suggests_to_resume_only_where_trials_are_left(trials, st
     assert f"next: searchlab {command} digits" in text
 
 
+@pytest.mark.parametrize("width", [80, 140])
+def test_no_score_stands_beside_a_point_of_one_exit(width):
+    """Nothing is decided there."""
+    alone = fake_point(350, 3e6, 3000, 0.4, exits=(2,), thresholds=())
+    study, record = fake_study(), fake_record(0, [alone])
+    (point,) = study_front(study, [record])
+    for view in (front_view(study, [record], [point]), point_view(study, point), trial_view(study, record)):
+        assert "margin" not in text_of(view, width)
+    assert "takes all" in text_of(point_view(study, point), width)
+
+
+def test_trials_show_what_their_best_point_costs():
+    """And not the whole network, which no sample need pass."""
+    best = fake_point(350, 3e6, 3000, 0.4)
+    record = fake_record(0, [fake_point(300, 1e6, 1000, 0.2), best])
+    text = text_of(trials_view(fake_study(), [record, fake_record(1, state="infeasible", reason="over it")]), 120)
+    rows = {cells[1]: cells for line in text.splitlines() if len(cells := line.split()) > 1}
+    assert rows["complete"][2:9] == ["97.2", "%", "0.400", "ms", "3.0", "M", "3.0"]
+    assert rows["infeasible"][2:6] == ["–", "–", "–", "–"]
+    assert "those of a trial's most accurate way of leaving" in text
+
+
 def test_trials_say_how_they_ended():
     text = text_of(trials_view(fake_study(), fake_records()), 160)
     assert "worse than 67 % of the trials that reached it" in text
