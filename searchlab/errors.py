@@ -100,3 +100,7 @@ def _wish(complaint: ErrorDetails) -> str:
 
 class Interrupted(Exception):
     """The user asked to end. What was running is left unfinished in the store, for `searchlab resume`."""
+
+
+class NotBegun(Interrupted):
+    """The user asked to end before the study was in the store: there is nothing to resume."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate
 from searchlab.operating_point import Estimate, Frontier, OperatingPoint
 from searchlab.plain import NOUN
@@ -173,6 +174,7 @@ class TrialRecord:
 
     `excess` gives, for an infeasible candidate, how far it is over each limit, as a share of the limit.
     `frontier` is that of the validation split. `row` is what tables call the configuration that it was enqueued for.
+    `images` is the shape of the images, None in records of earlier versions.
     """
 
     number: int
@@ -191,6 +193,7 @@ class TrialRecord:
     versions: dict[str, str] = Field(default_factory=dict)
     epochs: Annotated[int, Field(ge=0)] = 0
     row: str = ""
+    images: ImageSpec | None = None
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -37,7 +37,7 @@ def check_point(
     assert record.cost is not None
     cost, rule = record.cost, typical_point(record.frontier).rule
     chosen_N = torch.linspace(0, len(split) - 1, min(CHECKED_IMAGES, len(split))).long()
-    images_NCHW = normaliser(split.images_NCHW[chosen_N.to(split.images_NCHW.device)])
+    images_NCHW = normaliser(split.images(chosen_N))
     few = table.part(chosen_N.numpy())
 
     def additive(segments: SegmentLatency) -> float:

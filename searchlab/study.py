@@ -18,7 +18,9 @@ DEFAULT_TRIALS = 20
 class Study:
     """A search: what may vary, on which images, to which ends, under which limits, for how long.
 
-    `space` and `data` are names (or paths, or "folder:PATH"). `rungs` are epochs at which trials are compared.
+    `space` and `data` are names (or paths, or "folder:PATH"). `image_size` is the side in pixels that the images of a
+    folder get, as in "folder:PATH?size=96"; where both are given they must be equal.
+    `rungs` are epochs at which trials are compared.
     Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
     `enqueue` holds parameters of the space that are tried first, the first one as trial 0, and `rows` what tables call
     them. `levels` is the number of thresholds per exit in the frontier search. `name` is filled from the file's name
@@ -61,6 +63,7 @@ class Study:
     enqueue: tuple[dict[str, Any], ...] = ()
     rows: tuple[str, ...] = ()
     max_images: Positive | None = None
+    image_size: Positive | None = None
     curves: bool = False
     table: str = ""
 

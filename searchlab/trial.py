@@ -180,6 +180,7 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
 
 def sized(record: TrialRecord, study: Study, images: ImageSpec) -> TrialRecord:
     """The record with what the network costs; with a reason where it is over a limit, or cannot be built."""
+    record = replace(record, images=images)
     try:
         record = replace(record, cost=network_cost(record.candidate, images))
     except Exception as error:  # as in `_recorded`

@@ -1,6 +1,7 @@
 """Looking at what was found: `front`, `trials` and `show`."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json, warn
 from searchlab.cli.kept import kept_words
 from searchlab.cli.replicating import show_replicated
+from searchlab.data.prepared import LoadHooks
 from searchlab.errors import UserError
 from searchlab.front import FrontPoint, TestPoints, study_front
 from searchlab.record import TrialRecord
@@ -108,7 +110,8 @@ def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Fo
     new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
     if new:
         check_writable(found.store.storage, found.store.url)
-        dataset = load_data(found.study, where)
+        say = partial(console().print, markup=False, highlight=False, soft_wrap=True)
+        dataset = load_data(found.study, where, None if quiet else LoadHooks(say))
         same_data(found.store, found.records, dataset)
         unit = unit_of(found.store, found.records)
         held = next((seen.latency.machine for seen in before if seen.latency), unit and unit.machine)

@@ -10,6 +10,7 @@ import typer
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json
 from searchlab.data.datasets import image_spec
+from searchlab.data.folder_spec import with_size
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
 from searchlab.papers.evaluation import load_findings, without_findings
@@ -129,7 +130,7 @@ def costs(name: str, where: RunOptions) -> Filled:
     source, studies = named_studies(name.removesuffix(SMOKE))
     tables = []
     for study in studies:
-        images = image_spec(study.data, where.data_root)
+        images = image_spec(with_size(study.data, study.image_size), where.data_root)
         space = load_space(find("space", study.space, beside=source.path))
         found = [network_cost(each, images) for each in enqueued_candidates(space, images, study)]
         paper = PAPERS.get(study.table)

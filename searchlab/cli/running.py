@@ -18,7 +18,7 @@ from searchlab.cli.console import console, show
 from searchlab.cli.kept import kept_words
 from searchlab.cli.live import watch_for
 from searchlab.cli.papers import filled_from, stored_as
-from searchlab.errors import Interrupted, UserError
+from searchlab.errors import Interrupted, NotBegun, UserError
 from searchlab.front import study_front
 from searchlab.report.growth import standing
 from searchlab.report.papers import tables_view
@@ -261,6 +261,9 @@ def _search(plan: Plan) -> Driver:
         launch = Launch(plan.definition, space, plan.where, watch, plan.runner, stop=stop, say=watch.say)
         try:
             driver = plan.begin(launch)
+        except NotBegun:
+            watch.say("Stopped before the study began: the same command begins it.")
+            raise
         except Interrupted:
             driver = None
     if driver is None or stop.is_set():

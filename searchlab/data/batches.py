@@ -1,4 +1,4 @@
-"""Batches of normalised float32 images, made on the device that holds the split.
+"""Batches of normalised float32 images, made on the device that works with the split.
 
 Shape suffixes: N images, C channels, H height, W width.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from searchlab.candidate import Augmentation
 from searchlab.data.augment import STEPS, Draw, check_augmentation
-from searchlab.data.splits import Dataset, Split
+from searchlab.data.splits import Dataset, Split, chunks
 
 Batch = tuple[Tensor, Tensor]
 """images_NCHW (float32, normalised, channels last) and labels_N (int64)."""
@@ -52,7 +52,7 @@ class Normaliser:
 
 @dataclass(frozen=True, eq=False)
 class TrainBatches:
-    """Augmented batches of a training split, on the split's device.
+    """Augmented batches of a training split, on the split's device, to which images come batch by batch if need be.
 
     Every epoch is a permutation of the whole split, in batches of one size: the last one is filled up with images from
     the epoch's start, so that no image is left out and no step sees another shape. A split smaller than a batch is
@@ -78,13 +78,13 @@ class TrainBatches:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of epoch `number`, counted from 0."""
-        device, size = self.split.images_NCHW.device, len(self.split)
+        device, size = self.split.device, len(self.split)
         generator = seeded_generator(device, self.seed, f"epoch {number}")
         order = shuffled(size, self.batch_size, generator)
         coins = torch.rand(size, generator=seeded_generator(device, self.seed, "coins"), device=device) < 0.5
         for chosen_N in torch.split(order, self.batch_size):
             draw = Draw(self.augmentation, number, generator, coins[chosen_N], 255 * self.normaliser.mean_C)
-            images_NCHW = self.split.images_NCHW[chosen_N]
+            images_NCHW = self.split.images(chosen_N)
             for step in STEPS:
                 images_NCHW = step(images_NCHW, draw)
             yield self.normaliser(images_NCHW), self.split.labels_N[chosen_N]
@@ -100,11 +100,12 @@ def shuffled(size: int, batch_size: int, generator: torch.Generator) -> Tensor:
 
 
 def evaluation_batches(split: Split, normaliser: Normaliser, batch_size: int = 1000) -> Iterator[Batch]:
-    """Every image of a split in order, not augmented; the last batch may be smaller."""
-    for images_NCHW, labels_N in zip(
-        torch.split(split.images_NCHW, batch_size), torch.split(split.labels_N, batch_size), strict=True
-    ):
-        yield normaliser(images_NCHW), labels_N
+    """Every image of a split in order, not augmented; the last batch may be smaller, those of large images are."""
+    first = 0
+    for chunk_NCHW in chunks(split.images_NCHW, batch_size):
+        labels_N = split.labels_N[first : first + len(chunk_NCHW)]
+        yield normaliser(chunk_NCHW.to(split.device)), labels_N
+        first += len(chunk_NCHW)
 
 
 def seeded_generator(device: torch.device | str, seed: int, purpose: str) -> torch.Generator:

@@ -15,31 +15,31 @@ from torch.nn import functional
 from searchlab.architecture import ImageSpec
 from searchlab.data.cifar100 import CLASSES, COARSE, SUPERCLASSES
 from searchlab.data.folder import load_folder
+from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.data.official import read
-from searchlab.data.remote import fetched, is_url
+from searchlab.data.prepared import LoadHooks
+from searchlab.data.remote import fetched
 from searchlab.data.splits import Dataset, Split, Statistics, assemble, three_way, with_validation
-from searchlab.errors import UserError, unknown
+from searchlab.errors import unknown
 
 CIFAR_STATISTICS: Statistics = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 """Design, section 8. The .2023 .1994 .2010 of many repositories is a known error."""
 
-FOLDER = "folder:"
 
-
-def load(spec: str, root: Path, *, download: bool = False) -> Dataset:
+def load(spec: str, root: Path, *, download: bool = False, hooks: LoadHooks | None = None) -> Dataset:
     """The data set of a name in `DATASETS`, with its files below `root`; or of `folder:PATH`, any folder of images.
 
-    `folder:URL` is copied below `root` first (see `data.remote`).
+    `folder:PATH?size=N` makes the images N pixels wide and high. `folder:URL` is copied below `root` first (see
+    `data.remote`). Images of a folder are decoded once and kept below `root` (see `data.prepared`).
 
     Raises:
         UserError: no such data set, or its files are missing, corrupt or laid out in another way.
+        Interrupted: `hooks.interrupted` said so.
     """
-    if spec.startswith(FOLDER):
-        path = spec.removeprefix(FOLDER)
-        if not path:
-            raise UserError("no folder named", where="data", value=spec, allowed="folder:PATH or folder:URL")
-        folder = fetched(path, root) if is_url(path) else Path(path).expanduser()
-        return replace(load_folder(folder), name=spec)
+    if is_folder(spec):
+        found, hooks = parse_folder(spec), hooks or LoadHooks()
+        folder = fetched(found.place, root, hooks) if found.is_url else Path(found.place).expanduser()
+        return replace(load_folder(folder, found.size, root, hooks), name=spec)
     if spec not in DATASETS:
         raise unknown("data set", spec, (*DATASETS, "folder:PATH"), where="data")
     return DATASETS[spec](root, download)

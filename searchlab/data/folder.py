@@ -1,95 +1,168 @@
 """A folder of images as a data set: a folder per class, split by us or into train and test by the user.
 
-Shape suffixes: N images, C channels, H height, W width.
+Shape suffixes: N images.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from searchlab.data.splits import Dataset, Parts, Split, assemble, three_way, with_validation
+from searchlab.data.folder_spec import DEFAULT_SIZE
+from searchlab.data.image_files import SUFFIXES, shown
+from searchlab.data.prepared import HOME, About, LoadHooks, Wanted, prepared
+from searchlab.data.splits import Dataset, assemble, three_way_rows, with_validation_rows
 from searchlab.errors import UserError
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""What counts as an image; other files in a class folder are passed over."""
-
-DEFAULT_SIZE = 32
+ROLES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
+"""Splits, and what their folders may be called, in capitals or not."""
 
 Files = list[tuple[Path, int]]
 """Images and their labels."""
 
 
-def load_folder(path: Path, size: int = DEFAULT_SIZE) -> Dataset:
+@dataclass(frozen=True)
+class Listed:
+    """What lies in a folder of images: the files of every split, in order, and what is to be said of it."""
+
+    class_names: tuple[str, ...]
+    train: Files
+    validation: Files
+    test: Files
+    notes: tuple[str, ...]
+
+
+def load_folder(
+    path: Path, size: int | None = None, root: Path | None = None, hooks: LoadHooks | None = None
+) -> Dataset:
     """The images below `path` at `size` x `size` pixels: the shorter side resized, the middle cut out.
 
-    Either `path` holds a folder per class and is split here, or it holds `train`, `test` and perhaps `validation`, each
-    with a folder per class. Classes are sorted by name. One channel if every image is grey, else three.
+    Either `path` holds a folder per class and is split here, or it holds `train`, `test` and perhaps `validation` (or
+    `val`, or `valid`), each with a folder per class. Classes are sorted by name. One channel if every image is grey,
+    else three. Decoded images are kept below `root`.
 
     Raises:
         UserError: the folder is absent or not laid out like that, has one class, an empty class, unreadable images, or
             other classes in one split than in another.
+        Interrupted: `hooks.interrupted` said so.
     """
+    listed, hooks = _listed(path), hooks or LoadHooks()
+    parts = (listed.train, listed.validation, listed.test)
+    files, labels = zip(*(file for part in parts for file in part), strict=True)
+    counts = (len(listed.train), len(listed.validation), len(listed.test))
+    wanted = Wanted(path, listed.class_names, files, labels, counts, size or DEFAULT_SIZE)
+    splits, about = prepared(wanted, root, hooks)
+    name, digest = f"folder:{path}", about.hash
+    dataset = assemble(name, splits, listed.class_names, statistics=about.statistics, digest=digest)
+    notes = (*listed.notes, *_absent(dataset), *about.notes, *_shrunk(about, size))
+    resized = about.sides != (dataset.spec.height, dataset.spec.height)
+    return replace(dataset, resized_from=about.sides if resized else None, notes=notes)
+
+
+def _listed(path: Path) -> Listed:
     if not path.is_dir():
-        raise UserError("no such folder of images", where="data", value=str(path))
-    folders = _split_folders(path)
-    class_names = _class_names(folders[0])
-    for folder in folders[1:]:
-        _refuse_other_classes(folders[0], class_names, folder)
-    listed = [_files(folder, class_names) for folder in folders]
-    images_NCHW = _read_all([file for files in listed for file, _ in files], path, size)
-    labels_N = torch.tensor([label for files in listed for _, label in files])
-    sizes = [len(files) for files in listed]
-    given = [Split(*part) for part in zip(torch.split(images_NCHW, sizes), torch.split(labels_N, sizes), strict=True)]
+        allowed = "the only option of a folder is ?size=N" if "?" in str(path) else ""
+        raise UserError("no such folder of images", where="data", value=shown(path), allowed=allowed)
+    ignored: Counter[str] = Counter()
+    folders = _split_folders(path, ignored)
+    first = folders["train"] if folders else path
+    class_names = _class_names(first, ignored)
+    for folder in folders.values():
+        _refuse_other_classes(first, class_names, folder)
+    found = {role: _files(folder, class_names, ignored) for role, folder in (folders or {"": path}).items()}
     try:
-        return assemble(f"folder:{path}", _parts(given, class_names), class_names)
+        train, validation, test = _split(found, class_names)
     except UserError as error:
-        raise UserError(error.what, where=str(path), value=error.value, allowed=error.allowed) from error
+        raise UserError(error.what, where=shown(path), value=error.value, allowed=error.allowed) from error
+    return Listed(tuple(class_names), train, validation, test, (*_how_split(folders), *_passed_over(ignored)))
 
 
-def _parts(given: list[Split], class_names: list[str]) -> Parts:
-    match given:
-        case [everything]:
-            return three_way(everything, class_names)
-        case [train, test]:
-            return with_validation(train, test, class_names)
-        case [train, test, validation]:
-            return train, validation, test
-    raise AssertionError(f"{len(given)} splits")
+def _split(found: Mapping[str, Files], class_names: Sequence[str]) -> tuple[Files, Files, Files]:
+    if "validation" in found:
+        return found["train"], found["validation"], found["test"]
+    everything = found["train"] if "train" in found else found[""]
+    labels_N = np.array([label for _, label in everything], dtype=np.int64)
+    if "train" in found:
+        kept, held = ([everything[row] for row in rows] for rows in with_validation_rows(labels_N, class_names))
+        return kept, held, found["test"]
+    train, validation, test = ([everything[row] for row in rows] for rows in three_way_rows(labels_N, class_names))
+    return train, validation, test
 
 
-def _split_folders(path: Path) -> list[Path]:
-    """The folder itself, or train, test and, where there is one, validation."""
+def _split_folders(path: Path, ignored: Counter[str]) -> dict[str, Path]:
+    """The folders of train, validation (where there is one) and test; empty where the folder is not split."""
     # A class may be called "train": only a folder of folders is a split.
-    inside = {name: path / name for name in ("train", "test", "validation") if _folders(path / name)}
-    if not inside:
-        return [path]
-    if not {"train", "test"} <= inside.keys():
+    named = [(role, entry) for entry in _folders(path, Counter()) if (role := _role(entry.name))]
+    found: dict[str, list[Path]] = {}
+    for role, entry in named:
+        if _folders(entry, Counter()):
+            found.setdefault(role, []).append(entry)
+    if not found:
+        return {}
+    given = [folder.name for folders in found.values() for folder in folders]
+    if not {"train", "test"} <= found.keys():
         raise UserError(
             "incomplete splits of an image folder",
-            where=str(path),
-            value=", ".join(inside),
+            where=shown(path),
+            value=", ".join(given),
             allowed="class folders in train and test (validation may be added), or class folders alone",
         )
-    return list(inside.values())
+    if twice := next((folders for folders in found.values() if len(folders) > 1), None):
+        names = ", ".join(folder.name for folder in twice)
+        raise UserError("several folders for one split", where=shown(path), value=names, allowed="keep one of them")
+    others = [entry.name for entry in _folders(path, ignored) if entry.name not in given]
+    ignored.update(f"folder {name!r} beside the splits" for name in others)
+    return {role: folders[0] for role, folders in found.items()}
 
 
-def _folders(path: Path) -> list[Path]:
+def _role(name: str) -> str:
+    """The split that a folder's name stands for; "" where it stands for none."""
+    return next((role for role, names in ROLES.items() if name.lower() in names), "")
+
+
+def _folders(path: Path, ignored: Counter[str]) -> list[Path]:
+    """The folders in a folder but for hidden ones and what archives leave, which are counted; images there too."""
     if not path.is_dir():
         return []
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    folders = []
+    for entry in sorted(path.iterdir()):
+        if entry.is_dir():
+            if not _is_hidden(entry.name):
+                folders.append(entry)
+            elif entry.name != HOME:
+                ignored[_hidden(entry.name)] += 1
+        elif entry.suffix.lower() in SUFFIXES:
+            ignored["images outside of any class folder"] += 1
+    return folders
 
 
-def _class_names(folder: Path) -> list[str]:
-    names = [entry.name for entry in _folders(folder)]
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _hidden(name: str) -> str:
+    return "hidden folders" if name.startswith(".") and name != ".ipynb_checkpoints" else f"{name} folders"
+
+
+def _class_names(folder: Path, ignored: Counter[str]) -> list[str]:
+    names = [entry.name for entry in _folders(folder, ignored)]
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            what = "name of a class folder is not UTF-8"
+            raise UserError(what, where=shown(folder), value=name, allowed="rename it") from error
     if len(names) < 2:
         raise UserError(
             "too few classes in an image folder",
-            where=str(folder),
+            where=shown(folder),
             value=", ".join(names) or "none",
             allowed="at least two folders, each with the images of one class",
         )
@@ -97,53 +170,80 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _refuse_other_classes(first: Path, class_names: list[str], other: Path) -> None:
-    difference = sorted(set(class_names) ^ {entry.name for entry in _folders(other)})
+    difference = sorted(set(class_names) ^ {entry.name for entry in _folders(other, Counter())})
     if difference:
         raise UserError(
             f"classes differ from those of {first.name}",
-            where=str(other),
+            where=shown(other),
             value=", ".join(difference),
             allowed="the same class folders in every split",
         )
 
 
-def _files(folder: Path, class_names: list[str]) -> Files:
+def _files(folder: Path, class_names: Sequence[str], ignored: Counter[str]) -> Files:
     listed: Files = []
     for label, name in enumerate(class_names):
-        files = sorted(file for file in (folder / name).rglob("*") if file.suffix.lower() in SUFFIXES)
+        files = sorted(_images(folder / name, ignored))
         if not files:
-            raise UserError(
-                "class without images", where=str(folder), value=name, allowed=f"files in {', '.join(sorted(SUFFIXES))}"
-            )
+            allowed = f"files in {', '.join(sorted(SUFFIXES))}"
+            raise UserError("class without images", where=shown(folder), value=name, allowed=allowed)
         listed += [(file, label) for file in files]
     return listed
 
 
-def _read_all(files: list[Path], path: Path, size: int) -> torch.Tensor:
-    """All images as uint8 images_NCHW, in order; decoded in threads, which Pillow's decoders allow."""
-    with ThreadPoolExecutor() as pool:
-        images = list(pool.map(partial(_read, size=size), files))
-    unreadable = [str(file.relative_to(path)) for file, image in zip(files, images, strict=True) if image is None]
-    if unreadable:
-        raise UserError(
-            f"{len(unreadable)} of {len(files)} images cannot be read",
-            where=str(path),
-            value=", ".join(unreadable[:3]) + (", …" if len(unreadable) > 3 else ""),
-            allowed="remove or replace them",
-        )
-    images_NHWC = np.stack([image for image in images if image is not None])
-    is_grey = bool((images_NHWC == images_NHWC[..., :1]).all())
-    return torch.from_numpy(np.ascontiguousarray(images_NHWC[..., : 1 if is_grey else 3].transpose(0, 3, 1, 2)))
+def _images(folder: Path, ignored: Counter[str]) -> list[Path]:
+    """The image files below a class folder; what is hidden, linked or of another kind is counted."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        for name in list(folders):
+            if _is_hidden(name):
+                ignored[_hidden(name)] += 1
+                folders.remove(name)
+            elif os.path.islink(os.path.join(place, name)):
+                ignored["linked folders inside of classes"] += 1
+        for name in files:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix not in SUFFIXES:
+                if not _is_hidden(name):
+                    ignored[f"{suffix or 'other'} files"] += 1
+            elif _is_hidden(name):
+                ignored["hidden files"] += 1
+            else:
+                found.append(Path(place, name))
+    return found
 
 
-def _read(file: Path, size: int) -> NDArray[np.uint8] | None:
-    """An image as height, width, RGB; None if it cannot be read."""
-    try:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):
-                # 16 bits a pixel: Pillow itself would clip them at 255.
-                image = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
-            return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
-        return None
+def _passed_over(ignored: Counter[str]) -> tuple[str, ...]:
+    if not ignored:
+        return ()
+    most, rest = ignored.most_common(5), len(ignored) - 5
+    named = ", ".join(what if what.startswith("folder ") else f"{count:,} {what}" for what, count in most)
+    return (f"not read: {shown(named)}{f' and {rest} other kinds' if rest > 0 else ''}",)
+
+
+def _how_split(folders: Mapping[str, Path]) -> tuple[str, ...]:
+    if not folders:
+        return ("the folder has no splits: validation and test are held out, by a fixed seed",)
+    if "validation" in folders:
+        return (f"validation: the folder {folders['validation'].name!r}",)
+    return ("validation is held out of train, by a fixed seed",)
+
+
+def _absent(dataset: Dataset) -> tuple[str, ...]:
+    """Classes of which a held-out split has no image, as happens to a small class beside very large ones."""
+    notes = []
+    for split in ("validation", "test"):
+        labels_N = getattr(dataset, split).labels_N.numpy()
+        counts = np.bincount(labels_N, minlength=dataset.spec.classes)
+        if names := [dataset.class_names[n] for n in np.flatnonzero(counts == 0)]:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            notes.append(f"WARNING: no {split} image of {', '.join(map(repr, names[:3]))}{more}: too few images")
+    return tuple(notes)
+
+
+def _shrunk(about: About, size: int | None) -> tuple[str, ...]:
+    """That there is more in the images than the default size shows, where nothing else was asked for."""
+    if size is not None or about.shorter_side < 2 * DEFAULT_SIZE:
+        return ()
+    usual = f"{DEFAULT_SIZE}x{DEFAULT_SIZE} is the default size"
+    return (f"{usual}; the median of the shorter sides is {about.shorter_side}: folder:PATH?size=96 keeps more of it",)

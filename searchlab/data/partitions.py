@@ -22,7 +22,7 @@ from searchlab.data.cifar100_partitions import (
     KINDRED,
     THREE_GROUPS,
 )
-from searchlab.data.splits import Split
+from searchlab.data.splits import Split, chunks
 from searchlab.errors import UserError, unknown
 from searchlab.seeds import library_seed
 
@@ -133,8 +133,7 @@ def pooled_pixels(split: Split, side: int = 8) -> NDArray[np.float32]:
     """features_NF without any training: every image averaged to `side` x `side`, or as it is where that is smaller."""
     height, width = split.images_NCHW.shape[2:]
     to = (min(side, height), min(side, width))
-    chunks = torch.split(split.images_NCHW, 4096)
-    pooled = [F.adaptive_avg_pool2d(chunk.float() / 255, to).flatten(1) for chunk in chunks]
+    pooled = [F.adaptive_avg_pool2d(chunk.float() / 255, to).flatten(1) for chunk in chunks(split.images_NCHW)]
     return torch.cat(pooled).cpu().numpy()
 
 

@@ -8,17 +8,13 @@ from pathlib import Path
 import pyarrow
 from pyarrow.fs import FileSelector, FileSystem, FileType, copy_files
 
+from searchlab.data.prepared import LoadHooks
 from searchlab.errors import UserError
 
 FETCHED = "fetched"
 """The folder below the data root that holds the copies."""
 
 ALLOWED = "such as s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or file:///FOLDER"
-
-
-def is_url(path: str) -> bool:
-    """Whether a path is behind a URL."""
-    return "://" in path
 
 
 def check_url(url: str) -> None:
@@ -30,7 +26,7 @@ def check_url(url: str) -> None:
     _folder_at(url)
 
 
-def fetched(url: str, root: Path) -> Path:
+def fetched(url: str, root: Path, hooks: LoadHooks | None = None) -> Path:
     """The copy below `root` of the folder behind a URL. It is made once: what changes there later is not seen.
 
     Raises:
@@ -44,6 +40,7 @@ def fetched(url: str, root: Path) -> Path:
             # Whoever comes second waits, and finds it there.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not copy.is_dir():
+                (hooks or LoadHooks()).say(f"copying {url} to {copy}")
                 half = copy.with_name(f"{copy.name}.part")
                 shutil.rmtree(half, ignore_errors=True)
                 half.mkdir()

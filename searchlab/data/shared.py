@@ -3,18 +3,17 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from searchlab.data.datasets import FOLDER, load
-from searchlab.data.remote import check_url, is_url
-from searchlab.data.splits import Dataset, Split, limited
+from searchlab.data.datasets import load
+from searchlab.data.folder_spec import is_folder, parse_folder
+from searchlab.data.remote import check_url
+from searchlab.data.splits import Dataset, Split, limited, unwritable
 from searchlab.errors import UserError
 
 PARTS = ("train", "validation", "test")
@@ -38,13 +37,10 @@ class SharedDataset:
 
     def dataset(self) -> Dataset:
         """The data set, on the memory that the arrays are in, which may only be read."""
-        with warnings.catch_warnings():
-            # torch cannot mark tensors as read-only, and says so of every array that is. Nothing writes to a split.
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-            parts: dict[str, Any] = {
-                name: Split(torch.from_numpy(images_NCHW), torch.from_numpy(labels_N))
-                for name, (images_NCHW, labels_N) in self.arrays.items()
-            }
+        parts: dict[str, Any] = {
+            name: Split(unwritable(images_NCHW), unwritable(labels_N))
+            for name, (images_NCHW, labels_N) in self.arrays.items()
+        }
         return Dataset(**parts, **self.rest)
 
 
@@ -69,11 +65,13 @@ class OnNode:
         Raises:
             UserError: they are not.
         """
-        named = self.name.removeprefix(FOLDER)
-        if is_url(named):
-            check_url(named)
-            return
-        path = Path(named).expanduser() if self.name.startswith(FOLDER) else self.root
+        path = self.root
+        if is_folder(self.name):
+            named = parse_folder(self.name)
+            if named.is_url:
+                check_url(named.place)
+                return
+            path = Path(named.place).expanduser()
         if not path.is_dir():
             raise UserError("no data there", where=str(path), allowed="every node needs them at the same path")
 

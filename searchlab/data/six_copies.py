@@ -25,7 +25,8 @@ DRAWS = 5
 """Numbers in 0..1 that a version may draw on: whether it is mirrored, then what is its own."""
 
 TOGETHER = 1024
-"""About how many images are augmented at once, whatever the batch size: batches of 32 keep no GPU busy."""
+"""About how many images are augmented at once (fewer of large ones), whatever the batch size: batches of 32 keep no GPU
+busy."""
 
 
 def as_it_is(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
@@ -129,22 +130,24 @@ class SixCopiesBatches:
     @cached_property
     def draws_PD(self) -> Tensor:
         """What every pair's version draws on; pair p is version p // N of image p % N, of N images."""
-        device = self.split.images_NCHW.device
+        device = self.split.device
         generator = seeded_generator(device, self.seed, "six copies")
         return torch.rand(len(VERSIONS) * len(self.split), DRAWS, generator=generator, device=device)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of epoch `number`, counted from 0."""
-        generator = seeded_generator(self.split.images_NCHW.device, self.seed, f"epoch {number}")
+        generator = seeded_generator(self.split.device, self.seed, f"epoch {number}")
         order_P = shuffled(len(self.draws_PD), self.batch_size, generator)
-        for chosen_N in torch.split(order_P, self.batch_size * math.ceil(TOGETHER / self.batch_size)):
+        _, _, height, width = self.split.images_NCHW.shape
+        together = TOGETHER * 32 * 32 / max(32 * 32, height * width)
+        for chosen_N in torch.split(order_P, self.batch_size * math.ceil(together / self.batch_size)):
             images_NCHW = self.normaliser(self.pairs(chosen_N))
             labels_N = self.split.labels_N[chosen_N % len(self.split)]
             yield from zip(*(torch.split(tensor, self.batch_size) for tensor in (images_NCHW, labels_N)), strict=True)
 
     def pairs(self, chosen_N: Tensor) -> Tensor:
         """images_NCHW of pairs by their number, in 0..255, not yet normalised."""
-        images_NCHW = self.split.images_NCHW[chosen_N % len(self.split)].float()
+        images_NCHW = self.split.images(chosen_N % len(self.split)).float()
         versions_N, draws_ND = chosen_N // len(self.split), self.draws_PD[chosen_N]
         for version, change in enumerate(VERSIONS):
             members = (versions_N == version).nonzero().squeeze(1)

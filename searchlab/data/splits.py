@@ -4,8 +4,9 @@ Shape suffixes: N images, C channels, H height, W width.
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -29,7 +30,11 @@ FEWEST = 5
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """images_NCHW as uint8 and labels_N as int64, on one device."""
+    """images_NCHW as uint8 and labels_N as int64.
+
+    Labels are on the device that works with the split. Images are there too, or in main memory or on disk where they
+    would take too much of the device: then they come to it batch by batch.
+    """
 
     images_NCHW: Tensor
     labels_N: Tensor
@@ -41,9 +46,43 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels_N)
 
+    @property
+    def device(self) -> torch.device:
+        """The device that works with the split."""
+        return self.labels_N.device
+
     def to(self, device: torch.device | str) -> "Split":
-        """The same images and labels on `device`."""
-        return Split(self.images_NCHW.to(device), self.labels_N.to(device))
+        """The same for `device`; images that would take too much of its memory stay where they are."""
+        device = torch.device(device)
+        images_NCHW = self.images_NCHW.to(device) if fits(self.images_NCHW, device) else self.images_NCHW
+        return Split(images_NCHW, self.labels_N.to(device))
+
+    def images(self, chosen: Tensor | slice) -> Tensor:
+        """images_NCHW of some positions (or a mask), on the split's device."""
+        if isinstance(chosen, Tensor):
+            chosen = chosen.to(self.images_NCHW.device)
+        return self.images_NCHW[chosen].to(self.device)
+
+    def part(self, chosen_N: Tensor) -> "Split":
+        """The images and labels at some positions, or under a mask; a copy."""
+        images_NCHW = self.images_NCHW[chosen_N.to(self.images_NCHW.device)]
+        return Split(images_NCHW, self.labels_N[chosen_N.to(self.device)])
+
+
+def fits(images_NCHW: Tensor, device: torch.device) -> bool:
+    """Whether a split's images may lie in the memory of a device: in a quarter of what this process may take of it."""
+    if device.type != "cuda":
+        return True
+    ours = torch.cuda.get_per_process_memory_fraction(device)
+    return images_NCHW.nbytes <= ours * torch.cuda.get_device_properties(device).total_memory / 4
+
+
+def unwritable(array: NDArray[np.generic]) -> Tensor:
+    """A tensor on the memory of an array that may only be read. Nothing writes to a split."""
+    with warnings.catch_warnings():
+        # torch cannot mark tensors as read-only, and says so of every array that is.
+        warnings.filterwarnings("ignore", "The given (NumPy array|buffer) is not writable", UserWarning)
+        return torch.from_numpy(array)
 
 
 Parts = tuple[Split, Split, Split]
@@ -55,13 +94,15 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in memory: three splits on the CPU and what is known of them.
+    """A data set: three splits on the CPU, in memory or memory-mapped, and what is known of them.
 
     Attributes:
         mean: of every channel over the training split, pixels scaled to 0..1.
         std: likewise.
         hash: 16 hex digits over class names, splits, labels and pixels; another split or another pixel changes it.
         coarse: the superclass of every class, where the data set has superclasses; else empty.
+        resized_from: the shortest and the longest side of the original images in pixels, where any was resized.
+        notes: what there is to know before a search, a line each: what was passed over, scaled, found twice.
     """
 
     name: str
@@ -74,6 +115,17 @@ class Dataset:
     class_names: tuple[str, ...]
     hash: str
     coarse: tuple[int, ...] = ()
+    resized_from: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def described(dataset: Dataset) -> str:
+    """A data set in a line: "3,250 train / 650 validation / 750 test, 5 classes, 32x32, resized from 28..640"."""
+    spec, parts = dataset.spec, ("train", "validation", "test")
+    counts = " / ".join(f"{len(getattr(dataset, part)):,} {part}" for part in parts)
+    shape = f"{spec.width}x{spec.height}{' grey' if spec.channels == 1 else ''}"
+    resized = f", resized from {dataset.resized_from[0]}..{dataset.resized_from[1]}" if dataset.resized_from else ""
+    return f"{counts}, {spec.classes:,} classes, {shape}{resized}"
 
 
 def assemble(
@@ -83,13 +135,14 @@ def assemble(
     *,
     statistics: Statistics | None = None,
     coarse: tuple[int, ...] = (),
+    digest: str = "",
 ) -> Dataset:
-    """A `Dataset` of three splits; `statistics` are the training split's own where none are given."""
+    """A `Dataset` of three splits; `statistics` (the training split's own) and the hash are found where not given."""
     train, validation, test = parts
     _, channels, height, width = train.images_NCHW.shape
     mean, std = statistics or channel_statistics(train.images_NCHW)
     spec = ImageSpec(channels=channels, height=height, width=width, classes=len(class_names))
-    digest = data_hash(parts, class_names)
+    digest = digest or data_hash(parts, class_names)
     return Dataset(name, spec, train, validation, test, mean, std, tuple(class_names), digest, coarse)
 
 
@@ -99,7 +152,7 @@ def channel_statistics(images_NCHW: Tensor) -> Statistics:
     A channel that is constant gets the standard deviation of one grey level, so that it can be divided by.
     """
     counts = np.zeros((images_NCHW.shape[1], 256), dtype=np.int64)
-    for chunk_NCHW in torch.split(images_NCHW, 4096):
+    for chunk_NCHW in chunks(images_NCHW):
         for channel, pixels in enumerate(chunk_NCHW.unbind(1)):
             counts[channel] += np.bincount(pixels.numpy().ravel(), minlength=256)
     levels = np.arange(256) / 255
@@ -107,6 +160,12 @@ def channel_statistics(images_NCHW: Tensor) -> Statistics:
     mean = shares @ levels
     std = np.sqrt(np.sum(shares * (levels - mean[:, None]) ** 2, axis=1))
     return tuple(mean.tolist()), tuple(np.maximum(std, 1 / 255).tolist())
+
+
+def chunks(images_NCHW: Tensor, most: int = 4096) -> tuple[Tensor, ...]:
+    """Images in order, `most` at a time, or as many of large images as have the pixels of so many of 32x32."""
+    _, _, height, width = images_NCHW.shape
+    return torch.split(images_NCHW, max(1, min(most, most * 32 * 32 // (height * width))))
 
 
 def data_hash(parts: Sequence[Split], class_names: Sequence[str]) -> str:
@@ -119,9 +178,12 @@ def data_hash(parts: Sequence[Split], class_names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def held_out_count(images: int) -> int:
-    """How many of `images` to hold out: a fifth, or 5,000 where that is less."""
-    return min(ENOUGH, ceil(images / 5))
+def held_out_count(images: int, classes: int = 2) -> int:
+    """How many of `images` to hold out: a fifth, or 5,000 where that is less, or one of each class where that is more.
+
+    A fifth is at least one of each, where every class has the images that it needs.
+    """
+    return min(max(ENOUGH, classes), ceil(images / 5))
 
 
 def with_validation(train: Split, test: Split, class_names: Sequence[str]) -> Parts:
@@ -130,9 +192,8 @@ def with_validation(train: Split, test: Split, class_names: Sequence[str]) -> Pa
     Raises:
         UserError: a class has too few images to be divided.
     """
-    _refuse_scarce(train, class_names)
-    kept, validation = _hold_out(train, held_out_count(len(train)))
-    return kept, validation, test
+    kept, validation = with_validation_rows(train.labels_N.numpy(), class_names)
+    return _take(train, kept), _take(train, validation), test
 
 
 def three_way(everything: Split, class_names: Sequence[str]) -> Parts:
@@ -141,10 +202,34 @@ def three_way(everything: Split, class_names: Sequence[str]) -> Parts:
     Raises:
         UserError: a class has too few images to be divided.
     """
-    _refuse_scarce(everything, class_names)
-    count = held_out_count(len(everything))
-    rest, test = _hold_out(everything, count)
-    train, validation = _hold_out(rest, count)
+    train, validation, test = three_way_rows(everything.labels_N.numpy(), class_names)
+    return _take(everything, train), _take(everything, validation), _take(everything, test)
+
+
+Rows = NDArray[np.intp]
+"""Positions of images, in order."""
+
+
+def with_validation_rows(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> tuple[Rows, Rows]:
+    """The positions that `with_validation` keeps for training, and those that it holds out.
+
+    Raises:
+        UserError: a class has too few images to be divided.
+    """
+    _refuse_scarce(labels_N, class_names)
+    return _hold_out(np.arange(len(labels_N)), labels_N, held_out_count(len(labels_N), len(class_names)))
+
+
+def three_way_rows(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> tuple[Rows, Rows, Rows]:
+    """The positions of `three_way`'s training, validation and test images.
+
+    Raises:
+        UserError: a class has too few images to be divided.
+    """
+    _refuse_scarce(labels_N, class_names)
+    count = held_out_count(len(labels_N), len(class_names))
+    rest, test = _hold_out(np.arange(len(labels_N)), labels_N, count)
+    train, validation = _hold_out(rest, labels_N, count)
     return train, validation, test
 
 
@@ -169,9 +254,10 @@ def limited(dataset: Dataset, images: int) -> Dataset:
         for split in (dataset.train, dataset.validation, dataset.test)
     )
     statistics = (dataset.mean, dataset.std)
-    return assemble(
+    found = assemble(
         dataset.name, (train, validation, test), dataset.class_names, statistics=statistics, coarse=dataset.coarse
     )
+    return replace(found, resized_from=dataset.resized_from, notes=dataset.notes)
 
 
 def _stratified(split: Split, count: int) -> Split:
@@ -186,8 +272,8 @@ def _stratified(split: Split, count: int) -> Split:
     return _take(split, shuffled_N[np.argsort(place_N[shuffled_N], kind="stable")][:count])
 
 
-def _refuse_scarce(split: Split, class_names: Sequence[str]) -> None:
-    per_class = np.bincount(split.labels_N.numpy(), minlength=len(class_names))
+def _refuse_scarce(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> None:
+    per_class = np.bincount(labels_N, minlength=len(class_names))
     scarce = int(per_class.argmin())
     if per_class[scarce] < FEWEST:
         raise UserError(
@@ -197,13 +283,12 @@ def _refuse_scarce(split: Split, class_names: Sequence[str]) -> None:
         )
 
 
-def _hold_out(split: Split, count: int) -> tuple[Split, Split]:
-    """`split` without `count` of its images, and these: stratified by label, always the same ones, order kept."""
-    labels_N = split.labels_N.numpy()
-    kept, held = train_test_split(np.arange(len(split)), test_size=count, stratify=labels_N, random_state=DATA_SEED)
-    return _take(split, kept), _take(split, held)
+def _hold_out(rows: Rows, labels_N: NDArray[np.int64], count: int) -> tuple[Rows, Rows]:
+    """`rows` without `count` of them, and these: stratified by label, always the same ones, order kept."""
+    labels = labels_N[rows]
+    kept, held = train_test_split(np.arange(len(rows)), test_size=count, stratify=labels, random_state=DATA_SEED)
+    return rows[np.sort(kept)], rows[np.sort(held)]
 
 
-def _take(split: Split, positions: NDArray[np.intp]) -> Split:
-    chosen = torch.from_numpy(np.sort(positions))
-    return Split(split.images_NCHW[chosen], split.labels_N[chosen])
+def _take(split: Split, positions: Rows) -> Split:
+    return split.part(torch.from_numpy(np.sort(positions)))

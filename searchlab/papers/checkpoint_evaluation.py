@@ -144,7 +144,7 @@ class _Bench:
 
     def image(self, position: int) -> torch.Tensor:
         """image_1CHW of the test split, normalised."""
-        return self.normaliser(self.split.images_NCHW[position : position + 1]).clone()
+        return self.normaliser(self.split.images(slice(position, position + 1))).clone()
 
     def targets(self, segments: Segments, exit: int, chosen: tuple[LetIn, ...]) -> tuple[TargetFound, ...]:
         """Every target at one checkpoint, timed one after the other."""

@@ -96,6 +96,7 @@ def _origin(study: Study, records: Sequence[TrialRecord]) -> str:
     versions = sorted({f"{name} {version}" for record in records for name, version in record.versions.items()})
     rows = [
         ("study", f"space {study.space}, data {study.data}, {study.epochs} epochs, sampler {study.sampler}"),
+        ("images", "; ".join(sorted({units.images(record.images) for record in records if record.images}))),
         ("trials", trial_counts(records)),
         ("hypervolume", f"{study_hypervolume(study, records):.3f}"),
         ("machine", machine.label if machine else "no latency was measured"),

@@ -38,7 +38,7 @@ def trial_view(study: Study, record: TrialRecord, kept: str = "") -> RenderableT
     blocks += [_candidate(record.candidate), *_parts(record, None)]
     if record.frontier and record.frontier.points:
         blocks.append(_frontier(study, record))
-    return _stacked([*blocks, *_measured(record), _origin(record)])
+    return _stacked([*blocks, *_measured(record), _origin(study, record)])
 
 
 def point_view(study: Study, entry: FrontPoint) -> RenderableType:
@@ -57,7 +57,7 @@ def point_view(study: Study, entry: FrontPoint) -> RenderableType:
     gives.append(("MACs, parameters", f"{units.count(point.macs)}, {units.count(point.params)}"))
     title = f"point {entry.number} of study {study.name} (trial {record.number})"
     blocks = [titled(title, facts(gives)), _exits(record, point), _candidate(record.candidate), *_parts(record, point)]
-    return _stacked([*blocks, *_measured(record), _origin(record)])
+    return _stacked([*blocks, *_measured(record), _origin(study, record)])
 
 
 def _candidate(candidate: Candidate) -> Group:
@@ -202,9 +202,16 @@ def _check(latency: LatencyReport) -> str:
     return f"{both}, {100 * check.error:+.1f} % ({verdict})"
 
 
-def _origin(record: TrialRecord) -> Group:
+def _origin(study: Study, record: TrialRecord) -> Group:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    rows = [("artefacts", record.directory), ("data", record.data_hash), ("versions", versions)]
+    images = units.images(record.images) if record.images else ""
+    rows = [
+        ("artefacts", record.directory),
+        ("data", study.data),
+        ("images", images),
+        ("hash of the data", record.data_hash),
+        ("versions", versions),
+    ]
     return titled("where it is", facts([(name, text) for name, text in rows if text]))
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+from searchlab.architecture import ImageSpec
 from searchlab.operating_point import Estimate
 
 NOTHING = "–"
@@ -23,6 +24,11 @@ def count(value: float | None) -> str:
 def counted(number: int, noun: str) -> str:
     """ "1 trial", "3 trials"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def images(spec: ImageSpec) -> str:
+    """The shape of images as "96x96, 3 channels, 5 classes"."""
+    return f"{spec.width}x{spec.height}, {counted(spec.channels, 'channel')}, {spec.classes:,} classes"
 
 
 def percent(share: float | None) -> str:

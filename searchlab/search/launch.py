@@ -15,8 +15,10 @@ import torch
 from searchlab.artefacts import disk_errors, load_network
 from searchlab.candidate import Space
 from searchlab.data.datasets import load
-from searchlab.data.splits import Dataset, limited
-from searchlab.errors import Interrupted, UserError, reason_of, unknown
+from searchlab.data.folder_spec import with_size
+from searchlab.data.prepared import LoadHooks
+from searchlab.data.splits import Dataset, described, limited
+from searchlab.errors import Interrupted, NotBegun, UserError, reason_of, unknown
 from searchlab.exits.scores import GATE, SCORES
 from searchlab.measure.calibration import other_machine, other_reference
 from searchlab.measure.device import out_of_memory, resolve_device, this_machine
@@ -80,7 +82,7 @@ def start(launch: Launch) -> Driver:
         UserError: the study, its data, the device, the limits or the store are wrong; nothing was trained.
         Interrupted: the user asked to end.
     """
-    dataset, device = _checked(launch)
+    dataset, device = _checked_anew(launch)
     with only_driver(launch.definition.study.name, launch.options):
         return _begin(launch, dataset, device)
 
@@ -93,7 +95,7 @@ def start_afresh(launch: Launch) -> Driver:
         Interrupted: the user asked to end.
     """
     name, url = launch.definition.study.name, launch.options.storage_url
-    dataset, device = _checked(launch)
+    dataset, device = _checked_anew(launch)
     with only_driver(launch.definition.study.name, launch.options):
         StudyStore.discard(name, open_storage(url, create=True), url)
         _clear(launch.options.output / name)
@@ -195,34 +197,51 @@ def _evaluate(launch: Launch, records: Sequence[TrialRecord], dataset: Dataset, 
             launch.say(f"trial {record.number}: not evaluated: {out_of_memory(error) or reason_of(error)}")
 
 
+def _checked_anew(launch: Launch) -> tuple[Dataset, torch.device]:
+    """As `_checked`, for a study that is not in the store yet."""
+    try:
+        return _checked(launch)
+    except Interrupted as interrupted:
+        raise NotBegun from interrupted
+
+
 def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
     if launch.runner not in RUNNERS:
         raise unknown("runner", launch.runner, RUNNERS, where="--runner")
-    return check(launch.definition.study, launch.space, launch.options)
+    hooks = LoadHooks(launch.say, launch.stop.is_set)
+    dataset, device = check(launch.definition.study, launch.space, launch.options, hooks)
+    for line in (f"data: {described(dataset)}", *dataset.notes):
+        launch.say(line)
+    return dataset, device
 
 
-def check(study: Study, space: Space, options: RunOptions) -> tuple[Dataset, torch.device]:
+def check(
+    study: Study, space: Space, options: RunOptions, hooks: LoadHooks | None = None
+) -> tuple[Dataset, torch.device]:
     """The data and the device of a study that can be run.
 
     Raises:
         UserError: the study, its data, the device or the limits are wrong.
+        Interrupted: `hooks.interrupted` said so.
     """
     check_names(study)
     device = resolve_device(options.device)
-    dataset = load_data(study, options)
+    dataset = load_data(study, options, hooks)
     check_partitions(space, dataset, study)
     check_heads(space, dataset.spec, study)
     check_limits(space, dataset.spec, study)
     return dataset, device
 
 
-def load_data(study: Study, options: RunOptions) -> Dataset:
+def load_data(study: Study, options: RunOptions, hooks: LoadHooks | None = None) -> Dataset:
     """The data set of a study, or as much of it as the study takes.
 
     Raises:
         UserError: the data are wrong.
+        Interrupted: `hooks.interrupted` said so.
     """
-    dataset = load(study.data, options.data_root, download=options.download)
+    spec = with_size(study.data, study.image_size)
+    dataset = load(spec, options.data_root, download=options.download, hooks=hooks)
     return dataset if study.max_images is None else limited(dataset, study.max_images)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from searchlab.data.datasets import SHAPES, load
+from searchlab.data.folder_spec import with_size
 from searchlab.data.official import MissingFiles
 from searchlab.study import RunOptions, Study
 
@@ -39,7 +40,7 @@ def on_what_is_there(study: Study, options: RunOptions) -> Study:
         UserError: the data are wrong in another way.
     """
     try:
-        load(study.data, options.data_root, download=options.download)
+        load(with_size(study.data, study.image_size), options.data_root, download=options.download)
     except MissingFiles:
         return replace(study, data=STAND_INS[SHAPES[study.data].height])
     return study

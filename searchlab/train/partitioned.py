@@ -160,8 +160,8 @@ def _for_expert(group: tuple[int, ...], here_N: Tensor, material: Material, epoc
     random_N = torch.randint(2**31, here_N.shape, generator=generator, device=device) % classes
     place_N = place_C[material.train.labels_N]
     place_N = torch.where(place_N < 0, random_N, place_N)
-    train = Split(material.train.images_NCHW[here_N], place_N[here_N])
+    train = replace(material.train.part(here_N), labels_N=place_N[here_N])
     there_N = place_C[material.validation.labels_N]
-    validation = Split(material.validation.images_NCHW[there_N >= 0], there_N[there_N >= 0])
+    validation = replace(material.validation.part(there_N >= 0), labels_N=there_N[there_N >= 0])
     images = replace(material.images, classes=classes)
     return replace(material, train=train, validation=validation, images=images, epochs=epochs)

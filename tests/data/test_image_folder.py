@@ -1,7 +1,10 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from searchlab.data import splits
 from searchlab.data.datasets import load
 from searchlab.data.folder import load_folder
 from searchlab.errors import UserError
@@ -153,3 +156,97 @@ def test_class_too_small_to_be_split(tmp_path):
     write_classes(tmp_path)
     write_classes(tmp_path, ("eel",), images=3)
     assert str(tmp_path) in (line := complaint(tmp_path)) and "'eel' has too few images to be split: 3" in line
+
+
+def test_hidden_files_and_other_kinds_are_counted_not_read(tmp_path):
+    write_classes(tmp_path)
+    Image.fromarray(pixels(1)).save(tmp_path / "stray.png")
+    for folder in (tmp_path, tmp_path / "cat"):
+        (folder / ".ipynb_checkpoints").mkdir()
+        Image.fromarray(pixels(2)).save(folder / ".ipynb_checkpoints" / "000-checkpoint.png")
+    (tmp_path / "__MACOSX" / "cat").mkdir(parents=True)
+    (tmp_path / "dog" / "._000.png").write_bytes(b"a resource fork")
+    (tmp_path / "dog" / ".DS_Store").touch()
+    for number in range(3):
+        (tmp_path / "dog" / f"{number}.heic").touch()
+    dataset = load_folder(tmp_path)
+    assert dataset.class_names == ("cat", "dog")
+    assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 20
+    (line,) = (note for note in dataset.notes if note.startswith("not read: "))
+    for what in ("3 .heic files", "2 .ipynb_checkpoints folders", "1 hidden files", "1 __MACOSX folders"):
+        assert what in line
+    assert "1 images outside of any class folder" in line and "DS_Store" not in line
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Val"])
+def test_a_val_folder_is_the_validation_split(name, tmp_path):
+    for split, images in (("train", 10), ("test", 3), (name, 2)):
+        write_classes(tmp_path / split, images=images)
+    dataset = load_folder(tmp_path)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (20, 4, 6)
+    assert f"validation: the folder {name!r}" in dataset.notes
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path):
+    for split in ("train", "test", "val", "validation"):
+        write_classes(tmp_path / split)
+    assert "several folders for one split: 'val, validation'" in complaint(tmp_path)
+
+
+def test_split_folders_in_other_words_are_not_two_classes(tmp_path):
+    for split in ("Training", "Testing"):
+        write_classes(tmp_path / split)
+    assert load_folder(tmp_path).class_names == ("cat", "dog")
+
+
+def test_folders_beside_the_splits_are_said_not_to_be_read(tmp_path):
+    for split in ("train", "test", "unlabelled"):
+        write_classes(tmp_path / split)
+    assert "not read: folder 'unlabelled' beside the splits" in load_folder(tmp_path).notes
+
+
+def test_copies_in_train_and_test_are_counted(tmp_path):
+    for split, others in (("train", 0), ("test", 7), ("val", 10)):
+        write_classes(tmp_path / split, images=10)
+        for number in range(others):
+            Image.fromarray(pixels(7000 + 100 * others + number)).save(tmp_path / split / "dog" / f"{number:03d}.png")
+    notes = load_folder(tmp_path).notes
+    assert "WARNING: 13 of 20 test images are copies of training images (equal pixels)" in notes
+    assert "WARNING: 10 of 20 validation images are copies of training images (equal pixels)" in notes
+
+
+def test_an_image_in_two_classes_is_said(tmp_path):
+    write_classes(tmp_path)
+    Image.fromarray(pixels(0)).save(tmp_path / "dog" / "a_cat.png")
+    assert "WARNING: 1 images are in several classes at once (equal pixels)" in load_folder(tmp_path).notes
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    write_classes(tmp_path)
+    odd = os.fsdecode(os.fsencode(tmp_path / "cat") + b"/caf\xe9.png")
+    Image.fromarray(pixels(5)).save(tmp_path / "cat" / "x.png")
+    os.rename(tmp_path / "cat" / "x.png", odd)
+    assert len(load(f"folder:{tmp_path}", tmp_path / "root").train) == 11
+    with open(odd, "wb") as file:
+        file.write(b"no image")
+    complaint(tmp_path).encode()
+    os.remove(odd)
+    os.rename(tmp_path / "dog", os.fsencode(tmp_path) + b"/caf\xe9")
+    line = complaint(tmp_path)
+    line.encode()
+    assert "name of a class folder is not UTF-8" in line
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+    write_classes(tmp_path)
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    (tmp_path / "cat" / "link.png").symlink_to(tmp_path / "nowhere.png")
+    assert "2 of 22 images cannot be read: 'cat/link.png, cat/pipe.png'" in complaint(tmp_path)
+
+
+def test_a_class_that_no_held_out_image_shows_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(splits, "ENOUGH", 4)
+    write_classes(tmp_path, ("ant", "bee"), images=40)
+    write_classes(tmp_path, ("cow",), images=5)
+    notes = load_folder(tmp_path).notes
+    assert "WARNING: no validation image of 'cow': too few images" in notes

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,15 @@ from searchlab.data.splits import (
     Split,
     assemble,
     channel_statistics,
+    chunks,
     data_hash,
+    described,
     held_out_count,
     limited,
     three_way,
+    three_way_rows,
     with_validation,
+    with_validation_rows,
 )
 from searchlab.errors import UserError
 
@@ -164,3 +170,23 @@ def test_a_part_is_another_data_set_and_a_larger_one_holds_it():
 def test_fewer_images_than_classes_are_refused():
     with pytest.raises(UserError, match=r"max_images: too few images: 2 .*3 classes"):
         limited(data_of([9, 9, 9]), 2)
+
+
+def test_more_than_5000_classes_are_split():
+    labels_N = np.repeat(np.arange(6_000), 5)
+    train, validation, test = three_way_rows(labels_N, names("a") * 6_000)
+    assert (len(train), len(validation), len(test)) == (18_000, 6_000, 6_000)
+    kept, held = with_validation_rows(labels_N, names("a") * 6_000)
+    assert len(np.unique(labels_N[held])) == 6_000 and len(kept) == 24_000
+
+
+def test_a_data_set_in_a_line(digits):
+    assert described(digits) == "1,077 train / 360 validation / 360 test, 10 classes, 8x8 grey"
+    resized = replace(digits, resized_from=(28, 640))
+    assert described(limited(resized, 100)).endswith("10 classes, 8x8 grey, resized from 28..640")
+
+
+def test_large_images_are_worked_on_a_few_at_a_time():
+    small, large = (torch.zeros(100, 1, side, side, dtype=torch.uint8) for side in (8, 96))
+    assert [len(chunk) for chunk in chunks(small, 64)] == [64, 36]
+    assert max(len(chunk) for chunk in chunks(large, 64)) == 7

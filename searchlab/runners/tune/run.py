@@ -8,6 +8,8 @@ from ray.tune.experiment import Trial
 from ray.tune.logger import TBXLoggerCallback
 
 from searchlab.architecture import ImageSpec
+from searchlab.data.folder_spec import anywhere, is_folder, with_size
+from searchlab.data.prepared import IN_MEMORY_BYTES
 from searchlab.data.shared import OnNode, SharedDataset, size_of
 from searchlab.data.splits import Dataset
 from searchlab.measure.calibration import other_machine
@@ -36,7 +38,7 @@ def run_on_tune(source: Source, dataset: Dataset, work: Work = run_trial) -> Non
         UserError: the cluster cannot be reached or cannot run the study, or a trial says that the study is wrong.
         Interrupted: the user asked to end; running trials are left untold.
     """
-    with connected(source.options, size_of(dataset)):
+    with connected(source.options, 0 if _lies_here(source, dataset) else size_of(dataset)):
         slots = slots_of(source.options)
         data = _data_for(source, dataset)
         place = f"{(source.options.cluster.storage_path or str(source.options.output.absolute())).rstrip('/')}"
@@ -51,10 +53,17 @@ def run_on_tune(source: Source, dataset: Dataset, work: Work = run_trial) -> Non
 def _data_for(source: Source, dataset: Dataset) -> SharedDataset | OnNode:
     """The images for the object store, or where every process reads them, if they would fill it."""
     smallest = min(node["Resources"].get("object_store_memory", 0.0) for node in alive())
-    if size_of(dataset) <= SHARE_OF_STORE * smallest:
+    if size_of(dataset) <= SHARE_OF_STORE * smallest and not _lies_here(source, dataset):
         return SharedDataset.of(dataset)
     study = source.study
-    return OnNode(study.data, source.options.data_root.absolute(), study.max_images, dataset.hash)
+    data = anywhere(with_size(study.data, study.image_size))
+    return OnNode(data, source.options.data_root.absolute(), study.max_images, dataset.hash)
+
+
+def _lies_here(source: Source, dataset: Dataset) -> bool:
+    """Whether every process can map the images from the file that this one has mapped, so that nothing is copied."""
+    study, here = source.study, not source.options.cluster.address
+    return here and is_folder(study.data) and study.max_images is None and size_of(dataset) > IN_MEMORY_BYTES
 
 
 def _latency_nodes(

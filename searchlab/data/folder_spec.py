@@ -1,0 +1,118 @@
+"""What follows `folder:` in the name of a data set: the place of the images and the size they are wanted at."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchlab.errors import UserError
+
+FOLDER = "folder:"
+
+DEFAULT_SIZE = 32
+"""Pixels of a side where nothing else is asked for: the size of CIFAR's images, which the spaces are made for."""
+
+SMALLEST, LARGEST = 8, 1024
+
+ALLOWED = f"folder:PATH?size=N, N from {SMALLEST} to {LARGEST} pixels"
+
+_AT_THE_END = re.compile(r"\?size=([^/?&]*)$")
+
+
+@dataclass(frozen=True)
+class FolderSpec:
+    """A folder of images: a path or a URL, and the side in pixels that its images get (None: the default)."""
+
+    place: str
+    size: int | None = None
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the folder is behind a URL."""
+        return is_url(self.place)
+
+    @property
+    def pixels(self) -> int:
+        """The side that the images get."""
+        return self.size or DEFAULT_SIZE
+
+
+def is_url(place: str) -> bool:
+    """Whether a path is behind a URL."""
+    return "://" in place
+
+
+def is_folder(data: str) -> bool:
+    """Whether the name of a data set names a folder of images."""
+    return data.startswith(FOLDER)
+
+
+def parse_folder(data: str) -> FolderSpec:
+    """`folder:PATH` or `folder:URL`, perhaps with `?size=N`.
+
+    Of a path, `?size=N` at its end is the size, and any other "?" is part of the path. Of a URL, `size` is taken out of
+    the query, and the rest of the query stays.
+
+    Raises:
+        UserError: no place is named, the size is invalid, or the path is not UTF-8.
+    """
+    assert is_folder(data), data
+    try:
+        data.encode()
+    except UnicodeEncodeError as error:
+        raise UserError("path is not UTF-8", where="data", value=data, allowed="rename the folder") from error
+    rest = data.removeprefix(FOLDER)
+    place, sizes = _of_url(rest) if is_url(rest) else _of_path(rest)
+    if not place:
+        raise UserError("no folder named", where="data", value=data, allowed="folder:PATH or folder:URL")
+    if len(sizes) > 1:
+        raise UserError("two image sizes", where="data", value=data, allowed=ALLOWED)
+    return FolderSpec(place, _pixels(sizes[0]) if sizes else None)
+
+
+def with_size(data: str, image_size: int | None) -> str:
+    """The name of a data set with a study's image size in it, where there is one.
+
+    Raises:
+        UserError: the name has another size, or names no folder of images.
+    """
+    if image_size is None:
+        return data
+    where = "Study.image_size"
+    if not is_folder(data):
+        what = f"{data} has a size of its own"
+        raise UserError(what, where=where, value=image_size, allowed="only folder:PATH takes a size")
+    spec = parse_folder(data)
+    if spec.size not in (None, image_size):
+        what = f"not the size in {data!r}"
+        raise UserError(what, where=where, value=image_size, allowed="leave one of the two out")
+    if not SMALLEST <= image_size <= LARGEST:
+        raise UserError("invalid image size", where=where, value=image_size, allowed=f"{SMALLEST} to {LARGEST} pixels")
+    if spec.size is not None:
+        return data
+    return f"{data}{'&' if spec.is_url and '?' in data else '?'}size={image_size}"
+
+
+def anywhere(data: str) -> str:
+    """The name of a data set for processes with another working folder: the path of a folder is made absolute."""
+    if not is_folder(data) or parse_folder(data).is_url:
+        return data
+    return f"{FOLDER}{Path(data.removeprefix(FOLDER)).expanduser().absolute()}"
+
+
+def _of_path(rest: str) -> tuple[str, list[str]]:
+    found = _AT_THE_END.search(rest)
+    return (rest[: found.start()], [found.group(1)]) if found else (rest, [])
+
+
+def _of_url(rest: str) -> tuple[str, list[str]]:
+    place, _, query = rest.partition("?")
+    items = query.split("&") if query else []
+    others = [item for item in items if not item.startswith("size=")]
+    sizes = [item.removeprefix("size=") for item in items if item.startswith("size=")]
+    return f"{place}?{'&'.join(others)}" if others else place, sizes
+
+
+def _pixels(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text) or not SMALLEST <= int(text) <= LARGEST:
+        raise UserError("invalid image size", where="data", value=text, allowed=ALLOWED)
+    return int(text)

@@ -1,0 +1,211 @@
+"""Image files as pixels, all of a data set on one scale: what is bright in one image is as bright in another.
+
+Bytes are taken as they are. Other numbers are scaled by the range that holds all of them in the data set, transparent
+images are laid on one background, and what cannot be told apart from black is refused.
+Shape suffixes: H height, W width.
+"""
+
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from searchlab.errors import UserError
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+"""What counts as an image."""
+
+RANGES = (1, 255, 1023, 4095, 16383, 65535)
+"""The brightest values that images are scaled by: of fractions and masks, and of 8, 10, 12, 14 and 16 bits."""
+
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError)
+"""What Pillow raises for files that it cannot read."""
+
+LIGHT = 204
+"""Transparent images whose visible parts are lighter than this on average would vanish on white: they get black."""
+
+ANIMATED = frozenset({"GIF", "PNG", "WEBP", "TIFF"})
+
+Kind = Literal["bytes", "integers", "floats", "deep colour"]
+"""What a file holds: 8 bits a channel, wider integers, fractions, or colour of 16 bits, of which Pillow reads 8."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """How the pixels of a data set become bytes, the same for all of its images.
+
+    Attributes:
+        integers: the value of 16- and 32-bit integers that becomes 255.
+        floats: that of fractions.
+        background: the grey level that transparent images are laid on.
+    """
+
+    integers: int = 65535
+    floats: int = 255
+    background: int = 255
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a file says of itself before its data set's scales are known.
+
+    `low` and `high` are of its values (NaN where one is not finite), and 0 where they are plain bytes. `visible` is the
+    sum of its opacity and `light` that of its visible grey levels, where it is transparent anywhere.
+    """
+
+    width: int
+    height: int
+    kind: Kind = "bytes"
+    low: float = 0.0
+    high: float = 0.0
+    animated: bool = False
+    visible: float = 0.0
+    light: float = 0.0
+    transparent: bool = False
+
+
+def look(file: Path) -> Look | None:
+    """What is known of a file; most are opened, not decoded. None: it cannot be read."""
+    try:
+        with _opened(file) as image:
+            kind, animated = _kind(image), image.format in ANIMATED and bool(getattr(image, "is_animated", False))
+            low, high = _range(image) if kind != "bytes" else (0.0, 0.0)
+            transparent, visible, light = _visible(image) if _may_be_transparent(image) else (False, 0.0, 0.0)
+            return Look(*image.size, kind, low, high, animated, visible, light, transparent)
+    except UNREADABLE:
+        return None
+
+
+def scales_of(files: Sequence[Path], looks: Sequence[Look]) -> Scales:
+    """The scales that all images of a data set share.
+
+    Raises:
+        UserError: values that are no brightness, or colour that Pillow would read as black.
+    """
+    for kind, names in (("integers", "integer images"), ("floats", "floating-point images")):
+        out = [n for n, seen in enumerate(looks) if seen.kind == kind and not 0 <= seen.low <= seen.high <= RANGES[-1]]
+        if out:
+            raise UserError(
+                f"{len(out)} {names} hold values outside 0 to {RANGES[-1]:,}",
+                value=shown(files[out[0]]),
+                allowed="save them with 8 or 16 bits a pixel, all of them on one scale",
+            )
+    deep = [n for n, seen in enumerate(looks) if seen.kind == "deep colour"]
+    # Of 16 bits a channel Pillow reads the upper 8.
+    if deep and (highest := max(looks[n].high for n in deep)) < 128:
+        raise UserError(
+            f"{len(deep)} colour images of 16 bits a channel hold nothing above {256 * highest + 255:,.0f} of 65,535",
+            value=shown(files[deep[0]]),
+            allowed="they would be read as nearly black: save them with 8 bits a channel",
+        )
+    clear = [seen for seen in looks if seen.transparent]
+    visible, light = sum(seen.visible for seen in clear), sum(seen.light for seen in clear)
+    background = 0 if visible and light / visible > LIGHT else 255
+    return Scales(_holding(looks, "integers", 65535), _holding(looks, "floats", 255), background)
+
+
+def notes_on(looks: Sequence[Look], scales: Scales) -> tuple[str, ...]:
+    """What was made of images that are not simply bytes, a line each."""
+    notes, counts = [], Counter[str](seen.kind for seen in looks)
+    for kind, most in (("integers", scales.integers), ("floats", scales.floats)):
+        if counts[kind]:
+            highest = max(seen.high for seen in looks if seen.kind == kind)
+            notes.append(f"{_images(counts[kind])} of {kind} up to {highest:,.6g}: 0 to {most:,} is black to white")
+    if counts["deep colour"]:
+        notes.append(f"{_images(counts['deep colour'])} of 16 bits a channel: the upper 8 are used")
+    if clear := sum(seen.transparent for seen in looks):
+        notes.append(f"{_images(clear)} with transparent parts: laid on {'white' if scales.background else 'black'}")
+    if animated := sum(seen.animated for seen in looks):
+        notes.append(f"{_images(animated)} of several frames or pages: the first is used")
+    return tuple(notes)
+
+
+def read(file: Path, size: int, scales: Scales) -> NDArray[np.uint8] | None:
+    """A file as height, width, RGB, as `prepare` makes it; None if it cannot be read."""
+    try:
+        with _opened(file) as opened:
+            return prepare(opened, size, scales)
+    except UNREADABLE:
+        return None
+
+
+def prepare(image: Image.Image, size: int, scales: Scales | None = None) -> NDArray[np.uint8]:
+    """pixels_HWC (RGB, uint8) of an image, the one way from an image to a network's input, also where it is deployed.
+
+    Turned upright as its EXIF data say, brought to bytes, the shorter side resized to `size` (bilinear, antialiased),
+    and the middle cut out: nothing is squashed.
+    """
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(ImageOps.fit(_rgb(upright, scales or Scales()), (size, size), Image.Resampling.BILINEAR))
+
+
+def shown(path: Path | str) -> str:
+    """A path for a message; bytes that are not UTF-8 are written out."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _opened(file: Path) -> Image.Image:
+    if not stat.S_ISREG(file.stat().st_mode):
+        # To open a pipe would wait for ever.
+        raise OSError("no regular file")
+    return Image.open(file)
+
+
+def _kind(image: Image.Image) -> Kind:
+    if image.mode == "F":
+        return "floats"
+    if image.mode.startswith("I"):
+        return "integers"
+    # A tile's last entry holds how its pixels lie in the file, such as "RGB;16B".
+    if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+        return "deep colour"
+    return "bytes"
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    values: NDArray[Any] = np.asarray(image.convert("RGB") if image.mode in ("RGB", "RGBA", "LA") else image)
+    return float(values.min()), float(values.max())
+
+
+def _may_be_transparent(image: Image.Image) -> bool:
+    return not image.mode.startswith(("I", "F")) and image.has_transparency_data
+
+
+def _visible(image: Image.Image) -> tuple[bool, float, float]:
+    """Whether any pixel is transparent; the sum of opacities (0..1), and that of grey levels times opacities."""
+    rgba = image.convert("RGBA")
+    opacity_HW = np.asarray(rgba.getchannel("A"), np.float64) / 255
+    if opacity_HW.min() == 1:
+        return False, 0.0, 0.0
+    grey_HW = np.asarray(rgba.convert("RGB").convert("L"), np.float64)
+    return True, float(opacity_HW.sum()), float((grey_HW * opacity_HW).sum())
+
+
+def _holding(looks: Sequence[Look], kind: Kind, usual: int) -> int:
+    """The least of `RANGES` that holds all values of a kind; `usual` where there are none of it."""
+    values = [seen.high for seen in looks if seen.kind == kind]
+    return next(most for most in RANGES if max(values) <= most) if values else usual
+
+
+def _rgb(image: Image.Image, scales: Scales) -> Image.Image:
+    if image.mode.startswith("I"):
+        values: NDArray[Any] = np.asarray(image).astype(np.int64) * 255 // scales.integers
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "F" and scales.floats != 255:
+        scaled = (np.asarray(image) * (255 / scales.floats)).round().clip(0, 255)
+        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    if _may_be_transparent(image):
+        rgba = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, (scales.background,) * 3 + (255,))
+        return Image.alpha_composite(ground, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
