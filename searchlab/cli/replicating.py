@@ -23,7 +23,8 @@ from searchlab.replicates import Repeated, Replicate, repeated
 from searchlab.report import units
 from searchlab.report.frames import write_csv
 from searchlab.report.replicates import replicates_frame, replicates_payload, replicates_view
-from searchlab.search.replicates import Job, Replication, replicates_of
+from searchlab.search.replicate_jobs import Job
+from searchlab.search.replicates import Replication, replicates_of
 from searchlab.search.replicates import replicate as train_again
 from searchlab.search.storage import public
 from searchlab.search.store import StudyStore, stored_study
@@ -54,7 +55,7 @@ def replicate(
     printer = Console(stderr=True, highlight=False) if as_json else console()
     with watching(store.definition.study, where, printer) as watch, ends_on_interrupt(stop):
         try:
-            train_again(Replication(store, where, watch, seeds, points, stop=stop))
+            train_again(Replication(store, where, watch, seeds, points, stop=stop, say=watch.say))
         except Interrupted:
             printer.print("Stopped. Everything is kept: the same command goes on.", soft_wrap=True)
             raise
@@ -114,21 +115,21 @@ class Lines:
         """Which candidate."""
         # A row's name goes by the number of the trial that is repeated.
         numbered = TrialSpec(job.trial, spec.candidate, spec.study)
-        self.say(f"{named(job)}: {described(numbered)}")
+        self.say(f"{job}: {described(numbered)}")
 
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
         """How far, if nothing was said for a while."""
         if monotonic() - self.spoke > self.EVERY_S:
-            self.say(f"{named(job)}: {progress(epoch, self.study)}")
+            self.say(f"{job}: {progress(epoch, self.study)}")
 
     def on_word(self, job: Job, text: str) -> None:
         """What it waits for."""
-        self.say(f"{named(job)}: {text}")
+        self.say(f"{job}: {text}")
 
     def on_end(self, job: Job, record: TrialRecord) -> None:
         """How it ended, and what is left."""
         self.ended += 1
-        self.say(f"{named(job)}: {ending(record)}  [{self.ended} of {self.all}]")
+        self.say(f"{job}: {ending(record)}  [{self.ended} of {self.all}]")
 
     def say(self, line: str) -> None:
         """Prints a line."""
@@ -149,14 +150,9 @@ class LiveLines(Lines):
         """How far."""
         # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
         due = monotonic() - self.drawn > self.DRAWN_EVERY_S
-        line = f"{self.ended} of {self.all} · {named(job)} · {progress(epoch, self.study)}"
+        line = f"{self.ended} of {self.all} · {job} · {progress(epoch, self.study)}"
         self.live.update(Text(line, style="dim"), refresh=due)
         self.drawn = monotonic() if due else self.drawn
-
-
-def named(job: Job) -> str:
-    """ "trial 3, fresh seed 1"."""
-    return f"trial {job.trial}, fresh seed {job.run}"
 
 
 @contextmanager

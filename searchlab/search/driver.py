@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from searchlab.operating_point import Frontier, OperatingPoint
 from searchlab.pareto import Values, contributions, hypervolume, values_of
 from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.search.budget import Spent, reason_to_end
-from searchlab.search.claims import Claim
+from searchlab.search.claims import Leases, Standby
 from searchlab.search.early_stopping import Stopper, rule_for
 from searchlab.search.enqueued import Mark
 from searchlab.search.facts import fix_unit, unit_of
@@ -71,11 +72,15 @@ class Problem:
     images: ImageSpec
 
 
+def _silent(line: str) -> None:
+    pass
+
+
 @dataclass
 class Driver:
     """The Source of a study's trials: asks the sampler, tells the store. One a process; several may share a study.
 
-    `ended_by` is why no more trials begin, once none does.
+    `ended_by` is why no more trials begin, once none does; `say` is told what is waited for.
     """
 
     problem: Problem
@@ -85,6 +90,7 @@ class Driver:
     watch: Watch
     stop: Event = field(default_factory=Event)
     started: float = field(default_factory=time.monotonic)
+    say: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
         self.study = self.problem.study
@@ -92,7 +98,8 @@ class Driver:
         self.stopper = Stopper(rule, self.study.objectives, self.store.rung_reports())
         self.records = self.store.ended()
         self.known = {record.number for record in self.records}
-        self.claim = Claim()
+        self.leases = Leases(self.store.optuna, self.store.storage, self.store.url)
+        self.standby = Standby(self.leases, self.stop.wait, self.say)
         self.growth, self.ended_by = Growth(self.study, self.records), ""
         self.running: dict[int, Trial] = {}
         self.joint = joint_space()
@@ -142,12 +149,11 @@ class Driver:
         Raises:
             UserError: trial after trial fails.
         """
-        ours, trial = self._is_ours(record.number), self.running.pop(record.number)
-        if not ours:
+        trial, record = self.running.pop(record.number), self._comparable(record)
+        values = self._told_values(record)
+        if not self.leases.write(trial, lambda: self.store.finish(trial, record, values)):
             log.warning("trial %d: left out, as another driver took it up while this one was silent", record.number)
             return
-        record = self._comparable(record)
-        self.store.finish(trial, record, self._told_values(record))
         self._take_in(record)
         trained = [r for r in self.records if r.state != "infeasible"]
         if len(trained) >= FAILURES_AT_FIRST and all(r.state == "failed" for r in trained):
@@ -164,20 +170,23 @@ class Driver:
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
         """Whether the study's early-stopping rule lets the trial go on; one that another driver took up ends."""
-        if not self._is_ours(number):
+        trial = self.running[number]
+        if not self.leases.holds(trial):
             return False
-        report = self.stopper.judge(number, epoch, values_of(frontier.points, self.study.objectives))
-        self.store.keep_rung(self.running[number], report)
+        # Of a trial that was taken up, what an earlier driver decided stands.
+        report = self.stopper.decided(number, epoch)
+        if report is None:
+            report = self.stopper.judge(number, epoch, values_of(frontier.points, self.study.objectives))
+            return self.leases.write(trial, partial(self.store.keep_rung, trial, report)) and report.goes_on
         return report.goes_on
 
     def on_checkpoint(self, number: int, path: str) -> None:
         """Notes where a running trial can be gone on with."""
-        if self._is_ours(number):
-            self.store.keep_checkpoint(self.running[number], path)
+        trial = self.running[number]
+        self.leases.write(trial, lambda: self.store.keep_checkpoint(trial, path))
 
     def interrupted(self) -> bool:
-        """Whether the user asked to end. It is looked at after every step: so the driver shows that it lives here."""
-        self.store.sign(self.claim)
+        """Whether the user asked to end."""
         return self.stop.is_set()
 
     @property
@@ -197,41 +206,59 @@ class Driver:
         return hypervolume(self._scaled([point for _, point in self.front]), reference_of(self.study.objectives))
 
     def _next(self) -> Trial | None:
-        """A trial that a driver began and did not finish, else a new one while the budget lasts."""
-        self._catch_up()
-        left_over, elsewhere = self.store.unfinished()
+        """A trial that a driver began and did not finish, else a new one while the budget lasts.
+
+        At the end it waits for other drivers, unless their trials are known to be in good hands.
+        """
+        while not self.stop.is_set():
+            self._catch_up()
+            self.leases.renew_if_due()
+            left_over, elsewhere = self.store.unfinished()
+            if (trial := self._taken_up(left_over)) is not None:
+                return trial
+            self.ended_by = self._reason_to_end(elsewhere)
+            if not self.ended_by:
+                self.store.optuna.sampler = self._sampler(self.store.next_number())
+                trial = self.store.optuna.ask()
+                if self.leases.sign(trial):
+                    return trial
+            elif self.running or not elsewhere:
+                return None
+            elif self.standby.over(named := {number: f"trial {number}" for number in elsewhere}):
+                self.ended_by = f"{self.ended_by}; {self.standby.elsewhere(named)}"
+                return None
+        return None
+
+    def _taken_up(self, left_over: Sequence[int]) -> Trial | None:
+        """The first of these trials that is to be had, with all that is known of it."""
         for number in (number for number in left_over if number not in self.running):
             trial = self.store.again(number, self._sampler(number))
-            self.store.sign(self.claim, trial)
+            if not self.leases.take(trial):
+                continue
+            self.stopper.learn(self.store.rung_reports({number}))
             # The record may have been written before the state was told: then nothing is trained twice.
             written = record_of(trial)
             if written is None or written.state == "running":
                 return trial
             self.running[number] = trial
             self.tell(written)
+        return None
+
+    def _reason_to_end(self, elsewhere: Sequence[int]) -> str:
+        """Why no more trials begin; "" while they do."""
+        if self.repeated >= REPEATS:
+            return f"each of the last {REPEATS} proposals was tried before"
         hours = (time.monotonic() - self.started) / 3600
         running = len({*self.running, *elsewhere})
-        self.ended_by = reason_to_end(self.study, Spent(self.growth, running, hours)) or ""
-        if self.repeated >= REPEATS:
-            self.ended_by = f"each of the last {REPEATS} proposals was tried before"
-        if self.ended_by:
-            return None
-        self.store.optuna.sampler = self._sampler(self.store.next_number())
-        trial = self.store.optuna.ask()
-        self.store.sign(self.claim, trial)
-        return trial
+        return reason_to_end(self.study, Spent(self.growth, running, hours)) or ""
 
     def _catch_up(self) -> None:
         """Takes in what other drivers of the study have ended since."""
         others = self.store.ended(besides=self.known)
         if others:
-            self.stopper.reports += self.store.rung_reports({record.number for record in others})
+            self.stopper.learn(self.store.rung_reports({record.number for record in others}))
         for record in others:
             self._take_in(record)
-
-    def _is_ours(self, number: int) -> bool:
-        """Whether no other driver took a running trial up, because this one seemed to be gone."""
-        return self.store.owner(self.running[number]) == self.claim.owner
 
     def _take_in(self, record: TrialRecord) -> None:
         self.known.add(record.number)

@@ -131,6 +131,15 @@ class Stopper:
         self.objectives = objectives
         self.reports = list(reports)
 
+    def learn(self, reports: Sequence[RungReport]) -> None:
+        """Takes in what the store says of trials at rungs, in place of what was seen of them here."""
+        known = {(report.number, report.epoch) for report in reports}
+        self.reports = [report for report in self.reports if (report.number, report.epoch) not in known] + list(reports)
+
+    def decided(self, number: int, epoch: int) -> RungReport | None:
+        """What was decided of a trial at a rung; None where it was not judged there yet."""
+        return next((report for report in self.reports if (report.number, report.epoch) == (number, epoch)), None)
+
     def judge(self, number: int, epoch: int, values_PM: Values) -> RungReport:
         """What trial `number` shows at a rung, with the decision. A point that lacks an objective (inf) is left out."""
         rung = {report.number: report for report in self.reports if report.epoch == epoch}

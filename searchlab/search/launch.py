@@ -155,9 +155,10 @@ def _clear(folder: Path) -> None:
 def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> Driver:
     fix_data(store, dataset)
     problem = Problem(launch.definition.study, launch.space, dataset.spec)
-    driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop)
+    driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop, say=launch.say)
     store.note_end("")
-    run_trials(driver, dataset, launch.runner, launch.options)
+    with driver.leases.renewed():
+        run_trials(driver, dataset, launch.runner, launch.options)
     _evaluate(launch, driver.records, dataset, device)
     store.note_end(driver.ended_by)
     return driver

@@ -1,26 +1,27 @@
 """The candidates of a front trained again with fresh seeds, kept beside the study: its search never sees them."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from sys import float_info
 from threading import Event
 from typing import Protocol
 
-from optuna.trial import FrozenTrial, Trial, TrialState
-from pydantic.dataclasses import dataclass as noun
+from optuna.trial import FrozenTrial, Trial
 
 from searchlab.data.splits import Dataset
 from searchlab.errors import Interrupted, UserError
 from searchlab.front import study_front
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import Frontier
-from searchlab.plain import NOUN, to_plain
+from searchlab.plain import to_plain
 from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.replicates import Reading, Replicate
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.facts import fix_unit, same_data, unit_of
 from searchlab.search.launch import load_data, only_driver, run_trials, same_machine
 from searchlab.search.recorded import record_of
+from searchlab.search.replicate_jobs import Job, Jobs, job_of
 from searchlab.search.reread import readings_of
 from searchlab.search.storage import check_writable, storage_errors
 from searchlab.search.store import StudyStore
@@ -28,13 +29,14 @@ from searchlab.seeds import replicate_seed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import failed
 
+READINGS = "readings"
+"""The user attribute of a trial of the companion that holds the front's points as they are on it."""
 
-@noun(frozen=True, config=NOUN)
-class Job:
-    """One training that is wanted: the trial whose candidate it is, and which of its fresh seeds, from 1."""
+log = logging.getLogger("searchlab")
 
-    trial: int
-    run: int
+
+def _silent(line: str) -> None:
+    pass
 
 
 class ReplicateWatch(Protocol):
@@ -58,7 +60,10 @@ class ReplicateWatch(Protocol):
 
 @dataclass(frozen=True)
 class Replication:
-    """What is to be repeated: the candidates of the front (thinned to `points`), with so many `seeds` each."""
+    """What is to be repeated: the candidates of the front (thinned to `points`), with so many `seeds` each.
+
+    `say` is told of what other processes are at.
+    """
 
     store: StudyStore
     options: RunOptions
@@ -67,6 +72,7 @@ class Replication:
     points: int = 12
     runner: str = "local"
     stop: Event = field(default_factory=Event)
+    say: Callable[[str], None] = _silent
 
 
 def replicate(asked: Replication) -> None:
@@ -88,7 +94,8 @@ def replicate(asked: Replication) -> None:
     options = same_machine(unit, study, asked.options, resolve_device(asked.options.device))
     with only_driver(study.name, options):
         source = Replicator(replace(asked, options=options), records, wanted, dataset)
-        run_trials(source, dataset, asked.runner, options)
+        with source.jobs.leases.renewed():
+            run_trials(source, dataset, asked.runner, options)
     if asked.stop.is_set():
         raise Interrupted
 
@@ -109,19 +116,13 @@ def replicates_of(store: StudyStore) -> list[Replicate]:
 
 
 def _replicate_of(trial: FrozenTrial) -> Replicate | None:
-    record, job = record_of(trial), _job_of(trial)
+    record, job = record_of(trial), job_of(trial)
     if record is None or job is None or not trial.state.is_finished():
         return None
     where = f"replicate {trial.number}"
-    known = "readings" in trial.user_attrs
-    readings = read_noun(tuple[Reading, ...], trial.user_attrs, "readings", where) if known else ()
+    known = READINGS in trial.user_attrs
+    readings = read_noun(tuple[Reading, ...], trial.user_attrs, READINGS, where) if known else ()
     return Replicate(job.trial, job.run, record, readings)
-
-
-def _job_of(trial: FrozenTrial) -> Job | None:
-    """What a trial of the companion trains; None where its process died before that was noted."""
-    known = "job" in trial.user_attrs
-    return read_noun(Job, trial.user_attrs, "job", f"replicate {trial.number}") if known else None
 
 
 def as_replicated(study: Study) -> Study:
@@ -146,12 +147,12 @@ class Replicator:
         self.study, self.options = asked.store.definition.study, asked.options
         self.originals = {record.number: record for record in wanted}
         done = replicates_of(asked.store)
-        ended = {(replicate.trial, replicate.run) for replicate in done}
-        jobs = [Job(number, run + 1) for run in range(asked.seeds) for number in self.originals]
-        self.jobs = [job for job in jobs if (job.trial, job.run) not in ended]
-        self.left_over = {_job_of(t): t.number for t in companion.trials() if t.state == TrialState.RUNNING}
+        wanted_jobs = [Job(number, run + 1) for run in range(asked.seeds) for number in self.originals]
+        ended = {Job(replicate.trial, replicate.run) for replicate in done}
+        self.jobs = Jobs(companion, wanted_jobs, ended, asked.stop, asked.say, asked.watch.on_end)
         self.running: dict[int, tuple[Job, Trial]] = {}
-        asked.watch.on_begin(done, [(job, self.originals[job.trial]) for job in self.jobs])
+        left = [(job, self.originals[job.trial]) for job in wanted_jobs if job not in ended]
+        asked.watch.on_begin(done, left)
 
     # -- what the runner calls: see runners.source.Source
 
@@ -166,12 +167,11 @@ class Replicator:
 
     def ask(self) -> TrialSpec | None:
         """The next replicate."""
-        while self.jobs and not self.interrupted():
-            job = self.jobs.pop(0)
-            trial = self._trial(job)
-            self.running[trial.number] = job, trial
+        while (taken := self.jobs.next(self.running)) is not None:
+            job, trial = taken
             # The record may have been written before the state was told: then nothing is trained twice.
             written = record_of(trial)
+            self.running[trial.number] = job, trial
             if written is not None and written.state != "running":
                 self.tell(written)
                 continue
@@ -182,31 +182,43 @@ class Replicator:
         return None
 
     def tell(self, record: TrialRecord) -> None:
-        """Reads the front's points on it, then keeps it."""
+        """Reads the front's points on it, then keeps it; one that cannot be read has failed."""
         job, trial = self.running.pop(record.number)
-        if record.state == "complete":
-            record = self._read(trial, record)
+        try:
+            readings = None if "record" in trial.user_attrs else self._readings(record)
+        except UserError:
+            raise
+        except Exception as error:  # of any type, as in a trial: on the test split its logits may not be finite, say
+            record, readings = failed(record, error, record.epochs), None
+        self._end(job, trial, record, readings)
+
+    def _end(self, job: Job, trial: Trial, record: TrialRecord, readings: tuple[Reading, ...] | None) -> None:
+        """Keeps a replicate with its readings, where there are new ones, unless another process took it up."""
         values = None
         if record.state == "complete":
             assert record.frontier is not None
             best = max(record.frontier.points, key=lambda point: point.accuracy)
             values = [float(getattr(best, objective.name)) for objective in self.study.objectives]
-        self.store.finish(trial, record, values)
+
+        def keep() -> None:
+            if readings is not None:
+                with storage_errors(self.store.url):
+                    write(trial.set_user_attr, READINGS, [to_plain(reading) for reading in readings])
+            self.store.finish(trial, record, values)
+
+        if not self.jobs.leases.write(trial, keep):
+            log.warning("%s: left out, as another process took it up while this one was silent", job)
+            return
+        self.jobs.ended.add(job)
         self.asked.watch.on_end(job, record)
 
-    def _read(self, trial: Trial, record: TrialRecord) -> TrialRecord:
-        """Keeps the readings of a complete replicate; the record comes back as failed where it cannot be read."""
+    def _readings(self, record: TrialRecord) -> tuple[Reading, ...] | None:
+        """The front's points on a complete replicate; None of another."""
+        if record.state != "complete":
+            return None
         # What of them is on the front may change.
         alike = [r for r in self.records if r.state == "complete" and r.candidate.id == record.candidate.id]
-        try:
-            readings = readings_of(record, alike, self.dataset, self.asked.options.device)
-        except UserError:
-            raise
-        except Exception as error:  # of any type, as in a trial: on the test split its logits may not be finite, say
-            return failed(record, error, record.epochs)
-        with storage_errors(self.store.url):
-            write(trial.set_user_attr, "readings", [to_plain(reading) for reading in readings])
-        return record
+        return readings_of(record, alike, self.dataset, self.asked.options.device)
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Passes the epoch on to who looks on."""
@@ -226,18 +238,6 @@ class Replicator:
     def interrupted(self) -> bool:
         """Whether the user asked to end."""
         return self.asked.stop.is_set()
-
-    def _trial(self, job: Job) -> Trial:
-        """The trial that was begun for it, or for nothing yet, by a process that died; else a new one."""
-        known = job if job in self.left_over else None
-        if known in self.left_over:
-            trial = self.store.again(self.left_over.pop(known), self.store.optuna.sampler)
-        else:
-            with storage_errors(self.store.url):
-                trial = self.store.optuna.ask()
-        with storage_errors(self.store.url):
-            trial.set_user_attr("job", to_plain(job))
-        return trial
 
     def _spec(self, job: Job, number: int) -> TrialSpec:
         original, options = self.originals[job.trial], self.asked.options

@@ -15,7 +15,7 @@ from searchlab.errors import UserError
 from searchlab.pareto import non_dominated
 from searchlab.plain import from_plain
 from searchlab.search.attributes import read
-from searchlab.search.claims import is_left, living_signs
+from searchlab.search.claims import is_left, living
 from searchlab.search.recorded import CANDIDATE, plain_record
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION, DEFINED, ENDED
@@ -76,10 +76,10 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
             return StoredStudy(name, "foreign", "not made by searchlab", dict(counts), 0, changed)
         companion = name + COMPANION
         again_id = storage.get_study_id_from_name(companion) if companion in names else None
-        signs = living_signs(attributes)
+        signs = living(attributes)
         again = [] if again_id is None else storage.get_all_trials(again_id, deepcopy=False)
         if again_id is not None:
-            signs |= living_signs(storage.get_study_user_attrs(again_id))
+            signs |= living(storage.get_study_user_attrs(again_id))
         study = from_plain(Study, read(attributes, DEFINED, name)["study"])
         states = Counter(state for trial in trials if (state := _state(trial, signs)))
         workers = ", ".join(sorted(f"process {sign.pid} on {sign.host}" for sign in signs.values()))

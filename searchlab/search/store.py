@@ -15,7 +15,7 @@ from searchlab.errors import UserError, unknown
 from searchlab.plain import to_plain
 from searchlab.record import TestLook, TrialRecord
 from searchlab.search.attributes import read_noun, write
-from searchlab.search.claims import OWNER, Claim, is_left, living
+from searchlab.search.claims import is_left, living
 from searchlab.search.definition import Definition
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
@@ -250,25 +250,11 @@ class StudyStore:
             alive = living(self.optuna.user_attrs)
         return [trial.number for trial in running if is_left(trial, alive)]
 
-    def sign(self, claim: Claim, trial: Trial | None = None) -> None:
-        """Shows that a driver lives, where that is due; a trial that is given is its own from now on."""
-        with storage_errors(self.url):
-            for name, value in claim.due().items():
-                self.optuna.set_user_attr(name, value)
-            if trial is not None:
-                trial.set_user_attr(OWNER, claim.owner)
-
     def again(self, number: int, sampler: BaseSampler) -> Trial:
         """An unfinished trial, to be gone on with; the sampler suggests what it had not been suggested yet."""
         self.optuna.sampler = sampler
         with storage_errors(self.url):
             return Trial(self.optuna, self.trials()[number]._trial_id)
-
-    def owner(self, trial: Trial) -> str:
-        """The driver that signed a trial last."""
-        with storage_errors(self.url):
-            # What a trial says of itself is as it was when it was asked for.
-            return str(self.storage.get_trial(trial._trial_id).user_attrs.get(OWNER, ""))
 
     def begin(self, trial: Trial, candidate: Candidate, seed: int) -> None:
         """Notes what a trial is about to train."""

@@ -14,7 +14,7 @@ from searchlab.measure.device import this_machine
 from searchlab.record import TimeUnit
 from searchlab.runners import local
 from searchlab.runners.local import run_local
-from searchlab.search.claims import Sign
+from searchlab.search.claims import Heartbeat
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.facts import DATA, UNIT, fix_data, fix_unit, same_data, unit_of
 from searchlab.search.launch import Launch, resume
@@ -120,7 +120,7 @@ def test_an_old_store_has_its_unit_from_its_first_complete_trial_and_keeps_it(st
 @pytest.mark.parametrize("state", ["complete", "stopped", "infeasible"])
 def test_a_record_whose_latency_is_of_another_machine_is_kept_as_failed(driver, state, monkeypatch):
     """Both drivers measured before either knew of the other."""
-    monkeypatch.setattr(Sign, "lives", True)
+    monkeypatch.setattr(Heartbeat, "lives", True)
     first, second = driver(), driver()
     ours, theirs = first.ask(), second.ask()
     first.tell(outcome("complete", latency(2.0))(ours))
