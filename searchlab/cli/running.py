@@ -24,7 +24,7 @@ from searchlab.report.growth import standing
 from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
 from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies
-from searchlab.search.definition import Definition
+from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver
 from searchlab.search.early_stopping import with_rungs
 from searchlab.search.launch import Launch, check, check_names, start, start_afresh
@@ -153,6 +153,7 @@ def resume(
     effective = _carried_over(before, written)
     budget = {"trials": trials, "hours": hours, "epochs_total": epochs_total, "until_stalled": until_stalled}
     effective = _overridden(effective, budget)
+    check_objectives(before.study, effective, store.optuna.directions)
     now = Definition(effective, written, space.text, str(source.path.absolute()) if source else before.path)
     changes = before.changes(now)
     if changes and not force:

@@ -20,6 +20,9 @@ PART = LONGEST // 2
 
 PARTS, DIGEST = "parts", "digest"
 
+PART_OF = "part "
+"""What the names of attributes begin with that hold parts."""
+
 T = TypeVar("T")
 
 
@@ -56,6 +59,11 @@ def read(attributes: Mapping[str, Any], name: str, where: str) -> Any:
     return json.loads(text)
 
 
+def is_part(name: str) -> bool:
+    """Whether an attribute holds a part of a long value, by its name."""
+    return name.startswith(PART_OF)
+
+
 def read_noun(kind: type[T], attributes: Mapping[str, Any], name: str, where: str) -> T:
     """The noun that an attribute holds.
 
@@ -77,7 +85,7 @@ def damaged(where: str, name: str, why: str) -> UserError:
 
 
 def _part(name: str, digest: str, index: int) -> str:
-    return f"part {index} {digest} of {name}"
+    return f"{PART_OF}{index} {digest} of {name}"
 
 
 def _digest(text: str) -> str:

@@ -2,10 +2,17 @@
 
 import difflib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optuna.study import StudyDirection
+
+from searchlab.errors import UserError
 from searchlab.plain import to_plain
 from searchlab.study import BUDGET_FIELDS, Study
+
+DEFINED = "searchlab"
+"""The user attribute of a study that holds its definition."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +38,20 @@ def _comparable(definition: Definition) -> list[str]:
     plain = to_plain(definition.written)
     kept = {key: value for key, value in plain.items() if key not in BUDGET_FIELDS}
     return [*(f"{key} = {json.dumps(value)}" for key, value in kept.items()), *definition.space_text.splitlines()]
+
+
+def check_objectives(before: Study, now: Study, directions: Sequence[StudyDirection]) -> None:
+    """Whether a study still has its objectives, in their order, as the values of its trials do.
+
+    Raises:
+        UserError: it has others.
+    """
+    same = before.objectives == now.objectives
+    if len(before.objectives) != len(directions):
+        # An earlier version stored a definition that does not fit the trials: one that does mends it.
+        same = [o.direction for o in now.objectives] == [direction.name.lower() for direction in directions]
+    if not same:
+        where, value = f"study {now.name}", ", ".join(objective.name for objective in now.objectives)
+        so_far = ", ".join(objective.name for objective in before.objectives)
+        allowed = f"so far {so_far}; `searchlab run` with --name NAME begins another study"
+        raise UserError("objectives of a study cannot change", where=where, value=value, allowed=allowed)

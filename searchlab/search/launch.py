@@ -31,7 +31,7 @@ from searchlab.record import TimeUnit, TrialRecord
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
-from searchlab.search.definition import Definition
+from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.facts import fix_data, same_data, unit_of
@@ -111,6 +111,7 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
     """
     study, options = launch.definition.study, launch.options
     check_writable(store.storage, store.url)
+    check_objectives(store.definition.study, study, store.optuna.directions)
     dataset, device = _checked(launch)
     with only_driver(study.name, options):
         records = store.records()

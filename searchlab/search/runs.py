@@ -16,9 +16,11 @@ from searchlab.pareto import non_dominated
 from searchlab.plain import from_plain
 from searchlab.search.attributes import read
 from searchlab.search.claims import is_left, living
+from searchlab.search.definition import DEFINED
 from searchlab.search.recorded import CANDIDATE, plain_record
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
-from searchlab.search.store import COMPANION, DEFINED, ENDED
+from searchlab.search.store import COMPANION, ENDED
+from searchlab.search.stubs import is_stub
 from searchlab.stored import FrontFigures, Standing, Stored, StoredStudy
 from searchlab.study import OTHER_BUDGETS, RunOptions, Study
 
@@ -73,7 +75,8 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
         changed = _changed(trials)
         if DEFINED not in attributes:
             counts = Counter(OPTUNA_STATES[trial.state] for trial in trials if trial.state in OPTUNA_STATES)
-            return StoredStudy(name, "foreign", "not made by searchlab", dict(counts), 0, changed)
+            why = f"never began: searchlab run {name}" if is_stub(attributes, trials) else "not made by searchlab"
+            return StoredStudy(name, "foreign", why, dict(counts), 0, changed)
         companion = name + COMPANION
         again_id = storage.get_study_id_from_name(companion) if companion in names else None
         signs = living(attributes)

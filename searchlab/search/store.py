@@ -16,11 +16,12 @@ from searchlab.plain import to_plain
 from searchlab.record import TestLook, TrialRecord
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.claims import is_left, living
-from searchlab.search.definition import Definition
+from searchlab.search.definition import DEFINED, Definition
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
 from searchlab.search.recorded import CANDIDATE, CHECKPOINT, Begun, record_of
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
+from searchlab.search.stubs import discard_stub, is_stub
 from searchlab.study import RunOptions
 
 STATES = {
@@ -31,8 +32,8 @@ STATES = {
 }
 """How a record's state is told to Optuna. An infeasible trial also carries its constraints, a stopped one none."""
 
-DEFINED, ENDED = "searchlab", "ended"
-"""The user attributes of a study that hold its definition, and why it ended: "" while it may go on."""
+ENDED = "ended"
+"""The user attribute of a study that says why it ended: "" while it may go on."""
 
 RUNG = "rung "
 """What the names of user attributes begin with that hold a RungReport; its epoch follows."""
@@ -59,18 +60,18 @@ class StudyStore:
         Raises:
             UserError: the storage holds a study of that name already.
         """
-        study = definition.study
+        name, directions = definition.study.name, [o.direction for o in definition.study.objectives]
         with storage_errors(url):
+            if name in optuna.get_all_study_names(storage):
+                discard_stub(name, storage, directions)
             try:
-                made = optuna.create_study(
-                    storage=storage, study_name=study.name, directions=[o.direction for o in study.objectives]
-                )
+                made = optuna.create_study(storage=storage, study_name=name, directions=directions)
             except optuna.exceptions.DuplicatedStudyError as error:
-                raise UserError(
-                    f"the store holds a study {study.name!r} already",
-                    where=public(url),
-                    allowed=f"`searchlab resume {study.name}` goes on with it, --name NAME starts another",
-                ) from error
+                made = optuna.load_study(study_name=name, storage=storage)
+                if not is_stub(made.user_attrs, made.get_trials(deepcopy=False)):
+                    mend = f"`searchlab resume {name}` goes on with it, --name NAME starts another"
+                    what = f"the store holds a study {name!r} already"
+                    raise UserError(what, where=public(url), allowed=mend) from error
             store = cls(made, storage, url)
             store.redefine(definition)
             return store
@@ -87,11 +88,13 @@ class StudyStore:
             if name not in names:
                 raise unknown("study", name, names, where=public(url))
             store = cls(optuna.load_study(study_name=name, storage=storage), storage, url)
-            if DEFINED not in store.optuna.user_attrs:
-                raise UserError(
-                    f"study {name!r} was not made by searchlab", where=public(url), allowed="--name another"
-                )
-            return store
+            if DEFINED in store.optuna.user_attrs:
+                return store
+            if is_stub(store.optuna.user_attrs, store.trials()):
+                what, mend = f"study {name!r} never began: its process died first", f"`searchlab run {name}` begins it"
+            else:
+                what, mend = f"study {name!r} was not made by searchlab", "--name another"
+            raise UserError(what, where=public(url), allowed=mend)
 
     @classmethod
     def discard(cls, name: str, storage: BaseStorage, url: str) -> None:
@@ -101,6 +104,8 @@ class StudyStore:
             UserError: it is one that searchlab did not make.
         """
         with storage_errors(url):
+            if name in _names(storage):
+                discard_stub(name, storage)
             if name in _names(storage):
                 known = cls.load(name, storage, url).companion()
                 for each in [*([known.optuna.study_name] if known else []), name]:
@@ -342,6 +347,7 @@ def stored_study(name: str | None, options: RunOptions) -> StudyStore:
     if name is None:
         with storage_errors(url):
             known = [one for one in optuna.get_all_study_summaries(storage) if not one.study_name.endswith(COMPANION)]
+        known = [one for one in known if DEFINED in one.user_attrs] or known
         if not known:
             raise UserError("the store holds no study", where=public(url), allowed="`searchlab run STUDY` begins one")
         began = {one.study_name: one.datetime_start.timestamp() if one.datetime_start else 0.0 for one in known}

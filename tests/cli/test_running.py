@@ -5,12 +5,14 @@ from pathlib import Path
 
 import optuna
 import pytest
+from little_files import STUDY
 from optuna.trial import TrialState
 from tiny import tiny_study
 
 from searchlab.cli import running
 from searchlab.front import study_front
 from searchlab.record import Seconds
+from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore, stored_study
 from searchlab.study import Cluster, RunOptions
 
@@ -57,6 +59,29 @@ def test_a_study_runs_shows_its_front_and_leaves_its_artefacts(searchlab):
     for record in kept().records():
         assert (Path(record.directory) / "record.json").is_file()
         assert Path(record.directory) == Path("runs/little", f"trial-{record.number:05d}").absolute()
+
+
+def test_other_objectives_are_one_line_even_if_forced(searchlab):
+    searchlab("run", "little", "--trials", 1, "--epochs", 1)
+    edit("studies/little.py", "accuracy, macs", "accuracy, macs, params")
+    for forced in ([], ["--force"]):
+        answer = searchlab("resume", "little", "--trials", 2, *forced)
+        assert (answer.code, answer.out) == (2, "")
+        assert "little: objectives of a study cannot change" in answer.err and answer.err.count("\n") == 1
+    assert len(kept().records()) == 1
+    Path("studies/little.py").write_text(STUDY)
+    assert searchlab("resume", "little", "--trials", 2).code == 0
+
+
+@pytest.mark.parametrize("command", ["resume", "front", "trials"])
+def test_a_study_killed_before_it_was_defined_says_what_to_do_and_can_be_run(searchlab, command):
+    storage = open_storage(RunOptions().storage_url, create=True)
+    optuna.create_study(storage=storage, study_name="little", directions=["maximize", "minimize"])
+    answer = searchlab(command, "little")
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "study 'little' never began" in answer.err and "`searchlab run little` begins it" in answer.err
+    if command == "resume":
+        assert searchlab("run", "little", "--trials", 1, "--epochs", 1).code == 0
 
 
 def test_overrides_are_kept(searchlab):

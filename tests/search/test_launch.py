@@ -189,6 +189,26 @@ def test_other_data_than_before(options, monkeypatch):
     assert stored_study("tiny", options).definition.study.trials == 1
 
 
+@pytest.mark.parametrize("objectives", [("accuracy", "macs", "params"), ("accuracy", "params"), ("macs", "accuracy")])
+def test_other_objectives_are_refused_before_anything_is_trained_or_stored(options, objectives):
+    store = begun(options, tiny_study("accuracy", "macs", trials=1))
+    launch = launch_of(tiny_study(*objectives, trials=3), options)
+    says = rf"^study tiny: objectives of a study cannot change: '{', '.join(objectives)}' \(so far accuracy, macs; "
+    with pytest.raises(UserError, match=says):
+        resume(launch, store)
+    assert launch.watch.notes == [] and len(store.trials()) == 1
+    assert resume(launch_of(tiny_study("accuracy", "macs", trials=2), options), store).ended_by
+
+
+def test_a_definition_that_an_earlier_version_spoiled_with_other_objectives_is_mended(options):
+    store = begun(options, tiny_study("accuracy", "macs", trials=1))
+    spoiled = tiny_study("accuracy", "macs", "params")
+    store.redefine(Definition(spoiled, spoiled, ""))
+    with pytest.raises(UserError, match="objectives of a study cannot change"):
+        resume(launch_of(spoiled, options), store)
+    assert resume(launch_of(tiny_study("accuracy", "macs", trials=2), options), store).ended_by
+
+
 def test_limits_are_checked_again(options):
     store = begun(options, tiny_study(trials=1))
     with pytest.raises(UserError, match="max_params"):

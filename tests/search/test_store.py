@@ -75,7 +75,8 @@ def test_an_unknown_study_lists_the_known(store):
 
 
 def test_a_study_that_searchlab_did_not_make(store):
-    optuna.create_study(storage=store.optuna._storage, study_name="foreign", directions=["minimize"])
+    theirs = optuna.create_study(storage=store.optuna._storage, study_name="foreign", directions=["minimize"])
+    theirs.ask()
     assert "study 'foreign' was not made by searchlab" in complaint(reopened, store, "foreign")
     study = replace(STUDY, name="foreign")
     definition = replace(DEFINITION, study=study, written=study)
