@@ -38,6 +38,11 @@ class FrontPoint:
         return latency_estimate(self.record, self.point)
 
     @property
+    def doubt(self) -> str:
+        """Why its latency is in doubt; "" where it is not, or where there is none."""
+        return doubt_of(self.record) if self.point.latency_ms is not None else ""
+
+    @property
     def times_reference(self) -> Estimate | None:
         """Latency as a multiple of the reference network's; see `times_reference`."""
         return times_reference(self.record, self.point)
@@ -162,6 +167,11 @@ def latency_estimate(record: TrialRecord, point: OperatingPoint) -> Estimate | N
         return None
     whole, value_ms = record.latency.whole, point.latency_ms
     return Estimate(value_ms, value_ms * whole.low / whole.p50, value_ms * whole.high / whole.p50)
+
+
+def doubt_of(record: TrialRecord) -> str:
+    """Why a trial's latency is in doubt; "" where it is not, or where there is none."""
+    return record.latency.doubt if record.latency else ""
 
 
 def times_reference(record: TrialRecord, point: OperatingPoint) -> Estimate | None:

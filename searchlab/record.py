@@ -115,9 +115,23 @@ class LatencyCheck:
         return self.additive_ms / self.end_to_end_ms - 1
 
 
+DIFFERENCE = {"cpu": 0.10, "cuda": 0.05}
+"""How far the additive latency may be from the routed network's on a device before it is in doubt."""
+
+WAITED = 0.20
+"""What share of a measurement's time its threads may wait for a core before it is in doubt."""
+
+FASTER = 1.5
+"""How many times faster than in the study's unit of time the reference may be before that unit is in doubt."""
+
+
 @dataclass(frozen=True, config=NOUN)
 class LatencyReport:
     """What a trial's latency measurement found, the reference's interleaved with it.
+
+    `check` is made over real images, once the network is trained; `mixed` during the measurement itself, over samples
+    that are made to leave at every exit in turn. `waited` is the share of its time that threads of it were ready to run
+    and had no core.
 
     Every figure is in milliseconds of the study: as timed, divided by `drift`, which is how much slower the reference
     was just now than when the study first measured it. A shared machine drifts by tens of percent; ratios hold.
@@ -132,6 +146,27 @@ class LatencyReport:
     ratio: Estimate
     check: LatencyCheck | None = None
     drift: float = 1.0
+    mixed: LatencyCheck | None = None
+    waited: float = 0.0
+
+    @property
+    def worry(self) -> float:
+        """What speaks most against the figures, as a multiple of what is allowed; above 1 they are in doubt."""
+        check = self.check or self.mixed
+        differs = abs(check.error) / DIFFERENCE[self.machine.device] if check else 0.0
+        return max(differs, self.waited / WAITED, 1 / self.drift / FASTER)
+
+    @property
+    def doubt(self) -> str:
+        """Why the figures are in doubt; "" where they are not."""
+        if self.worry <= 1:
+            return ""
+        check = self.check or self.mixed
+        if check and abs(check.error) > DIFFERENCE[self.machine.device]:
+            return f"additive and end-to-end latency differ by {100 * abs(check.error):.0f} %"
+        if self.waited > WAITED:
+            return f"it waited for a core for {100 * self.waited:.0f} % of its time"
+        return f"its unit of time is too long: the reference was {1 / self.drift:.1f} times faster than in the study's"
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -3,19 +3,23 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
+from dataclasses import replace
+
 import torch
 
+from searchlab.architecture import ImageSpec
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
 from searchlab.deploy.runtime import EarlyExitRuntime
-from searchlab.deploy.scores import score_functions
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.table import ExitTable
-from searchlab.measure.end_to_end import check_latency
+from searchlab.measure.end_to_end import routed_ms
+from searchlab.measure.isolation import PATIENT, Waiting, measuring
 from searchlab.measure.latency import LatencyOptions, prepared
+from searchlab.measure.references import reference_network
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.operating_point import Frontier, OperatingPoint
-from searchlab.record import LatencyCheck, SegmentLatency, TrialRecord
+from searchlab.record import LatencyCheck, TrialRecord
 
 CHECKED_IMAGES = 40
 CHECK_OPTIONS = LatencyOptions(budget_s=0.6)
@@ -26,26 +30,41 @@ def typical_point(frontier: Frontier) -> OperatingPoint:
     return max(frontier.points, key=lambda point: (len(point.rule.exits), min(point.shares)))
 
 
+def checked(
+    record: TrialRecord,
+    network: EarlyExitNetwork,
+    table: ExitTable,
+    split: Split,
+    normaliser: Normaliser,
+    waiting: Waiting = PATIENT,
+) -> TrialRecord:
+    """The record with a check of its latency (see `check_point`), made alone on this node."""
+    assert record.latency is not None
+    with measuring(waiting):
+        check = check_point(record, network, table, split, normaliser)
+    return replace(record, latency=replace(record.latency, check=check))
+
+
 def check_point(
     record: TrialRecord, network: EarlyExitNetwork, table: ExitTable, split: Split, normaliser: Normaliser
 ) -> LatencyCheck:
-    """The additive latency of the record's typical point against the routed network, over the same real images.
+    """The additive latency of the record's typical point, as it is recorded, against the routed network measured now.
 
-    `table` is the split's; the images are spread evenly over it, so that they leave in their real mix.
+    Both are over the same real images and in the record's unit of time. `table` is the split's; the images are spread
+    evenly over it, so that they leave in their real mix.
     """
     assert record.frontier is not None
     assert record.cost is not None
-    cost, rule = record.cost, typical_point(record.frontier).rule
+    assert record.latency is not None
+    latency, rule = record.latency, typical_point(record.frontier).rule
     chosen_N = torch.linspace(0, len(split) - 1, min(CHECKED_IMAGES, len(split))).long()
     images_NCHW = normaliser(split.images(chosen_N))
-    few = table.part(chosen_N.numpy())
-
-    def additive(segments: SegmentLatency) -> float:
-        found = evaluate(few, rule, cost, segments).latency_ms
-        assert found is not None
-        return found
-
-    segments = prepared(network, images_NCHW[:1].clone(), CHECK_OPTIONS)
-    runtime = EarlyExitRuntime(segments, rule)
-    scores = score_functions([rule.score])
-    return check_latency(segments, runtime.classify, images_NCHW, additive, scores, CHECK_OPTIONS)
+    additive_ms = evaluate(table.part(chosen_N.numpy()), rule, record.cost, latency.segments).latency_ms
+    assert additive_ms is not None
+    image_1CHW = images_NCHW[:1].clone()
+    segments = prepared(network, image_1CHW, CHECK_OPTIONS)
+    _, channels, height, width = image_1CHW.shape
+    images = ImageSpec(channels, height, width, table.logits_NKC.shape[-1])
+    reference = prepared(reference_network(latency.reference_name, images), image_1CHW, CHECK_OPTIONS)
+    run = EarlyExitRuntime(segments, rule).classify
+    return LatencyCheck(additive_ms, routed_ms(run, images_NCHW, reference, latency.reference.p50, CHECK_OPTIONS))

@@ -18,12 +18,16 @@ def pytest_runtest_setup():
 
 @pytest.fixture(autouse=True, scope="session")
 def own_surroundings(tmp_path_factory):
-    """Trials, those in processes of their own too, wait for no measurement of anyone else's, and take one thread."""
+    """Trials, those in processes of their own too, wait for no measurement of anyone else's, and take one thread.
+
+    What is measured here is in doubt, as tests run beside each other: it is not measured again.
+    """
     folder = str(tmp_path_factory.mktemp("locks"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setattr(tempfile, "tempdir", folder)
+        patch.setattr("searchlab.measure.repeats.PAUSES_S", ())
         yield
 
 

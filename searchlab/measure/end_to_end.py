@@ -6,12 +6,11 @@ Shape suffixes: N samples, C channels, H and W pixels, R rounds, P passes of a b
 import time
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import torch
 
-from searchlab.measure.latency import DEFAULT_OPTIONS, LatencyOptions
-from searchlab.measure.passes import MsRPI, Score, Timed, interleaved, quiet_host
-from searchlab.measure.quantiles import undisturbed_means
+from searchlab.measure.latency import DEFAULT_OPTIONS, REFERENCE, LatencyOptions
+from searchlab.measure.passes import Score, Timed, interleaved, quiet_host, whole_pass
+from searchlab.measure.quantiles import mean_over_samples, undisturbed_means
 from searchlab.measure.routes import Kind, Route, route_passes, segment_latency
 from searchlab.measure.segments import Segments
 from searchlab.record import LatencyCheck, SegmentLatency
@@ -37,7 +36,7 @@ def end_to_end_ms(run: Run, samples_NCHW: torch.Tensor, options: LatencyOptions 
     with quiet_host(options.threads or torch.get_num_threads()):
         passes = {"run": samples_pass(run, samples_NCHW)}
         ms = interleaved(passes, budget_s=options.budget_s, seed=options.seed, fewest_rounds=options.fewest_rounds)
-    return _mean_over_samples(ms["run"])
+    return mean_over_samples(ms["run"])
 
 
 def check_latency(
@@ -62,7 +61,27 @@ def check_latency(
         ms = interleaved(passes, budget_s=options.budget_s, seed=options.seed, fewest_rounds=options.fewest_rounds)
     routes = {kind: ms_RPI for kind, ms_RPI in ms.items() if isinstance(kind, Route)}
     additive_ms = predict(segment_latency(segments, routes))
-    return LatencyCheck(additive_ms, end_to_end_ms=_mean_over_samples(ms[_RUN]))
+    return LatencyCheck(additive_ms, end_to_end_ms=mean_over_samples(ms[_RUN]))
+
+
+def routed_ms(
+    run: Run,
+    samples_NCHW: torch.Tensor,
+    reference: Segments,
+    reference_ms: float,
+    options: LatencyOptions = DEFAULT_OPTIONS,
+) -> float:
+    """Expected milliseconds of a sample, in the unit in which the reference takes `reference_ms`.
+
+    The two are interleaved, so that it compares with a latency in that unit which was measured at another time.
+    """
+    with quiet_host(options.threads or torch.get_num_threads()):
+        passes = {
+            _RUN: samples_pass(run, samples_NCHW),
+            REFERENCE: whole_pass(reference.whole, samples_NCHW[:1].clone()),
+        }
+        ms = interleaved(passes, budget_s=options.budget_s, seed=options.seed, fewest_rounds=options.fewest_rounds)
+    return mean_over_samples(ms[_RUN]) * reference_ms / float(undisturbed_means(ms[REFERENCE])[0])
 
 
 def samples_pass(run: Run, samples_NCHW: torch.Tensor) -> Timed:
@@ -78,8 +97,3 @@ def samples_pass(run: Run, samples_NCHW: torch.Tensor) -> Timed:
         return pieces_ms
 
     return timed
-
-
-def _mean_over_samples(ms_RPN: MsRPI) -> float:
-    """Each sample has its own distribution: its undisturbed time, then the mean of the samples."""
-    return float(np.mean([undisturbed_means(ms_RPN[..., [sample]]) for sample in range(ms_RPN.shape[-1])]))

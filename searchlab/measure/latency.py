@@ -6,25 +6,26 @@ Shape suffixes: N images, C channels, H and W pixels, R rounds, P passes of a bl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from searchlab.architecture import ImageSpec
 from searchlab.measure.device import this_machine
+from searchlab.measure.load import load
 from searchlab.measure.passes import MsRPI, Score, Timed, interleaved, quiet_host, whole_pass
-from searchlab.measure.quantiles import paired_ratio, quantiles, undisturbed_means
+from searchlab.measure.quantiles import mean_over_samples, paired_ratio, quantiles, undisturbed_means
 from searchlab.measure.references import reference_network
-from searchlab.measure.routes import Kind, Route, route_passes, segment_latency
+from searchlab.measure.routes import Kind, Route, mixed_pass, mixed_routes, route_ms, route_passes, segment_latency
 from searchlab.measure.segments import Segments, segments_of
 from searchlab.model.early_exit import EarlyExitNetwork
-from searchlab.record import LatencyReport, Machine
+from searchlab.record import LatencyCheck, LatencyReport, Machine
 
 LAYOUT_SHARE = 0.1
 
-WHOLE, REFERENCE = "whole", "reference"
-"""The passes of a measurement beside those of the routes: the network without exits, and the reference network."""
+WHOLE, MIXED, REFERENCE = "whole", "mixed", "reference"
+"""Passes beside those of the routes: the network without exits, all routes in turn, and the reference network."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,24 @@ def measure_latency(
         other = prepared(reference_network(reference, images), image_NCHW, options)
         passes: dict[Kind, Timed] = {
             WHOLE: whole_pass(own.whole, image_NCHW),
+            MIXED: mixed_pass(own, image_NCHW, scores),
             REFERENCE: whole_pass(other.whole, image_NCHW),
             **route_passes(own, image_NCHW, scores),
         }
-        ms = interleaved(
-            passes,
-            budget_s=options.budget_s,
-            seed=options.seed,
-            fewest_rounds=options.fewest_rounds,
-            between=REFERENCE,
-        )
-    return _report(own, ms, this_machine(device, threads), reference, options)
+        with load(threads) as met:
+            ms = interleaved(
+                passes,
+                budget_s=options.budget_s,
+                seed=options.seed,
+                fewest_rounds=options.fewest_rounds,
+                between=REFERENCE,
+            )
+    found = _report(own, ms, this_machine(device, threads), reference, options)
+    routes = mixed_routes(len(own.cuts), list(scores))
+    additive_ms = float(np.mean([route_ms(own, found.segments, route) for route in routes]))
+    return replace(
+        found, mixed=LatencyCheck(additive_ms, _to_median(ms) * mean_over_samples(ms[MIXED])), waited=met.waited
+    )
 
 
 def _report(
@@ -88,17 +96,20 @@ def _report(
     whole_RP, reference_RP = ms[WHOLE][..., 0], ms[REFERENCE][..., 0]
     routes = {kind: ms_RPI for kind, ms_RPI in ms.items() if isinstance(kind, Route)}
     reference_ms = quantiles(reference_RP, options.seed)
-    # Pieces are averaged where nothing disturbs them, all else is medians: the reference says what lies between.
-    to_median = reference_ms.p50 / float(undisturbed_means(reference_RP[..., None])[0])
     return LatencyReport(
         machine=machine,
         batch_size=options.batch_size,
-        segments=segment_latency(own, routes, to_median),
+        segments=segment_latency(own, routes, _to_median(ms)),
         whole=quantiles(whole_RP, options.seed),
         reference_name=reference,
         reference=reference_ms,
         ratio=paired_ratio(whole_RP, reference_RP, options.seed),
     )
+
+
+def _to_median(ms: dict[Kind, MsRPI]) -> float:
+    """Pieces are averaged where nothing disturbs them, all else is medians: the reference says what lies between."""
+    return float(np.median(ms[REFERENCE])) / float(undisturbed_means(ms[REFERENCE])[0])
 
 
 def example_image(images: ImageSpec, batch_size: int, device: torch.device) -> torch.Tensor:

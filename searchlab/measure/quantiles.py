@@ -37,6 +37,11 @@ def undisturbed_means(ms_RPI: Floats) -> Floats:
     return np.asarray(passes_QI[(total_Q >= low) & (total_Q <= high)].mean(axis=0))
 
 
+def mean_over_samples(ms_RPN: Floats) -> float:
+    """The mean over N samples (a piece of the pass each) of every one's undisturbed time: each is distributed alone."""
+    return float(np.mean([undisturbed_means(ms_RPN[..., [sample]])[0] for sample in range(ms_RPN.shape[-1])]))
+
+
 def paired_ratio(ms_RP: Floats, reference_RP: Floats, seed: int) -> Estimate:
     """Undisturbed time over the reference's, with the 95 % bootstrap interval of drawing the same rounds for both.
 

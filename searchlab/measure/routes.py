@@ -9,6 +9,7 @@ reloading that a sample causes is then part of its own price, and what heads cos
 Shape suffixes: N images, C channels or classes, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
 """
 
+import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -87,6 +88,30 @@ def route_pass(segments: Segments, image_NCHW: torch.Tensor, route: Route, score
         return clock.intervals_ms()
 
     return run
+
+
+def mixed_routes(exits: int, scores: Sequence[str]) -> list[Route]:
+    """One route to every exit in an order that mixes short and long ones; by gates, where they are learned."""
+    score = GATE if GATE in scores else scores[0]
+    return [Route(exit, score) for exit in random.Random(0).sample(range(exits), exits)]
+
+
+def mixed_pass(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[str, Score]) -> Timed:
+    """One sample after the other, made to leave along `mixed_routes`: a piece for each."""
+    clock = clock_for(image_NCHW.device)
+    routes = mixed_routes(len(segments.cuts), list(scores))
+    passes = [route_pass(segments, image_NCHW, route, scores[route.score or ""], clock) for route in routes]
+    return lambda: [sum(timed()) for timed in passes]
+
+
+def route_ms(segments: Segments, latency: SegmentLatency, route: Route) -> float:
+    """What the prices say of a route."""
+    price = {"stage": latency.stages_ms, "head": latency.heads_ms, "gate": latency.gates_ms}
+    return sum(
+        price[kind][at] if kind in price else latency.decision_ms[route.score or ""]
+        for kind, at in route_pieces(segments, route)
+        if kind != "class"
+    )
 
 
 def _no_score(logits_NC: torch.Tensor) -> torch.Tensor:
