@@ -21,6 +21,7 @@ from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.scores import GATE, available_scores
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
+from searchlab.measure.clocks import Stopwatch
 from searchlab.measure.device import has_bf16, out_of_memory, resolve_device
 from searchlab.measure.isolation import PATIENT, TrainingLock, Waiting, measuring, training_lock
 from searchlab.measure.latency import LatencyOptions, measure_latency
@@ -29,7 +30,7 @@ from searchlab.model.cost import excess_over, network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.operating_point import Frontier
 from searchlab.plain import from_plain, to_plain
-from searchlab.record import Epoch, LatencyReport, Seconds, State, TrialRecord
+from searchlab.record import Epoch, LatencyReport, State, TrialRecord
 from searchlab.routed import checked
 from searchlab.seeds import torch_seed
 from searchlab.study import Study, TrialSpec
@@ -81,20 +82,6 @@ class TrialHooks:
 
 
 @dataclass
-class _Stopwatch:
-    """Where the seconds of a trial go."""
-
-    started: float = field(default_factory=time.perf_counter)
-    parts: dict[str, float] = field(default_factory=dict)
-
-    def lap(self, part: str, since: float) -> None:
-        self.parts[part] = self.parts.get(part, 0.0) + time.perf_counter() - since
-
-    def seconds(self) -> Seconds:
-        return Seconds(**self.parts, total=time.perf_counter() - self.started)
-
-
-@dataclass
 class _Epochs:
     """How many epochs a trial finished, and how many it began: what it used, should it fail."""
 
@@ -111,7 +98,7 @@ class _Bench:
     device: torch.device
     normaliser: Normaliser
     validation: Split
-    watch: _Stopwatch
+    watch: Stopwatch
     hooks: TrialHooks
     accuracies: dict[int, tuple[float, ...]] = field(default_factory=dict)
     used: _Epochs = field(default_factory=_Epochs)
@@ -169,7 +156,7 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
         torch.cuda.set_per_process_memory_fraction(spec.gpu_share, device.index)
     normaliser = Normaliser.of(dataset, device)
     validation = dataset.validation.to(device)
-    bench = _Bench(spec, dataset, device, normaliser, validation, _Stopwatch(), hooks or TrialHooks())
+    bench = _Bench(spec, dataset, device, normaliser, validation, Stopwatch(), hooks or TrialHooks())
     bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
     record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
     record = replace(record, data_hash=dataset.hash, versions=versions())

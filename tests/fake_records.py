@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 from searchlab.architecture import ResNet
 from searchlab.candidate import Candidate, Exit, Head
@@ -86,6 +87,12 @@ def fake_record(number: int, points=None, *, state: str = "complete", machine: M
         versions={"searchlab": "0.1.0", "torch": "2.15.0", "optuna": "5.0.0", "python": "3.11.9"},
         **fields,
     )
+
+
+def doubtful(record: TrialRecord) -> TrialRecord:
+    """The record with a latency that disagrees with its end-to-end check by 25 %."""
+    assert record.latency is not None
+    return replace(record, latency=replace(record.latency, check=LatencyCheck(0.5, 0.4)))
 
 
 def fake_records(complete: int = 9, machine: Machine | None = CPU) -> list[TrialRecord]:

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import pytest
+from fake_records import CPU, GPU, fake_record
 from pydantic import ValidationError
 
 from searchlab.architecture import ResNet
 from searchlab.candidate import Candidate
 from searchlab.errors import from_validation
-from searchlab.record import LatencyCheck, Machine, NetworkCost, SegmentCost, TrialRecord
+from searchlab.plain import from_plain, to_plain
+from searchlab.record import LatencyCheck, LatencyReport, Machine, NetworkCost, SegmentCost, TrialRecord
 
 STAGES = (SegmentCost("stem", 10, 1000), SegmentCost("layer1.block1", 20, 2000))
 HEADS = (SegmentCost("exit 0", 3, 300), SegmentCost("final", 4, 400))
@@ -44,3 +48,32 @@ def test_every_rule_names_field_value_and_what_is_allowed(make, field, value, al
     error = from_validation(caught.value, "record.json")
     assert (error.what, error.value) == (f"{field} is not valid", value)
     assert allowed in error.allowed
+
+
+CALM = {"check": None, "mixed": LatencyCheck(1.05, 1.0), "waited": 0.1, "drift": 1.3}
+
+
+@pytest.mark.parametrize(
+    ("device", "fields", "doubt"),
+    [
+        ("cpu", {}, ""),
+        ("cpu", {"mixed": None}, ""),
+        ("cpu", {"drift": 0.7}, ""),
+        ("cpu", {"mixed": LatencyCheck(1.0, 1.2)}, "additive and end-to-end latency differ by 17 %"),
+        ("cuda", {"mixed": LatencyCheck(1.08, 1.0)}, "additive and end-to-end latency differ by 8 %"),
+        ("cpu", {"mixed": LatencyCheck(9.0, 1.0), "check": LatencyCheck(1.01, 1.0)}, ""),
+        ("cpu", {"waited": 0.31, "check": LatencyCheck(1.0, 1.0)}, "it waited for a core for 31 % of its time"),
+        ("cpu", {"drift": 0.2}, "the reference was 5.0 times faster than in the study's"),
+    ],
+)
+def test_a_latency_is_in_doubt_where_it_disagrees_or_was_measured_under_load(device, fields, doubt):
+    report = fake_record(0, machine=CPU if device == "cpu" else GPU).latency
+    found = replace(report, **(CALM | fields))
+    assert found.doubt.endswith(doubt) and bool(found.doubt) is bool(doubt) and (found.worry > 1) is bool(doubt)
+
+
+def test_a_latency_that_an_earlier_version_stored_opens_and_is_judged_by_its_check():
+    plain = to_plain(fake_record(0).latency)
+    for name in ("mixed", "waited"):
+        del plain[name]
+    assert from_plain(LatencyReport, plain).doubt == ""

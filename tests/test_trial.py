@@ -19,6 +19,7 @@ from searchlab.candidate import Augmentation, Candidate, Head, Training
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
 from searchlab.errors import Interrupted, UserError
+from searchlab.exits.costs import leaving_ms
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.table import load_table
@@ -26,7 +27,7 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
-from searchlab.record import Seconds, TimeUnit, TrialRecord
+from searchlab.record import LatencyCheck, LatencyReport, Seconds, TimeUnit, TrialRecord
 from searchlab.study import TrialSpec
 from searchlab.trial import TrialHooks, run_trial
 
@@ -117,6 +118,8 @@ def quick_latency(monkeypatch):
     options = LatencyOptions(budget_s=0.05, fewest_rounds=2)
     monkeypatch.setattr(trial_module, "measure_latency", lambda *given: measure_latency(*given[:5], options))
     monkeypatch.setattr("searchlab.routed.CHECK_OPTIONS", options)
+    # So short a measurement beside other tests is in doubt, and would be made again.
+    monkeypatch.setattr(LatencyReport, "doubt", "")
 
 
 def test_what_is_over_the_latency_limit_is_measured_and_not_trained(digits, quick_latency):
@@ -148,10 +151,42 @@ def test_it_measures_alone_and_trains_beside_others_letting_go_after_every_step(
             events.append("trained")
 
     monkeypatch.setattr(trial_module, "measuring", alone)
+    monkeypatch.setattr("searchlab.routed.measuring", alone)
     monkeypatch.setattr(trial_module, "training_lock", lambda device, waiting: Lock())
     run_trial(spec_of(objectives=tiny_study("accuracy", "latency_ms").objectives, epochs=1), digits)
     steps = ["step"] * ceil(len(digits.train) / LEARNS["batch_size"])
     assert events == ["alone", "done", "training", *steps, "trained", "alone", "done"]
+
+
+def scaled(report, factor):
+    """The report with pieces so many times as slow."""
+    segments = report.segments
+    stages_ms, heads_ms = (tuple(factor * ms for ms in each) for each in (segments.stages_ms, segments.heads_ms))
+    return replace(report, segments=replace(segments, stages_ms=stages_ms, heads_ms=heads_ms))
+
+
+@pytest.mark.parametrize("quiet_again", [True, False])
+def test_a_latency_that_its_check_refutes_is_measured_again_after_the_training_or_stays_marked(
+    digits, monkeypatch, quiet_again
+):
+    slower, seen = (5.0, 1.0 if quiet_again else 7.0), []
+
+    def measured(*given):
+        report = measure_latency(*given[:5], LatencyOptions(budget_s=0, fewest_rounds=2))
+        seen.append(scaled(replace(report, mixed=None, waited=0.0), slower[len(seen)]))
+        return seen[-1]
+
+    def checked(record, *given):
+        return replace(record, latency=replace(record.latency, check=LatencyCheck(slower[len(seen) - 1], 1.0)))
+
+    monkeypatch.setattr(trial_module, "measure_latency", measured)
+    monkeypatch.setattr(trial_module, "checked", checked)
+    record = run_trial(spec_of(objectives=tiny_study("accuracy", "latency_ms").objectives, epochs=1), digits)
+    assert len(seen) == 2 and record.latency.segments == seen[1 if quiet_again else 0].segments
+    assert bool(record.latency.doubt) is not quiet_again
+    alone_ms = [point.latency_ms for point in record.frontier.points if len(point.rule.exits) == 1]
+    priced = [leaving_ms(record.cost, record.latency.segments, (exit,), "margin")[0] for exit in range(3)]
+    assert alone_ms and all(any(found == pytest.approx(ms) for ms in priced) for found in alone_ms)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from searchlab.errors import UserError
-from searchlab.record import LatencyReport, Quantiles, SegmentLatency, TimeUnit
+from searchlab.record import LatencyCheck, LatencyReport, Quantiles, SegmentLatency, TimeUnit
 
 
 def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
@@ -34,6 +34,8 @@ def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
         whole=_quantiles(report.whole, drift),
         reference=_quantiles(report.reference, drift),
         drift=report.drift * drift,
+        check=_check(report.check, drift),
+        mixed=_check(report.mixed, drift),
     )
 
 
@@ -56,6 +58,10 @@ def other_reference(unit: TimeUnit, here: str, where: str = "latency") -> UserEr
         value=here,
         allowed=f"so far {unit.reference_name}; begin another study under --name",
     )
+
+
+def _check(check: LatencyCheck | None, drift: float) -> LatencyCheck | None:
+    return check and LatencyCheck(check.additive_ms / drift, check.end_to_end_ms / drift)
 
 
 def _divided(values_ms: tuple[float, ...], drift: float) -> tuple[float, ...]:

@@ -1,10 +1,13 @@
-"""Stamps inside one pass of a network, on the host's clock or in the GPU's stream."""
+"""Stamps inside one pass of a network, on the host's clock or in the GPU's stream; and the seconds of a trial."""
 
 import time
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
 import torch
+
+from searchlab.record import Seconds
 
 
 class Clock(Protocol):
@@ -65,3 +68,19 @@ class CudaClock:
 def clock_for(device: torch.device) -> Clock:
     """The clock that sees what runs on `device`."""
     return CudaClock() if device.type == "cuda" else CpuClock()
+
+
+@dataclass
+class Stopwatch:
+    """Where the seconds of a trial go."""
+
+    started: float = field(default_factory=time.perf_counter)
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, part: str, since: float) -> None:
+        """Adds the time since then to a part."""
+        self.parts[part] = self.parts.get(part, 0.0) + time.perf_counter() - since
+
+    def seconds(self) -> Seconds:
+        """All parts, and the time since the beginning."""
+        return Seconds(**self.parts, total=time.perf_counter() - self.started)

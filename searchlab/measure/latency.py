@@ -20,7 +20,7 @@ from searchlab.measure.references import reference_network
 from searchlab.measure.routes import Kind, Route, mixed_pass, mixed_routes, route_ms, route_passes, segment_latency
 from searchlab.measure.segments import Segments, segments_of
 from searchlab.model.early_exit import EarlyExitNetwork
-from searchlab.record import LatencyCheck, LatencyReport, Machine
+from searchlab.record import LatencyCheck, LatencyReport, Machine, SegmentLatency
 
 LAYOUT_SHARE = 0.1
 
@@ -83,11 +83,13 @@ def measure_latency(
                 between=REFERENCE,
             )
     found = _report(own, ms, this_machine(device, threads), reference, options)
-    routes = mixed_routes(len(own.cuts), list(scores))
-    additive_ms = float(np.mean([route_ms(own, found.segments, route) for route in routes]))
-    return replace(
-        found, mixed=LatencyCheck(additive_ms, _to_median(ms) * mean_over_samples(ms[MIXED])), waited=met.waited
-    )
+    return replace(found, mixed=_mixed(own, ms, found.segments, list(scores)), waited=met.waited)
+
+
+def _mixed(own: Segments, ms: dict[Kind, MsRPI], prices: SegmentLatency, scores: list[str]) -> LatencyCheck:
+    """The additive model against samples that leave at every exit in turn."""
+    additive_ms = [route_ms(own, prices, route) for route in mixed_routes(len(own.cuts), scores)]
+    return LatencyCheck(float(np.mean(additive_ms)), _to_median(ms) * mean_over_samples(ms[MIXED]))
 
 
 def _report(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.front import FrontPoint, deciding_score, exit_names, times_reference
+from searchlab.front import FrontPoint, deciding_score, doubt_of, exit_names, times_reference
 from searchlab.objective import Objective
 from searchlab.operating_point import OperatingPoint
 from searchlab.record import TrialRecord
@@ -94,7 +94,7 @@ def reference_latency(front: Sequence[FrontPoint]) -> tuple[str, float] | None:
 
 def description(record: TrialRecord, point: OperatingPoint, *, number: int | None = None) -> str:
     """What is said of a point under the mouse; lines are separated by `<br>`."""
-    times = times_reference(record, point)
+    times, doubt = times_reference(record, point), doubt_of(record) if point.latency_ms is not None else ""
     accuracy = point.accuracy_estimate
     score = deciding_score(point.rule)
     title = f"trial {record.number}" if number is None else f"point {number}, trial {record.number}"
@@ -102,8 +102,13 @@ def description(record: TrialRecord, point: OperatingPoint, *, number: int | Non
         [
             f"<b>{title}</b>",
             f"accuracy {units.percent(accuracy.value)} {units.percent_interval(accuracy)}",
-            *([f"latency {units.milliseconds(point.latency_ms)}"] if point.latency_ms is not None else []),
-            *([f"{units.ratio(times.value)} × reference"] if times else []),
+            *(
+                [f"latency {units.marked(units.milliseconds(point.latency_ms), doubt)}"]
+                if point.latency_ms is not None
+                else []
+            ),
+            *([f"{units.marked(units.ratio(times.value), doubt)} × reference"] if times else []),
+            *([f"{units.DOUBTFUL} {doubt}"] if doubt else []),
             f"{units.count(point.macs)} MACs, {units.count(point.params)} parameters",
             f"exits {', '.join(exit_names(record.candidate, point.rule))}{f' by {score}' if score else ''}",
         ]

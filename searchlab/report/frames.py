@@ -13,13 +13,13 @@ from searchlab.report.payloads import Plain, point_payload, trial_row
 ESTIMATES = ("accuracy", "test_accuracy", "latency_ms", "times_reference", "network_latency_ms")
 TRIAL_COLUMNS = (
     *("trial", "state", "accuracy", "accuracy_low", "accuracy_high", "latency_ms", "latency_ms_low", "latency_ms_high"),
-    *("macs", "params", "network_latency_ms", "network_latency_ms_low", "network_latency_ms_high"),
+    *("latency_doubt", "macs", "params", "network_latency_ms", "network_latency_ms_low", "network_latency_ms_high"),
     *("network_macs", "network_params", "epochs", "seconds", "reason", "candidate", "directory"),
 )
 FRONT_COLUMNS = (
     *("point", "trial", "accuracy", "accuracy_low", "accuracy_high"),
     *("test_accuracy", "test_accuracy_low", "test_accuracy_high"),
-    *("latency_ms", "latency_ms_low", "latency_ms_high"),
+    *("latency_ms", "latency_ms_low", "latency_ms_high", "latency_doubt"),
     *("times_reference", "times_reference_low", "times_reference_high"),
     *("macs", "params", "score", "exits", "cuts", "thresholds", "shares", "candidate", "directory"),
 )

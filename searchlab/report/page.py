@@ -6,7 +6,7 @@ from html import escape
 from searchlab.front import FrontPoint, common_machine, deciding_score, exit_names, study_hypervolume
 from searchlab.record import TrialRecord
 from searchlab.report import units
-from searchlab.report.tables import accuracy_cell, latency_cell, trial_counts
+from searchlab.report.tables import accuracy_cell, doubt_note, latency_cell, trial_counts
 from searchlab.study import Study
 
 STYLE = """
@@ -42,7 +42,7 @@ def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[Fro
     """The page around `plot`, which is HTML; `points` is the front as thinned for its table."""
     title = f"Front of {study.name}" if study.name else "Front"
     below = (
-        f'<h2>The front</h2>\n<div class="scroll">{_table(points)}</div>\n'
+        f'<h2>The front</h2>\n<div class="scroll">{_table(points)}</div>\n{_doubts(points)}'
         f"<h2>How it was got</h2>\n{_origin(study, records)}"
     )
     return plot_page(study, title, [_explanation(study)], f"{plot}\n{below}")
@@ -75,6 +75,11 @@ def _table(points: Sequence[FrontPoint]) -> str:
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
+def _doubts(points: Sequence[FrontPoint]) -> str:
+    note = doubt_note(point.record for point in points if point.doubt)
+    return f"<p>{escape('; '.join(note))}.</p>\n" if note else ""
+
+
 def _row(entry: FrontPoint) -> dict[str, str]:
     point, latency, times = entry.point, entry.latency, entry.times_reference
     return {
@@ -82,8 +87,8 @@ def _row(entry: FrontPoint) -> dict[str, str]:
         "trial": str(entry.record.number),
         "accuracy (validation)": accuracy_cell(point.accuracy_estimate),
         "accuracy (test)": accuracy_cell(entry.test.accuracy_estimate) if entry.test else units.NOTHING,
-        "latency p50": latency_cell(latency) if latency else units.NOTHING,
-        "× reference": units.ratio(times.value if times else None),
+        "latency p50": units.marked(latency_cell(latency), entry.doubt) if latency else units.NOTHING,
+        "× reference": units.marked(units.ratio(times.value if times else None), entry.doubt),
         "MACs": units.count(point.macs),
         "params": units.count(point.params),
         "exits used": ", ".join(exit_names(entry.record.candidate, point.rule)),

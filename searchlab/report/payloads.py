@@ -9,6 +9,7 @@ from searchlab.front import (
     FrontPoint,
     common_machine,
     deciding_score,
+    doubt_of,
     exit_names,
     latency_estimate,
     state_counts,
@@ -58,7 +59,7 @@ def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain
     """An operating point. `exits` are positions in the exit table, `cuts` where they hang, "final" for the final head.
 
     A threshold that no score reaches is null, and so is the score where one exit takes everyone. `exit_accuracy`
-    follows `exits`; null where nobody left.
+    follows `exits`; null where nobody left. `latency_doubt` says why the latency is in doubt; null where it is not.
     """
     rule = point.rule
     return {
@@ -66,6 +67,7 @@ def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain
         "latency_ms": _plain(latency_estimate(record, point)),
         "macs": point.macs,
         "params": point.params,
+        "latency_doubt": (doubt_of(record) or None) if point.latency_ms is not None else None,
         "times_reference": _plain(times_reference(record, point)),
         "score": deciding_score(rule),
         "exits": list(rule.exits),
@@ -99,6 +101,7 @@ def trial_row(record: TrialRecord) -> Plain:
         "state": record.state,
         "accuracy": None if best is None else asdict(best.accuracy_estimate),
         "latency_ms": None if best is None else _plain(latency_estimate(record, best)),
+        "latency_doubt": doubt_of(record) or None,
         "macs": None if best is None else best.macs,
         "params": None if best is None else best.params,
         "network_latency_ms": None if latency is None else _interval(latency.whole),

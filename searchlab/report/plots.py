@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from searchlab.front import FrontPoint, TestPoints
 from searchlab.record import TrialRecord
+from searchlab.report import units
 from searchlab.report.axes import axis_title, coordinate, description, linear_ticks, tick_label
 from searchlab.report.page import page_html
 from searchlab.report.picture import Picture, bars, picture, trial_line
 from searchlab.report.style import figure_html, new_figure, plain_frame, save, save_page, scale_canvas, scaled_layout
+from searchlab.report.tables import doubt_note
 from searchlab.study import Study
 
 if TYPE_CHECKING:
@@ -77,7 +79,13 @@ def _draw_numbered(canvas: "Canvas", drawn: Picture) -> None:
     canvas.scatter(x, y, s=30, facecolors=face, edgecolors=FRONT, linewidths=1.2, zorder=5)
     for entry, x_, y_ in zip(drawn.numbered, x, y, strict=True):
         label = canvas.annotate(
-            str(entry.number), (x_, y_), (-5, 4), textcoords="offset points", ha="right", fontsize=8, color=FRONT
+            units.marked(str(entry.number), entry.doubt),
+            (x_, y_),
+            (-5, 4),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color=FRONT,
         )
         label.set_in_layout(False)
 
@@ -86,6 +94,9 @@ def _frame(canvas: "Canvas", drawn: Picture) -> None:
     scale_canvas(canvas, drawn.scales)
     canvas.set_title(f"Front of {drawn.study.name}", loc="left", fontsize=12, fontweight="bold")
     plain_frame(canvas)
+    note = "\n".join(doubt_note(entry.record for entry in drawn.numbered if entry.doubt))
+    if note:
+        canvas.annotate(note, (0, 0), (0, -44), "axes fraction", textcoords="offset points", va="top", fontsize=8)
     canvas.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=9)
 
 
@@ -142,7 +153,7 @@ def _numbered_trace(drawn: Picture) -> dict[str, Any]:
     if drawn.axes.colour is not None:
         marker = {"size": 13, "symbol": "circle-open", "color": FRONT, "line": {"width": 1.5}}
     places = _places(drawn.numbered, drawn, numbered=True)
-    labels = [str(entry.number) for entry in drawn.numbered]
+    labels = [units.marked(str(entry.number), entry.doubt) for entry in drawn.numbered]
     text = {"mode": "markers+text", "textposition": "top left", "textfont": {"size": 11, "color": FRONT}}
     hover = {"customdata": places["text"], "hovertemplate": "%{customdata}<extra></extra>"}
     return {**places, **text, **hover, "text": labels, "marker": marker, "error_y": error, "name": "point of the table"}

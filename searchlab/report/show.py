@@ -8,19 +8,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from searchlab.candidate import Candidate, Head
-from searchlab.front import FrontPoint, deciding_score, exit_names, latency_estimate, times_reference
+from searchlab.front import FrontPoint, deciding_score, doubt_of, exit_names, latency_estimate, times_reference
 from searchlab.operating_point import Estimate, OperatingPoint
 from searchlab.pareto import thin, values_of
 from searchlab.plain import to_plain
-from searchlab.record import LatencyReport, SegmentCost, TrialRecord
+from searchlab.record import DIFFERENCE, LatencyReport, SegmentCost, TrialRecord
 from searchlab.report import architectures, units
 from searchlab.report.layout import facts, figures, plain_table, titled, words
 from searchlab.report.payloads import exit_accuracies
 from searchlab.report.tables import accuracy_cell, latency_cell
 from searchlab.study import Study
-
-CHECK_LIMIT = {"cpu": 0.10, "cuda": 0.05}
-"""How far the additive latency may be from the routed network's before it is pointed out (design, section 6)."""
 
 
 def trial_view(study: Study, record: TrialRecord, kept: str = "") -> RenderableType:
@@ -49,7 +46,7 @@ def point_view(study: Study, entry: FrontPoint) -> RenderableType:
     if entry.test:
         gives.append(("accuracy (test)", _share(entry.test.accuracy_estimate, entry.test)))
     if latency:
-        gives.append(("latency p50", latency_cell(latency)))
+        gives.append(("latency p50", units.marked(latency_cell(latency), entry.doubt)))
     if times and record.latency:
         gives.append(
             (f"× {record.latency.reference_name}", f"{units.ratio(times.value)} {units.ratio_interval(times)}")
@@ -163,7 +160,9 @@ def _frontier(study: Study, record: TrialRecord) -> Group:
     for point in shown:
         latency, times = latency_estimate(record, point), times_reference(record, point)
         exits = ", ".join(exit_names(record.candidate, point.rule))
-        costs = [latency_cell(latency) if latency else units.NOTHING, units.ratio(times.value if times else None)]
+        doubt = doubt_of(record) if latency else ""
+        cell = units.marked(latency_cell(latency), doubt) if latency else units.NOTHING
+        costs = [cell, units.marked(units.ratio(times.value if times else None), doubt)]
         score = deciding_score(point.rule) or units.NOTHING
         rows.append([units.percent(point.accuracy), *costs, units.count(point.macs), exits, score])
     columns = [figures("accuracy"), figures("latency p50"), figures("× ref."), figures("MACs")]
@@ -186,6 +185,7 @@ def _measured(record: TrialRecord) -> list[Group]:
         ),
         ("batch size", str(latency.batch_size)),
         ("additive / end to end", _check(latency)),
+        *([("in doubt", f"{units.DOUBTFUL} {latency.doubt}")] if latency.doubt else []),
         ("machine", f"{latency.machine.label}, torch {latency.machine.torch}, python {latency.machine.python}"),
         *([("driver", latency.machine.driver)] if latency.machine.driver else []),
     ]
@@ -193,11 +193,12 @@ def _measured(record: TrialRecord) -> list[Group]:
 
 
 def _check(latency: LatencyReport) -> str:
-    check = latency.check
+    check = latency.check or latency.mixed
     if check is None:
         return "not compared"
-    limit = CHECK_LIMIT[latency.machine.device]
+    limit = DIFFERENCE[latency.machine.device]
     verdict = f"more than {limit:.0%}: mistrust it" if abs(check.error) > limit else f"within {limit:.0%}"
+    verdict += "" if latency.check else ", over noise that leaves at every exit in turn"
     both = f"{units.milliseconds(check.additive_ms)} against {units.milliseconds(check.end_to_end_ms)}"
     return f"{both}, {100 * check.error:+.1f} % ({verdict})"
 

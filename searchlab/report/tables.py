@@ -1,13 +1,21 @@
 """Fronts, trials, studies and spaces as tables for a terminal. Plain text where there is none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from searchlab.front import FrontPoint, common_machine, deciding_score, exit_names, state_counts, study_hypervolume
-from searchlab.operating_point import Estimate
+from searchlab.front import (
+    FrontPoint,
+    common_machine,
+    deciding_score,
+    doubt_of,
+    exit_names,
+    state_counts,
+    study_hypervolume,
+)
+from searchlab.operating_point import Estimate, OperatingPoint
 from searchlab.record import TrialRecord
 from searchlab.report import units
 from searchlab.report.layout import FirstThatFits, Footer, facts, figures, plain_table, titled, words
@@ -30,7 +38,13 @@ def front_view(
         return Footer((nothing, trial_counts(records), f"next: searchlab {_next(study, records)} {study.name}{kept}"))
     wide = [_front_table(points, tall=False, gap=gap) for gap in (3, 2)]
     tall = [_front_table(points, tall=True, gap=gap) for gap in (3, 2, 1)]
-    return Group(FirstThatFits((*wide, *tall)), Text(""), Footer(footer_parts(study, records, kept)))
+    seen = any(point.test for point in points)
+    notes = doubt_note((point.record for point in points if point.doubt), again=not seen)
+    return Group(FirstThatFits((*wide, *tall)), Text(""), *_footers(notes), Footer(footer_parts(study, records, kept)))
+
+
+def _footers(notes: tuple[str, ...]) -> list[Footer]:
+    return [Footer(notes)] if notes else []
 
 
 def _next(study: Study, records: Sequence[TrialRecord]) -> str:
@@ -70,6 +84,19 @@ def trial_counts(records: Sequence[TrialRecord]) -> str:
     return f"{trials}: {states}" if states else "no trials"
 
 
+def doubt_note(records: Iterable[TrialRecord], *, again: bool = True) -> tuple[str, ...]:
+    """What the marks mean, where any of these latencies is in doubt; `again` adds what measures the front again."""
+    doubtful = {record.number: record for record in records if doubt_of(record)}
+    if not doubtful:
+        return ()
+    worst = max(doubtful.values(), key=lambda record: record.latency.worry if record.latency else 0.0)
+    trials = (
+        f"trial {worst.number}" if len(doubtful) == 1 else f"{len(doubtful)} trials, worst of all trial {worst.number}"
+    )
+    note = f"{units.DOUBTFUL} latency in doubt ({trials}: {doubt_of(worst)})"
+    return (note, *(["on a quiet machine, `searchlab front --test` measures the front again"] if again else []))
+
+
 def budget_words(study: Study) -> str:
     """ "16 trials of 30 epochs", "trials of 30 epochs, until 10 add nothing"."""
     trials = units.counted(study.most_trials, "trial") if study.most_trials else "trials"
@@ -101,7 +128,8 @@ def trials_view(study: Study, records: Sequence[TrialRecord], kept: str = "") ->
     rows = [_trial_cells(record) for record in ordered]
     tables = tuple(_without_empty(columns, rows, gap=gap) for gap in (3, 2, 1))
     footer = Footer((trial_counts(records), next_step(study, records, kept, "front")))
-    return Group(FirstThatFits(tables), Text(""), Text(OF_WHAT, style="bright_black"), footer)
+    notes: list[RenderableType] = [Text(OF_WHAT, style="bright_black"), *_footers(doubt_note(records))]
+    return Group(FirstThatFits(tables), Text(""), *notes, footer)
 
 
 def studies_view(files: Mapping[str, Sequence[Study]]) -> RenderableType:
@@ -153,8 +181,8 @@ def _front_cells(entry: FrontPoint, *, tall: bool) -> list[str]:
         str(entry.record.number),
         accuracy_cell(point.accuracy_estimate, between),
         accuracy_cell(entry.test.accuracy_estimate, between) if entry.test else units.NOTHING,
-        latency_cell(latency, between) if latency else units.NOTHING,
-        units.ratio(times.value if times else None),
+        units.marked(latency_cell(latency, between), entry.doubt) if latency else units.NOTHING,
+        units.marked(units.ratio(times.value if times else None), entry.doubt),
         *(["\n".join(sizes), "\n".join(names)] if tall else [*sizes, *names]),
     ]
 
@@ -171,13 +199,19 @@ def _trial_cells(record: TrialRecord) -> list[str]:
         str(record.number),
         record.state,
         units.percent(best.accuracy if best else None),
-        units.milliseconds(best.latency_ms if best else None),
+        _latency_of(record, best),
         units.count(best.macs if best else None),
         units.count(best.params if best else None),
         str(record.epochs) if ended else units.NOTHING,
         units.seconds(record.seconds.total) if ended else units.NOTHING,
         record.reason or units.NOTHING,
     ]
+
+
+def _latency_of(record: TrialRecord, best: OperatingPoint | None) -> str:
+    if best is None or best.latency_ms is None:
+        return units.NOTHING
+    return units.marked(units.milliseconds(best.latency_ms), doubt_of(record))
 
 
 def accuracy_cell(estimate: Estimate, between: str = " ") -> str:

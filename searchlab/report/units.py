@@ -8,6 +8,14 @@ from searchlab.operating_point import Estimate
 NOTHING = "–"
 """What stands where there is no figure."""
 
+DOUBTFUL = "~"
+"""What stands before a figure that is in doubt."""
+
+
+def marked(text: str, doubt: str) -> str:
+    """The figure, marked where there is doubt about it."""
+    return f"{DOUBTFUL}{text}" if doubt else text
+
 
 def count(value: float | None) -> str:
     """Parameters or MACs with a decimal prefix: "912", "4.1 M", "151 k"."""

@@ -21,10 +21,12 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.front import FrontPoint, TestPoints
 from searchlab.measure.calibration import calibrated, other_reference
 from searchlab.measure.device import out_of_memory, resolve_device, this_machine
-from searchlab.measure.isolation import measuring
+from searchlab.measure.isolation import PATIENT, measuring
 from searchlab.measure.latency import LatencyOptions, measure_latency
+from searchlab.measure.repeats import until_trusted
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
 from searchlab.record import LatencyReport, Machine, TestLook, TimeUnit, TrialRecord
+from searchlab.routed import checked
 from searchlab.study import Study
 
 T = TypeVar("T")
@@ -133,10 +135,16 @@ def _measured(study: Study, record: TrialRecord, dataset: Dataset, device: torch
         return None
     network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
     scores = score_functions(available_scores(study.scores, gated=bool(record.candidate.gates)))
-    with measuring():
-        options = LatencyOptions(threads=record.latency.machine.threads)
-        report = measure_latency(network, study.reference, dataset.spec, scores, device, options)
-    return replace(report, check=record.latency.check)
+    options = LatencyOptions(threads=record.latency.machine.threads)
+
+    def measured() -> LatencyReport:
+        with measuring():
+            report = measure_latency(network, study.reference, dataset.spec, scores, device, options)
+        again = replace(record, latency=report)
+        table, normaliser = load_table(Path(record.directory) / TABLE), Normaliser.of(dataset, device)
+        return checked(again, network, table, dataset.validation.to(device), normaliser).latency or report
+
+    return until_trusted(measured, PATIENT)
 
 
 def _look(

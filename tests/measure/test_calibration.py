@@ -15,6 +15,7 @@ def test_everything_but_ratios_is_divided_by_the_drift_of_the_reference():
     found = calibrated(report, unit)
     assert found.segments == SegmentLatency((2.0, 1.0), (0.5,), {"gate": 0.25}, (0.125,))
     assert (found.whole.p50, found.reference.p50) == (report.whole.p50 / 2, report.reference.p50 / 2)
+    assert (found.check.additive_ms, found.check.error) == (report.check.additive_ms / 2, report.check.error)
     assert found.ratio == report.ratio and found.drift == 6.0
     assert calibrated(report, None) == report
     assert TimeUnit.of(found) == unit

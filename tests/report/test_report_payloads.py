@@ -2,11 +2,11 @@ import dataclasses
 import json
 
 import pytest
-from fake_records import SAMPLES, fake_point, fake_record, fake_records, fake_study
+from fake_records import SAMPLES, doubtful, fake_point, fake_record, fake_records, fake_study
 
 from searchlab.front import study_front
 from searchlab.record import Epoch
-from searchlab.report.frames import front_frame, trials_frame
+from searchlab.report.frames import front_frame, trials_frame, write_csv
 from searchlab.report.payloads import (
     exit_accuracies,
     front_payload,
@@ -129,3 +129,16 @@ def test_frames_have_one_row_a_trial_and_one_a_point():
     assert len(front) == len(points)
     assert (front["accuracy_low"] <= front["accuracy"]).all() and (front["accuracy"] <= front["accuracy_high"]).all()
     assert list(trials_frame([]).columns) == list(trials.columns)
+
+
+def test_a_latency_in_doubt_is_marked_in_json_and_csv(tmp_path):
+    study, records = fake_study(), [doubtful(fake_record(0)), *fake_records()[1:]]
+    points = study_front(study, records)
+    doubts = ["additive and end-to-end latency differ by 25 %" if p.record.number == 0 else None for p in points]
+    assert any(doubts) and not all(doubts)
+    assert [point["latency_doubt"] for point in strict(front_payload(study, records, points))["points"]] == doubts
+    trials = strict(trials_payload(study, records))["trials"]
+    assert [trial["trial"] for trial in trials if trial["latency_doubt"]] == [0]
+    write_csv(tmp_path / "front.csv", front_frame(points))
+    assert (tmp_path / "front.csv").read_text().count("latency differ by 25 %") == sum(map(bool, doubts))
+    assert trials_frame(records)["latency_doubt"].notna().sum() == 1

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from fake_records import GPU, fake_point, fake_record, fake_records, fake_study
+from fake_records import GPU, doubtful, fake_point, fake_record, fake_records, fake_study
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from searchlab.errors import UserError
 from searchlab.front import study_front
+from searchlab.report import plots
 from searchlab.report.axes import axes_of, description, is_logarithmic, linear_ticks, log_ticks, padded
 from searchlab.report.page import page_html
 from searchlab.report.picture import picture
@@ -49,6 +50,21 @@ def test_the_page_names_no_score_where_one_exit_takes_everyone():
     assert description(record, alone).endswith("exits final")
     page = page_html(study, [record], study_front(study, [record]), "")
     assert page.count(">margin<") == 1 and '<td class="text">–</td>' in page
+
+
+def test_a_latency_in_doubt_is_marked_on_the_page_and_in_the_picture(tmp_path, monkeypatch):
+    study, records = fake_study(), [doubtful(record) for record in fake_records(2)[:2]]
+    note = "additive and end-to-end latency differ by 25 %"
+    write_html(tmp_path / "front.html", study, records)
+    page = (tmp_path / "front.html").read_text(encoding="utf-8")
+    assert "~ latency in doubt (" in page and f": {note})" in page and "<td>~" in page and f"~ {note}" in page
+    texts = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: texts.extend(t.get_text() for t in figure.axes[0].texts))
+    write_png(tmp_path / "front.png", study, records)
+    assert "~1" in texts and any(note in text for text in texts)
+    texts.clear()
+    write_png(tmp_path / "front.png", study, fake_records(2))
+    assert "1" in texts and not any("~" in text for text in texts)
 
 
 def test_one_point_alone_can_be_drawn(tmp_path):

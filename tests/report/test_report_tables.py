@@ -2,10 +2,10 @@ import dataclasses
 import io
 
 import pytest
-from fake_records import CPU, fake_point, fake_record, fake_records, fake_study
+from fake_records import CPU, doubtful, fake_point, fake_record, fake_records, fake_study
 from rich.console import Console
 
-from searchlab.front import study_front
+from searchlab.front import FrontPoint, study_front
 from searchlab.operating_point import Estimate
 from searchlab.record import LatencyCheck
 from searchlab.report import units
@@ -178,6 +178,36 @@ def test_a_latency_that_does_not_add_up_is_pointed_out():
     record = fake_record(0)
     wrong = dataclasses.replace(record.latency, check=LatencyCheck(0.5, 0.6))
     assert "-16.7 % (more than 10%" in text_of(trial_view(fake_study(), dataclasses.replace(record, latency=wrong)))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_latency_in_doubt_is_marked_in_every_table(width):
+    study, records = fake_study(), [doubtful(fake_record(0)), *fake_records()[1:]]
+    front = study_front(study, records)
+    marked = [entry for entry in front if entry.record.number == 0]
+    note = "~ latency in doubt (trial 0: additive and end-to-end latency differ by 25 %)"
+    texts = {
+        "front": text_of(front_view(study, records, front), width),
+        "trials": text_of(trials_view(study, records), width),
+        "show": text_of(point_view(study, marked[0]), width),
+        "show --trial": text_of(trial_view(study, records[0]), width),
+    }
+    for name in ("front", "trials"):
+        assert note in texts[name] and "`searchlab front --test`" in texts[name], name
+    assert texts["trials"].count(" ~") == 1, "one trial, before its latency"
+    assert texts["front"].count(" ~") == 2 * len(marked), "latency and times the reference"
+    for name in ("show", "show --trial"):
+        assert "in doubt" in texts[name] and "~ additive and end-to-end latency differ by 25 %" in texts[name], name
+    assert f"~{units.milliseconds(marked[0].latency.value)}" in texts["show"]
+    quiet = text_of(front_view(study, fake_records(), study_front(study, fake_records())), width)
+    assert "~" not in quiet and "doubt" not in quiet
+
+
+def test_points_measured_again_on_the_test_split_do_not_ask_for_that_once_more():
+    study, record = fake_study(), doubtful(fake_record(0))
+    point = record.frontier.points[0]
+    text = text_of(front_view(study, [record], [FrontPoint(1, record, point, point)]), 160)
+    assert "~ latency in doubt" in text and "front --test`" not in text
 
 
 def test_studies_and_spaces():
