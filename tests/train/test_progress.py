@@ -102,6 +102,7 @@ def test_latency_is_not_measured_again(few, tmp_path, monkeypatch):
         run_trial(spec, few, first.hooks)
     saved = read(tmp_path / "2")
     monkeypatch.setattr("searchlab.trial.measure_latency", None)
+    monkeypatch.setattr("searchlab.record.LatencyReport.doubt", "")
     later = Walk(tmp_path / "later", saved)
     record = run_trial(spec, few, later.hooks)
     assert to_plain(record.latency) | {"check": None} == saved.notes["latency"]
