@@ -20,7 +20,7 @@ from search_space import AXES, LEFT_OUT
 from search_table import EPOCHS, THRESHOLDS
 
 from searchlab.objective import Objective, accuracy, latency_ms
-from searchlab.pareto import Values, contributions, hypervolume, non_dominated
+from searchlab.pareto import Values, closest_to_front, hypervolume, non_dominated
 from searchlab.search.driver import RANDOM_AFTER, REPEATS
 from searchlab.search.early_stopping import EARLY_STOPPING, FIRST, Rule, Stopper, default_rungs
 from searchlab.search.rung_ranking import set_ranks
@@ -157,8 +157,8 @@ Tell = Callable[[Values, Values], list[float]]
 
 
 def adds_most(values_PM: Values, front_FM: Values) -> list[float]:
-    """The point that adds most to the front."""
-    best = int(np.argmax(contributions(values_PM, front_FM, REFERENCE_POINT)))
+    """The point that adds most to the front; where none adds any, the nearest to it."""
+    best = closest_to_front(values_PM, front_FM, REFERENCE_POINT)
     return [float(value) for value in values_PM[best]]
 
 

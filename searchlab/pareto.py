@@ -88,6 +88,18 @@ def contributions(values_PM: Values, front_FM: Values, reference_M: Values) -> N
     return _volumes(free, values_PM)
 
 
+def closest_to_front(values_PM: Values, front_FM: Values, reference_M: Values) -> int:
+    """The position of the row that adds most hypervolume to a front; where none adds any, of the nearest to its rows.
+
+    Contributions alone would leave it to chance: all rows behind the front add the same nothing.
+    """
+    added_P = np.nan_to_num(contributions(values_PM, front_FM, reference_M))
+    if added_P.max() > 0 or len(front_FM) == 0:
+        return int(added_P.argmax())
+    distance_PF = np.linalg.norm(values_PM[:, None] - front_FM, axis=2)
+    return int(np.nan_to_num(distance_PF, nan=np.inf).min(axis=1).argmin())
+
+
 class _Boxes(NamedTuple):
     """Disjoint boxes, open below: lower_BM and upper_BM."""
 

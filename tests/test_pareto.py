@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from searchlab.objective import OBJECTIVES, accuracy, latency_ms, macs
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.pareto import contributions, hypervolume, non_dominated, thin, values_of
+from searchlab.pareto import closest_to_front, contributions, hypervolume, non_dominated, thin, values_of
 
 SIDE = 6
 
@@ -73,6 +73,17 @@ def test_contributions_are_differences_of_hypervolume(pair):
     assert contributions(values, front, reference).tolist() == expected
     nothing = np.empty((0, values.shape[1]))
     assert contributions(values, nothing, reference).tolist() == [naive_volume(row[None], reference) for row in values]
+
+
+def test_of_rows_behind_the_front_the_nearest_is_chosen_and_not_the_first():
+    front, reference = np.asarray([[0.1, 0.5], [0.5, 0.1]]), np.ones(2)
+    behind = np.asarray([[0.9, 0.9], [0.1, 0.95], [0.52, 0.13], [np.nan, 0.2]])
+    assert contributions(behind, front, reference).tolist()[:3] == [0, 0, 0]
+    assert closest_to_front(behind[:3], front, reference) == 2 == closest_to_front(behind, front, reference)
+    adds = np.concatenate([behind[:3], [[0.3, 0.3], [0.45, 0.45]]])
+    assert closest_to_front(adds, front, reference) == 3
+    assert closest_to_front(behind[:3], np.empty((0, 2)), reference) == 2, "the most of nothing"
+    assert closest_to_front(np.full((2, 2), 1.5), np.empty((0, 2)), reference) == 0
 
 
 def test_an_unmeasured_row_contributes_nothing():

@@ -103,8 +103,9 @@ def _explanation(bars: Bars) -> str:
     only_some = f" Not in every trial, so not looked at: {conditional}." if conditional else ""
     return (
         "How much of the differences between trials each parameter explains alone (functional ANOVA), as a share of "
-        "what all explain alone: for each objective, of the point of a trial that added most to the front, and for the "
-        "hypervolume of the trial's own frontier. A bar that ends before the dashed line may be chance: some parameter "
+        "what all explain alone: for a trial's best accuracy, for the costs of its whole network (what an image pays "
+        "that takes no early exit), and for the hypervolume of its own frontier. "
+        "A bar that ends before the dashed line may be chance: some parameter "
         "also had so large a share when the values were shuffled. So say "
         f"{units.counted(bars.trials, 'complete trial')}.{unseen}{only_some}"
     )

@@ -8,7 +8,6 @@ from functools import partial
 from threading import Event
 from typing import Protocol
 
-import numpy as np
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
@@ -18,7 +17,7 @@ from searchlab.errors import UserError
 from searchlab.front import Entry, entries_of, front_of, reference_of, scaled_values, yardsticks
 from searchlab.growth import Growth
 from searchlab.operating_point import Frontier, OperatingPoint
-from searchlab.pareto import Values, contributions, hypervolume, values_of
+from searchlab.pareto import Values, closest_to_front, hypervolume, values_of
 from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.search.budget import Spent, reason_to_end
 from searchlab.search.claims import Leases, Standby
@@ -312,14 +311,19 @@ class Driver:
         return replace(record, state="failed", reason=reason, frontier=None)
 
     def _told_values(self, record: TrialRecord) -> list[float] | None:
-        """The objectives of the point that adds most hypervolume to the front; None where the trial is not complete."""
+        """The objectives of the point that adds most to the front, or is nearest to it; see `closest_to_front`.
+
+        Where no point is accurate enough for the front, those of the most accurate one. None where the trial is not
+        complete.
+        """
         if record.state != "complete":
             return None
         assert record.frontier is not None
-        points = record.frontier.points
-        scaled_PM = self._scaled(points, [record])
-        front_FM = self._scaled([point for _, point in self.front], [record])
-        best = points[int(np.argmax(contributions(scaled_PM, front_FM, reference_of(self.study.objectives))))]
+        best = max(record.frontier.points, key=lambda point: point.accuracy)
+        if points := [point for _, point in entries_of(record, self.study)]:
+            scaled_PM = self._scaled(points, [record])
+            front_FM = self._scaled([point for _, point in self.front], [record])
+            best = points[closest_to_front(scaled_PM, front_FM, reference_of(self.study.objectives))]
         return [float(getattr(best, objective.name)) for objective in self.study.objectives]
 
     def _scaled(self, points: Sequence[OperatingPoint], more: Sequence[TrialRecord] = ()) -> Values:

@@ -9,6 +9,8 @@ from optuna.trial import TrialState
 
 from searchlab.errors import UserError
 from searchlab.growth import Growth
+from searchlab.objective import Objective, accuracy, latency_ms
+from searchlab.record import TrialRecord
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
 
@@ -40,7 +42,9 @@ class Importances:
 
 
 def importances(store: StudyStore, growth: Growth) -> Importances:
-    """Of every objective's value as it was told to the sampler, and of the trial's own hypervolume.
+    """Of what every trial can do: its best accuracy, the costs of its whole network, and its own hypervolume.
+
+    All come from its record. What was told to the sampler is one point, chosen by what others had found before.
 
     Functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) says which share of the variance of a random forest each
     parameter explains alone, over the whole space. PED-ANOVA, Optuna's default, asks what sets the best tenth apart,
@@ -63,7 +67,7 @@ def importances(store: StudyStore, growth: Growth) -> Importances:
         raise UserError("no parameter is in every complete trial", where=where, allowed="importances need one")
     conditional = sorted(set().union(*(trial.params for trial in trials)) - common)
     trials = trials[:: -(-len(trials) // MOST)]
-    values = {o.label: {t.number: t.values[i] for t in trials} for i, o in enumerate(growth.study.objectives)}
+    values = {o.label: {t.number: _best(records[t.number], o) for t in trials} for o in growth.study.objectives}
     own = {trial.number: growth.own(records[trial.number]) for trial in trials}
     varying = {label: given for label, given in {**values, "hypervolume": own}.items() if np.ptp([*given.values()])}
     if not varying:
@@ -71,6 +75,16 @@ def importances(store: StudyStore, growth: Growth) -> Importances:
     shares = {label: _shares(store, given) for label, given in varying.items()}
     chance = {label: _by_chance(store, given) for label, given in varying.items()}
     return Importances(shares, chance, len(trials), conditional)
+
+
+def _best(record: TrialRecord, objective: Objective) -> float:
+    """The accuracy of a trial's most accurate point, or a cost of its network where every image passes all of it."""
+    assert record.frontier is not None and record.cost is not None
+    if objective == accuracy:
+        return max(point.accuracy for point in record.frontier.points)
+    if objective == latency_ms:
+        return record.latency.whole.p50 if record.latency else np.nan
+    return float(getattr(record.cost, objective.name))
 
 
 def _shares(store: StudyStore, values: Mapping[int, float]) -> dict[str, float]:

@@ -48,6 +48,21 @@ def test_the_parameter_that_decides_has_nearly_all_of_the_importance():
     assert found.shares["hypervolume"]["rate"] + found.shares["hypervolume"]["width"] > 0.9
 
 
+def test_importances_are_of_what_trials_can_do_and_not_of_what_was_told():
+    """What is told of a trial that adds nothing to the front is one of its points, whatever its best accuracy."""
+
+    def outcome(spec):
+        best = round(400 * spec.candidate.training.learning_rate)
+        return made_record(spec, correct=(best // 3, best))
+
+    driver = searched(idle_space, outcome)
+    truth = importances(driver.store, driver.growth)
+    for trial in driver.store.trials():
+        trial.values[:] = [1 / (2 + trial.params["idle"]), 1000 * trial.params["idle"]]
+    assert importances(driver.store, driver.growth) == truth
+    assert truth.shares["accuracy"]["rate"] > 0.9 and truth.shares["MACs"]["width"] > 0.9
+
+
 def test_what_chance_gives_is_known_and_what_decides_is_beyond_it():
     driver = searched(idle_space, by_rate, 16)
     found = importances(driver.store, driver.growth)
