@@ -1,9 +1,12 @@
 """The one error that a user can cause, and how pydantic's complaints become one of it."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
@@ -65,10 +68,25 @@ def _importable(file: str) -> str:
     return min((Path(file).relative_to(folder).as_posix() for folder in folders), key=len, default=Path(file).name)
 
 
-def unknown(kind: str, value: str, known: object, *, where: str = "") -> UserError:
-    """The error for a name that is in no dict of extensions; `known` is an iterable of names."""
-    names = ", ".join(sorted(str(name) for name in known))  # type: ignore[attr-defined]
-    return UserError(f"unknown {kind}", where=where, value=value, allowed=f"known: {names}")
+def unknown(kind: str, value: str, known: Iterable[object], *, where: str = "") -> UserError:
+    """The error for a name that is in no dict of extensions; a known name that is close comes before the others."""
+    names = sorted(str(name) for name in known)
+    allowed = f"{did_you_mean(value, names)}known: {', '.join(names) or 'none'}"
+    return UserError(f"unknown {kind}", where=where, value=value, allowed=allowed)
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """ "did you mean 'digits'? ", or "" where no known name is close."""
+    names = {name.lower(): name for name in known}
+    close = get_close_matches(value.lower(), names, n=1)
+    return f"did you mean {names[close[0]]!r}? " if close else ""
+
+
+def line_of(error: BaseException, file: str | Path) -> str:
+    """ ":12", the line of a user's file that an error was raised at, or that called what raised it; "" elsewhere."""
+    path = Path(file).absolute()
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename).absolute() == path]
+    return f":{lines[-1]}" if lines else ""
 
 
 def from_validation(error: ValidationError, where: str) -> UserError:
@@ -77,13 +95,21 @@ def from_validation(error: ValidationError, where: str) -> UserError:
     path = ".".join([error.title, *_field_path(first["loc"], error.title)])
     more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
     given = first["input"] if isinstance(first["input"], int | float | str | list | tuple) else None
-    return UserError(f"{path} is not valid", where=where, value=given, allowed=_wish(first) + more)
+    meant = ""
+    if first["type"] == "unexpected_keyword_argument" and len(first["loc"]) == 1:
+        meant = did_you_mean(str(first["loc"][0]), (f.name for kind in _nouns(error.title) for f in fields(kind)))
+        meant = f"; {meant.rstrip()}" if meant else ""
+    return UserError(f"{path} is not valid", where=where, value=given, allowed=_wish(first) + meant + more)
+
+
+def _nouns(title: str) -> list[type[Any]]:
+    return [kind for kind in object.__subclasses__() if kind.__name__ == title and is_pydantic_dataclass(kind)]
 
 
 def _field_path(loc: tuple[int | str, ...], title: str) -> list[str]:
     """The way to the field. Pydantic counts what was passed by position; a reader looks for the field's name."""
     path = [str(part) for part in loc]
-    nouns = [kind for kind in object.__subclasses__() if kind.__name__ == title and is_pydantic_dataclass(kind)]
+    nouns = _nouns(title)
     if loc and isinstance(loc[0], int) and nouns:
         path[0] = fields(nouns[0])[loc[0]].name
     return path

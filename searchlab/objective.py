@@ -1,9 +1,10 @@
 """What a study optimises: a name, a direction and a unit."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
+from searchlab.errors import did_you_mean
 from searchlab.plain import NOUN
 
 
@@ -28,3 +29,18 @@ macs = Objective("macs", "minimize", "MAC", "MACs")
 params = Objective("params", "minimize", "", "parameters")
 
 OBJECTIVES: dict[str, Objective] = {o.name: o for o in (accuracy, latency_ms, macs, params)}
+
+
+def named(objective: Any) -> Any:
+    """The objective of that name; what is no name is left as it is.
+
+    Raises:
+        ValueError: no objective has that name.
+    """
+    if not isinstance(objective, str):
+        return objective
+    if objective not in OBJECTIVES:
+        raise ValueError(
+            f"unknown objective; {did_you_mean(objective, OBJECTIVES)}known: {', '.join(sorted(OBJECTIVES))}"
+        )
+    return OBJECTIVES[objective]

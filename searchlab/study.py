@@ -3,24 +3,27 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from searchlab.architecture import Positive
 from searchlab.candidate import Candidate, PositiveReal
-from searchlab.objective import Objective, accuracy, latency_ms
+from searchlab.objective import Objective, accuracy, latency_ms, named
 from searchlab.plain import NOUN
 
 DEFAULT_TRIALS = 20
+
+Named = Annotated[Objective, BeforeValidator(named)]
+"""An objective, or the name of one."""
 
 
 @dataclass(frozen=True, config=NOUN)
 class Study:
     """A search: what may vary, on which images, to which ends, under which limits, for how long.
 
-    `space` and `data` are names (or paths, or "folder:PATH"). `image_size` is the side in pixels that the images of a
-    folder get, as in "folder:PATH?size=96"; where both are given they must be equal.
-    `rungs` are epochs at which trials are compared.
+    `space` and `data` are names (or paths, or "folder:PATH"); `objectives` may be names, too. `image_size` is the
+    side in pixels that the images of a folder get, as in "folder:PATH?size=96"; where both are given they must be
+    equal. `rungs` are epochs at which trials are compared.
     Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
     `enqueue` holds parameters of the space that are tried first, the first one as trial 0, and `rows` what tables call
     them. `levels` is the number of thresholds per exit in the frontier search. `name` is filled from the file's name
@@ -33,7 +36,7 @@ class Study:
 
     space: str
     data: str
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=2, max_length=3)] = (
+    objectives: Annotated[tuple[Named, ...], Field(min_length=2, max_length=3)] = (
         accuracy,
         latency_ms,
     )
@@ -99,6 +102,14 @@ OTHER_BUDGETS = frozenset({"hours", "epochs_total", "until_stalled"})
 
 BUDGET_FIELDS = OTHER_BUDGETS | {"trials", "description", "table"}
 """Fields that a resumed study may change: how long it runs and how it is shown, not what it is."""
+
+
+@dataclass(frozen=True, config=NOUN)
+class Sketch:
+    """A file whose studies its code computes: what it says of itself, and the fields that each of its calls writes."""
+
+    description: str
+    plain: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -2,8 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from searchlab.architecture import ResNet
-from searchlab.candidate import Head
-from searchlab.errors import TrialFailure, UserError, from_validation, reason_of, unknown
+from searchlab.candidate import Head, Training
+from searchlab.errors import TrialFailure, UserError, from_validation, line_of, reason_of, unknown
 from searchlab.study import Study
 
 
@@ -27,7 +27,43 @@ def test_a_user_error_keeps_its_parts():
 
 def test_an_unknown_name_lists_the_known_ones_in_order():
     error = unknown("sampler", "tpee", {"tpe": 1, "gp": 2}, where="Study.sampler")
-    assert str(error) == "Study.sampler: unknown sampler: 'tpee' (known: gp, tpe)"
+    assert str(error) == "Study.sampler: unknown sampler: 'tpee' (did you mean 'tpe'? known: gp, tpe)"
+
+
+@pytest.mark.parametrize(
+    ("value", "suggests"),
+    [("digts", "did you mean 'digits'? "), ("DIGITS", "did you mean 'digits'? "), ("nothing like it", ""), ("", "")],
+)
+def test_a_misspelt_name_is_answered_with_the_close_one(value, suggests):
+    assert str(unknown("study", value, ["digits", "cifar10"])).endswith(f"({suggests}known: cifar10, digits)")
+
+
+def test_where_nothing_is_known_that_is_said():
+    assert str(unknown("study", "x", [])) == "unknown study: 'x' (known: none)"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Study("s", "d", epoch=3), "Study.epoch is not valid: 3 (there is no such field; did you mean 'epo"),
+        (lambda: Training(learn_rate=1), "Training.learn_rate is not valid: 1 (there is no such field; did you mean"),
+        (lambda: ResNet((1,), 8, growht=2), "ResNet.growht is not valid: 2 (there is no such field; did you mean 'g"),
+        (lambda: ResNet((1,), 8, colour=2), "ResNet.colour is not valid: 2 (there is no such field)"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_field_is_answered_with_the_close_one(make, says):
+    assert complaint(make).startswith(f"a.py: {says}")
+
+
+def test_the_line_of_an_error_is_the_last_one_in_the_users_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def f(g):\n    return g()\n")
+    names = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    with pytest.raises(ZeroDivisionError) as caught:
+        names["f"](lambda: 1 / 0)
+    assert line_of(caught.value, file) == ":2"
+    assert line_of(caught.value, tmp_path / "other.py") == ""
 
 
 def complaint(make):
@@ -43,7 +79,10 @@ def complaint(make):
         (lambda: Head(1, (8, 0)), "a.py: Head.hidden.1 is not valid: 0 (must be greater than or equal to 1)"),
         (lambda: ResNet((1,), 8, 2.0, 4), "a.py: ResNet.first_kernel is not valid: 4 (must be 1, 3, 5 or 7)"),
         (lambda: Study("s"), "a.py: Study.data is not valid (it is required)"),
-        (lambda: Study("s", "d", epoch=3), "a.py: Study.epoch is not valid: 3 (there is no such field)"),
+        (
+            lambda: Study("s", "d", epoch=3),
+            "a.py: Study.epoch is not valid: 3 (there is no such field; did you mean 'epochs'?)",
+        ),
         (
             lambda: Study("s", "d", epochs=0, trials=0),
             "a.py: Study.epochs is not valid: 0 (must be greater than or equal to 1; and 1 more)",

@@ -62,6 +62,7 @@ NOUNS = (
     *(LATENCY.ratio, POINT.rule, POINT, FRONTIER, COST, COST.stages[0], LATENCY, LATENCY.machine, LATENCY.segments),
     *(LATENCY.check, record.TimeUnit.of(LATENCY), QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
     record.TestLook(3, "2026-01-01T00:00:00+00:00", None, (POINT,), (POINT,)),
+    study.Sketch("Mine", ({"space": "s"},)),
     *(STUDY, study.RunOptions(Path("d"), True, Path("out"), "sqlite:///x.db", "cpu", 2)),
     study.Cluster("head:6379", 2, 0.25, 4, 1, "s3://bucket", "A100"),
     study.TrialSpec(3, CANDIDATE, STUDY, seed=1, directory=Path("runs/a/trial-00003")),

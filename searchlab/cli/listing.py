@@ -6,28 +6,46 @@ from searchlab.errors import UserError
 from searchlab.report.payloads import spaces_payload, studies_payload
 from searchlab.report.tables import spaces_view, studies_view
 from searchlab.search.catalog import available, load_studies, places
-from searchlab.study import Study
+from searchlab.search.sketches import read_studies
+from searchlab.study import Sketch, Study
 
 
 def studies(as_json: AsJson = False) -> None:
-    """List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings."""
+    """List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings.
+
+    Files in ./studies are read, not run: of a study that its code computes there is what the file writes out.
+    """
     found: dict[str, tuple[Study, ...]] = {}
+    sketches: dict[str, Sketch] = {}
     for source in available("study"):
         try:
-            found[source.name] = load_studies(source)
+            read = load_studies(source) if source.is_brought else read_studies(source)
         except UserError as error:
             # One broken file must not hide the others.
             warn(f"left out: {error}")
+            continue
+        if isinstance(read, Sketch):
+            sketches[source.name] = read
+        else:
+            found[source.name] = read
     if as_json:
-        show_json(studies_payload(found))
+        show_json(studies_payload(found, sketches))
     else:
-        show(studies_view(found))
+        show(studies_view(found, sketches))
         say(f"\nlooked in {places('study')}; `searchlab runs` lists what was run")
 
 
 def spaces(as_json: AsJson = False) -> None:
-    """List the spaces that studies may name: those in ./spaces, then those that searchlab brings."""
-    found = {source.name: source.summary for source in available("space")}
+    """List the spaces that studies may name: those in ./spaces, then those that searchlab brings.
+
+    Files in ./spaces are read, not run.
+    """
+    found = {}
+    for source in available("space"):
+        try:
+            found[source.name] = source.summary
+        except UserError as error:
+            warn(f"left out: {error}")
     if as_json:
         show_json(spaces_payload(found))
     else:

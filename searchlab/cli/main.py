@@ -22,7 +22,7 @@ def app_for(given: Sequence[str]) -> typer.Typer:
     """The application for one command line."""
     app = typer.Typer(
         name="searchlab",
-        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         add_completion=False,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
+    # Whoever asks for nothing is told what there is.
+    given = given or ["--help"]
     app = app_for(given)
     # Optuna tells of every trial; our own view does that better. (Its import, with the command's, resets the level.)
     logging.getLogger("optuna").setLevel(logging.WARNING)

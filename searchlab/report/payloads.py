@@ -20,7 +20,7 @@ from searchlab.front import (
 from searchlab.operating_point import Estimate, OperatingPoint, share_estimate
 from searchlab.plain import to_plain
 from searchlab.record import Quantiles, TrialRecord
-from searchlab.study import Study
+from searchlab.study import Sketch, Study
 
 Plain = dict[str, Any]
 
@@ -143,10 +143,18 @@ def show_point_payload(study: Study, front_point: FrontPoint) -> Plain:
     }
 
 
-def studies_payload(files: Mapping[str, Sequence[Study]]) -> Plain:
-    """Every study as it is defined, and the file that defines it."""
+def studies_payload(files: Mapping[str, Sequence[Study]], sketches: Mapping[str, Sketch] | None = None) -> Plain:
+    """Every study as it is defined, and the file that defines it.
+
+    Of a file that was read alone (see `Sketch`) there is one entry, whose `name` is null: its `description`, and under
+    `written` the fields that it writes out.
+    """
     found = [(file, study) for file, studies in sorted(files.items()) for study in studies]
-    return {"studies": [{"file": file, **to_plain(study)} for file, study in found]}
+    unread = [
+        {"file": file, "name": None, "description": each.description, "written": list(each.plain)}
+        for file, each in sorted((sketches or {}).items())
+    ]
+    return {"studies": [*({"file": file, **to_plain(study)} for file, study in found), *unread]}
 
 
 def spaces_payload(spaces: Mapping[str, str]) -> Plain:

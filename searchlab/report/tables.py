@@ -20,7 +20,7 @@ from searchlab.record import TrialRecord
 from searchlab.report import units
 from searchlab.report.layout import FirstThatFits, Footer, facts, figures, plain_table, titled, words
 from searchlab.report.payloads import best_point
-from searchlab.study import Study
+from searchlab.study import Sketch, Study
 
 
 def front_view(
@@ -132,16 +132,29 @@ def trials_view(study: Study, records: Sequence[TrialRecord], kept: str = "") ->
     return Group(FirstThatFits(tables), Text(""), *notes, footer)
 
 
-def studies_view(files: Mapping[str, Sequence[Study]]) -> RenderableType:
-    """Every file with its studies: what they search, to which ends, under which limits."""
-    if not files:
+def studies_view(files: Mapping[str, Sequence[Study]], sketches: Mapping[str, Sketch] | None = None) -> RenderableType:
+    """Every file with its studies: what they search, to which ends, under which limits; of a sketch what it writes."""
+    found = {}
+    for name, studies in files.items():
+        rows = [row for study in studies for row in _study_rows(study, among=len(studies))]
+        found[name] = (studies[0].description, rows)
+    for name, sketch in (sketches or {}).items():
+        found[name] = (sketch.description, _sketch_rows(sketch))
+    if not found:
         return Text("No studies: a study is one file in studies/ with a function study() -> Study")
     blocks: list[RenderableType] = []
-    for name, studies in sorted(files.items()):
-        rows = [row for study in studies for row in _study_rows(study, among=len(studies))]
-        title = f"{name}: {studies[0].description}" if studies[0].description else name
+    for name, (description, rows) in sorted(found.items()):
+        title = f"{name}: {description}" if description else name
         blocks += [titled(" ".join(title.split()), facts(rows)), Text("")]
     return Group(*blocks[:-1])
+
+
+def _sketch_rows(sketch: Sketch) -> list[tuple[str, str]]:
+    written = [", ".join(f"{name}={value!r}" for name, value in each.items()) for each in sketch.plain if each]
+    return [
+        *(("writes", line) for line in written),
+        ("computes", "the rest, by code that only `searchlab run` runs"),
+    ]
 
 
 def _study_rows(study: Study, *, among: int) -> list[tuple[str, str]]:

@@ -1,6 +1,9 @@
 """Spaces and studies by name or path: files of the user's, then those that searchlab brings."""
 
+import ast
 import importlib.util
+import io
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +13,7 @@ from pydantic import ValidationError
 
 import searchlab
 from searchlab.candidate import Space
-from searchlab.errors import UserError, from_validation, unknown
+from searchlab.errors import UserError, from_validation, line_of, unknown
 from searchlab.study import Study
 
 Kind = Literal["space", "study"]
@@ -26,21 +29,76 @@ class Source:
 
     @property
     def text(self) -> str:
-        """The file as it stands."""
-        return self.path.read_text()
+        """The file as it stands, in the encoding that it declares.
+
+        Raises:
+            UserError: it cannot be read, or it is in another encoding.
+        """
+        try:
+            content = self.path.read_bytes()
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+            return io.TextIOWrapper(io.BytesIO(content), encoding).read()
+        except OSError as error:
+            raise UserError(f"cannot read: {error.strerror or error}", where=str(self.path)) from error
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise self._no_text(content) from error
+
+    def _no_text(self, content: bytes) -> UserError:
+        wrong = next((i for i, line in enumerate(content.split(b"\n"), start=1) if not _is_utf8(line)), 1)
+        return UserError("is no UTF-8 text", where=f"{self.path}:{wrong}", allowed="save it as UTF-8")
+
+    def parsed(self) -> ast.Module:
+        """The file as Python reads it; nothing of it is run.
+
+        Raises:
+            UserError: it cannot be read, or it does not parse.
+        """
+        text = self.text
+        if "\0" in text:
+            before, _, _ = text.partition("\0")
+            where = f"{self.path}:{before.count(chr(10)) + 1}"
+            raise UserError("does not parse: it holds a null byte", where=where)
+        try:
+            return ast.parse(text, str(self.path))
+        except SyntaxError as error:
+            where, line = f"{self.path}:{error.lineno}", (error.text or "").strip()
+            raise UserError(f"does not parse: {error.msg}", where=where, value=line) from error
+        except (RecursionError, MemoryError) as error:
+            raise UserError("does not parse: it is nested too deeply", where=str(self.path)) from error
 
     @property
     def summary(self) -> str:
-        """The first line of the file's docstring, or ""."""
-        lines = self.text.lstrip().removeprefix('"""').splitlines()
-        return lines[0].rstrip('".') if self.text.lstrip().startswith('"""') and lines else ""
+        """The first line of the file's docstring, or "".
+
+        Raises:
+            UserError: it cannot be read, or it does not parse.
+        """
+        said = (ast.get_docstring(self.parsed()) or "").splitlines()
+        return said[0].rstrip(".") if said else ""
+
+    @property
+    def is_brought(self) -> bool:
+        """Whether searchlab brings the file, so that it is no file of the user's."""
+        return self.path.resolve().is_relative_to(_brought().resolve())
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _brought() -> Path:
+    """Where the folders of spaces and studies are that searchlab brings."""
+    package = Path(searchlab.__file__).parent
+    return package / "builtin" if (package / "builtin").exists() else package.parent
 
 
 def folders(kind: Kind, beside: Path | None = None) -> list[Path]:
     """Where files of that kind are looked for, nearest first; `beside` is the file that names them."""
-    package = Path(searchlab.__file__).parent
-    builtin = package / "builtin" if (package / "builtin").exists() else package.parent
-    found = [place / FOLDERS[kind] for place in (Path.cwd(), builtin)]
+    found = [place / FOLDERS[kind] for place in (Path.cwd(), _brought())]
     if beside is None:
         return found
     near = [place / FOLDERS[kind] for place in (beside.parent, beside.parent.parent)]
@@ -100,6 +158,15 @@ def load_studies(source: Source) -> tuple[Study, ...]:
     if wrong:
         kind, allowed = type(wrong[0]).__name__, "a Study, or a tuple of them"
         raise UserError("study() must return a Study", where=str(source.path), value=kind, allowed=allowed)
+    return named_after(source, studies)
+
+
+def named_after(source: Source, studies: tuple[Study, ...]) -> tuple[Study, ...]:
+    """The studies of a file with the names and descriptions that they have where they give themselves none.
+
+    Raises:
+        UserError: two have one name.
+    """
     several = len(studies) > 1
     named = tuple(
         replace(
@@ -146,31 +213,31 @@ def _called(function: Callable[[], Any], source: Source) -> Any:
     try:
         return function()
     except ValidationError as error:
-        raise from_validation(error, str(source.path)) from error
+        raise from_validation(error, f"{source.path}{line_of(error, source.path)}") from error
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise UserError(f"study() raised {type(error).__name__}: {error}", where=str(source.path)) from error
+        where = f"{source.path}{line_of(error, source.path)}"
+        raise UserError(f"study() raised {type(error).__name__}: {error}", where=where) from error
 
 
 def _function(source: Source, name: str) -> Callable[..., Any]:
     """Runs a user's file as a module and takes one function out of it."""
+    # What is no Python is complained of with its line.
+    source.parsed()
     spec = importlib.util.spec_from_file_location(f"searchlab_user_{source.name}", source.path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise UserError(
-            f"does not parse: {error.msg}", where=f"{source.path}:{error.lineno}", value=(error.text or "").strip()
-        ) from error
     except ValidationError as error:
-        raise from_validation(error, str(source.path)) from error
+        raise from_validation(error, f"{source.path}{line_of(error, source.path)}") from error
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise UserError(f"raised {type(error).__name__}: {error}", where=str(source.path)) from error
+        where = f"{source.path}{line_of(error, source.path)}"
+        raise UserError(f"raised {type(error).__name__}: {error}", where=where) from error
     function = getattr(module, name, None)
     if not callable(function):
         raise UserError(f"defines no function {name}()", where=str(source.path))

@@ -1,7 +1,9 @@
 """Spaces at work: a trial's suggestions in, a candidate out."""
 
+import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,11 +14,13 @@ from searchlab.architecture import ImageSpec, Partitioned
 from searchlab.candidate import Candidate, Space
 from searchlab.data.partitions import check_partition
 from searchlab.data.splits import Dataset
-from searchlab.errors import UserError, from_validation, reason_of
+from searchlab.errors import RunError, UserError, from_validation, line_of, reason_of
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.record import NetworkCost
 from searchlab.seeds import library_seed
 from searchlab.study import Study
+from searchlab.train.regimes import check_regime
+from searchlab.train.schedules import check_schedule
 
 SAMPLED = 30
 """Candidates that are looked at before a study starts, to see that its limits can be met at all."""
@@ -30,20 +34,36 @@ class TrialChoose:
     images: ImageSpec
     max_params: int | None
     max_macs: int | None
+    asked: dict[str, str] = field(default_factory=dict)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """A whole number from low to high, both included."""
+        self._once(name, f"a whole number from {low} to {high}{f' in steps of {step}' if step != 1 else ''}", log=log)
         return self.trial.suggest_int(name, low, high, step=step, log=log)
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """A number from low to high."""
+        self._once(name, f"a number from {low} to {high}{f' in steps of {step}' if step is not None else ''}", log=log)
         return self.trial.suggest_float(name, low, high, step=step, log=log)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices."""
+        self._once(name, f"one of {', '.join(map(repr, choices))}")
         return self.trial.suggest_categorical(name, choices)
+
+    def _once(self, name: str, what: str, *, log: bool = False) -> None:
+        """Optuna gives a name that is asked for again its first value, whatever the range is then.
+
+        Raises:
+            UserError: the range is another.
+        """
+        what += ", logarithmically" if log else ""
+        before = self.asked.setdefault(name, what)
+        if before != what:
+            allowed = f"{before}; then {what}: give each a name of its own"
+            raise UserError("one name for two parameters", value=name, allowed=allowed)
 
 
 def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> Candidate:
@@ -56,14 +76,31 @@ def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> 
     try:
         candidate = space(TrialChoose(trial, images, study.max_params, study.max_macs))
     except ValidationError as error:
-        raise from_validation(error, where) from error
-    except (UserError, optuna.exceptions.StorageInternalError):
+        raise from_validation(error, where + _line(space, error)) from error
+    except (RunError, optuna.exceptions.StorageInternalError):
         raise
+    except UserError as error:
+        if error.where:
+            raise
+        place = where + _line(space, error)
+        raise UserError(error.what, where=place, value=error.value, allowed=error.allowed) from error
     except Exception as error:
-        raise UserError(f"raised {type(error).__name__}: {error}", where=where, value=trial.params) from error
+        place = where + _line(space, error)
+        raise UserError(f"raised {type(error).__name__}: {error}", where=place, value=trial.params) from error
     if not isinstance(candidate, Candidate):
         raise UserError("must return a Candidate", where=where, value=type(candidate).__name__)
+    check_regime(candidate.training.regime)
+    check_schedule(candidate.training.schedule)
     return candidate
+
+
+def _line(space: Space, error: Exception) -> str:
+    """ " (spaces/mine.py:12)", the line of the space's file where an error was raised; "" where it has no file."""
+    code = getattr(inspect.unwrap(space), "__code__", None)
+    if code is None or not (line := line_of(error, code.co_filename)):
+        return ""
+    file, here = Path(code.co_filename), Path.cwd()
+    return f" ({file.relative_to(here) if file.is_relative_to(here) else file}{line})"
 
 
 def enqueued_candidates(space: Space, images: ImageSpec, study: Study) -> list[Candidate]:

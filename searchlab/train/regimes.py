@@ -82,6 +82,12 @@ REGIMES: dict[str, Callable[[Candidate, int], tuple[Phase, ...]]] = {
 }
 
 
+def check_regime(regime: str) -> None:
+    """Raises UserError where no regime has that name."""
+    if regime not in REGIMES:
+        raise unknown("regime", regime, REGIMES, where="Training.regime")
+
+
 def phases(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
     """The phases of a candidate's regime; their epochs add up to `epochs`.
 
@@ -89,6 +95,5 @@ def phases(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
         UserError: no regime has that name.
     """
     regime = candidate.training.regime
-    if regime not in REGIMES:
-        raise unknown("regime", regime, REGIMES, where="Training.regime")
+    check_regime(regime)
     return REGIMES[regime](candidate, epochs)

@@ -87,12 +87,17 @@ SCHEDULES: dict[str, Callable[[Optimizer, Span], LRScheduler]] = {
 }
 
 
+def check_schedule(name: str) -> None:
+    """Raises UserError where no schedule has that name."""
+    if name not in SCHEDULES:
+        raise unknown("schedule", name, SCHEDULES, where="Training.schedule")
+
+
 def scheduler(name: str, optimizer: Optimizer, span: Span) -> LRScheduler:
     """The scheduler of that name over a span; the optimizer's rates are the peaks.
 
     Raises:
         UserError: no schedule has that name.
     """
-    if name not in SCHEDULES:
-        raise unknown("schedule", name, SCHEDULES, where="Training.schedule")
+    check_schedule(name)
     return SCHEDULES[name](optimizer, span)

@@ -169,6 +169,33 @@ def test_a_study_that_does_not_load_does_not_hide_the_others(searchlab):
     assert "little" in [found["name"] for found in searchlab("studies", "--json").json["studies"]]
 
 
+def test_a_list_runs_no_file_of_the_users(searchlab):
+    for kind in ("studies", "spaces"):
+        Path(f"{kind}/loud.py").write_text('"""Loud."""\nopen("executed", "w")\ndef study(): return make()\n')
+        answer = searchlab(kind)
+        assert answer.code == 0 and "loud" in answer.out and answer.err == ""
+        assert "Loud" in searchlab(kind, "--json").out
+    assert not Path("executed").exists()
+    assert "only `searchlab run` runs" in searchlab("studies").out
+
+
+def test_a_space_file_that_is_no_text_does_not_hide_the_others(searchlab):
+    Path("spaces/old.py").write_bytes(b'"""Caf\xe9."""')
+    answer = searchlab("spaces")
+    assert answer.code == 0 and "little" in answer.out
+    assert "left out: " in answer.err and "old.py:1: is no UTF-8 text" in answer.err
+
+
+def test_whoever_asks_for_nothing_is_shown_the_help(searchlab):
+    answer = searchlab()
+    assert (answer.code, answer.err) == (0, "") and "Usage: searchlab" in answer.out
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_h_is_help_everywhere(searchlab, command):
+    assert searchlab(*command, "-h") == searchlab(*command, "--help")
+
+
 def test_all_json_is_one_document_without_nan(look):
     for command in (("front", "little"), ("trials", "little"), ("show", 1, "little"), ("show", 0, "little", "--trial")):
         json.loads(look(*command, "--json").out, parse_constant=lambda text: pytest.fail(text))

@@ -43,8 +43,14 @@ WRONG = {
     "a study that returns a dict": (["run", "dict"], "dict.py: study() must return a Study: 'dict'"),
     "a study with a wrong field": (["run", "field"], "Study.epochs is not valid: -1"),
     "a study without its space": (["run", "spaceless"], "unknown space: 'nowhere' (known: "),
-    "a study of unknown data": (["run", "dataless"], "unknown data set: 'cifar11' (known: cifar10"),
-    "a space that raises": (["run", "raises"], "space raises: raised ZeroDivisionError"),
+    "a study of unknown data": (["run", "dataless"], "unknown data set: 'cifar11' (did you mean 'cifar10'? known: ci"),
+    "a space that raises": (["run", "raises"], "space raises (spaces/raises.py:1): raised ZeroDivisionError"),
+    "a misspelt study": (["run", "digts"], "unknown study: 'digts' (did you mean 'digits'? known: "),
+    "a misspelt command": (["trails"], "No such command 'trails'. Did you mean 'trials'?"),
+    "a misspelt sampler": (["run", "little", "--sampler", "nsga"], "(did you mean 'nsga2'? known: "),
+    "a name for two ranges": (["run", "twice"], "space twice (spaces/twice.py:3): one name for two parameters: 'x' "),
+    "an unknown regime": (["run", "regime"], "unknown regime: 'join' (did you mean 'joint'? known: "),
+    "a study in latin-1": (["run", "latin"], "studies/latin.py:2: is no UTF-8 text (save it as UTF-8)"),
     "brackets in a name": (["run", "[red]x[/red]"], "unknown study: '[red]x[/red]'"),
 }  # fmt: skip
 
@@ -56,6 +62,11 @@ FILES = {
     "studies/spaceless.py": "from searchlab.study import Study\ndef study(): return Study('nowhere', 'digits')",
     "studies/dataless.py": "from searchlab.study import Study\ndef study(): return Study('little', 'cifar11')",
     "studies/raises.py": "from searchlab.study import Study\ndef study(): return Study('raises', 'digits')",
+    "studies/twice.py": "from searchlab.study import Study\ndef study(): return Study('twice', 'digits')",
+    "spaces/twice.py": "def space(choose):\n    choose.suggest_int('x', 0, 1)\n    choose.suggest_int('x', 0, 2)",
+    "studies/regime.py": "from searchlab.study import Study\ndef study(): return Study('regime', 'digits')",
+    "spaces/regime.py": "from searchlab.architecture import ResNet\nfrom searchlab.candidate import *\n"
+    "def space(choose): return Candidate(ResNet((1,), 4), training=Training(regime='join'))",
     "spaces/raises.py": "def space(choose): return 1 / choose.suggest_int('zero', 0, 0)",
 }
 
@@ -64,6 +75,7 @@ FILES = {
 def test_a_mistake_is_one_line_and_exit_code_2(searchlab, arguments, says):
     for path, text in FILES.items():
         Path(path).write_text(text)
+    Path("studies/latin.py").write_bytes(b"\n# caf\xe9\n")
     answer = searchlab(*arguments)
     assert answer.code == 2
     assert answer.err.startswith("error: ") and answer.err.count("\n") == 1 and answer.err.endswith("\n")

@@ -4,7 +4,10 @@ import pytest
 
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
+from searchlab.objective import OBJECTIVES
+from searchlab.plain import from_plain, to_plain
 from searchlab.search.catalog import Source, available, find, load_space, load_studies, named_studies
+from searchlab.search.sketches import read_studies
 from searchlab.study import Study
 
 STUDY = '''"""{about}."""
@@ -151,9 +154,48 @@ def test_studies_of_one_name_in_a_file():
     assert "studies of one name: ['same', 'same']" in line
 
 
-@pytest.mark.parametrize("text", ["1 / 0\ndef study(): pass", "def study(): 1 / 0"])
-def test_a_file_that_raises(text):
-    assert "raised ZeroDivisionError: division by zero" in complaint("bad.py", text)
+@pytest.mark.parametrize(("text", "line"), [("\n1 / 0\ndef study(): pass", 2), ("def study():\n\n  1 / 0", 3)])
+def test_a_file_that_raises_is_named_with_its_line(text, line):
+    said = complaint("bad.py", text)
+    assert "raised ZeroDivisionError: division by zero" in said and said.startswith(f"bad.py:{line}: ")
+
+
+def test_a_wrong_field_is_named_with_its_line():
+    assert complaint("bad.py", STUDY.format(about="Bad", more=", epochs=0")).startswith("bad.py:5: Study.epochs is not")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'"""Caf\xe9."""\ndef study(): pass\n', "bad.py:1: is no UTF-8 text (save it as UTF-8)"),
+        (b"x = 1\n# \xff\ndef study(): pass\n", "bad.py:2: is no UTF-8 text (save it as UTF-8)"),
+        (b"# coding: nonsense\ndef study(): pass\n", "bad.py:1: is no UTF-8 text (save it as UTF-8)"),
+        (b"x = 1\n\ny = '\0'\n", "bad.py:3: does not parse: it holds a null byte"),
+        (b"x = " + b"(" * 5000 + b")" * 5000, "bad.py"),
+    ],
+    ids=["latin-1", "a byte", "no encoding", "a null byte", "too deep"],
+)
+def test_a_file_that_is_no_python_is_one_line_with_its_place(content, says):
+    Path("bad.py").write_bytes(content)
+    for use in (load_study, load_space, lambda source: source.summary, read_studies):
+        with pytest.raises(UserError) as raised:
+            use(find("study", "bad.py"))
+        assert str(raised.value).startswith(says) and "\n" not in str(raised.value)
+
+
+def test_a_file_may_declare_another_encoding():
+    text = '# coding: latin-1\n"""Caf\xe9."""\nfrom searchlab.study import Study\ndef study(): return Study("s", "d")\n'
+    Path("old.py").write_bytes(text.encode("latin-1"))
+    assert load_study(find("study", "old.py")).description == "Caf\xe9"
+
+
+def test_objectives_may_be_named_in_a_study_file():
+    file = write("mine.py", STUDY.format(about="Mine", more=", objectives=('accuracy', 'macs')"))
+    study = load_study(find("study", str(file)))
+    assert study.objectives == (OBJECTIVES["accuracy"], OBJECTIVES["macs"])
+    assert from_plain(Study, to_plain(study)) == study
+    line = complaint("bad.py", STUDY.format(about="Bad", more=", objectives=('accuracy', 'mac')"))
+    assert "Study.objectives.1 is not valid: 'mac' (unknown objective; did you mean 'macs'? known: accuracy" in line
 
 
 def test_a_missing_import_is_named():

@@ -9,6 +9,7 @@ from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
 from searchlab.search import spaces
+from searchlab.search.catalog import find, load_space
 from searchlab.search.spaces import SAMPLED, check_heads, check_limits, enqueued_candidates, propose
 
 
@@ -33,9 +34,9 @@ def test_a_space_is_told_images_and_limits_and_suggests_through_optuna():
 @pytest.mark.parametrize(
     ("space", "says"),
     [
-        (lambda choose: 1 / 0, "space tiny: raised ZeroDivisionError: division by zero"),
-        (lambda choose: choose.suggest_int("width", 8, 2), "space tiny: raised ValueError"),
-        (lambda choose: choose.suggest_words("width"), "space tiny: raised AttributeError"),
+        (lambda choose: 1 / 0, ": raised ZeroDivisionError: division by zero"),
+        (lambda choose: choose.suggest_int("width", 8, 2), ": raised ValueError"),
+        (lambda choose: choose.suggest_words("width"), ": raised AttributeError"),
         (lambda choose: {"width": 3}, "space tiny: must return a Candidate: 'dict'"),
         (lambda choose: Candidate(ResNet((1,), width=0)), "ResNet.width is not valid: 0"),
         (lambda choose: Candidate(ResNet((1,), 4), (Exit(7),)), "exit at cut 7"),
@@ -45,6 +46,75 @@ def test_a_space_that_goes_wrong_is_named_in_one_line(space, says):
     with pytest.raises(UserError) as raised:
         propose(space, first_trial(), IMAGES, tiny_study())
     assert says in str(raised.value) and "space tiny" in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_an_exception_in_a_space_file_is_named_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spaces").mkdir()
+    (tmp_path / "spaces/mine.py").write_text("def half(x):\n    return x // 0\n\ndef space(choose): half(1)\n")
+    space = load_space(find("space", "mine"))
+    with pytest.raises(UserError) as raised:
+        propose(space, first_trial(), IMAGES, tiny_study())
+    assert str(raised.value).startswith("space tiny (spaces/mine.py:2): raised ZeroDivisionError")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        (
+            (1, 3),
+            {"low": 1, "high": 5},
+            "a whole number from 1 to 3; then a whole number from 1 to 5: give",
+        ),
+        ((1, 8), {"low": 1, "high": 8, "step": 2}, "then a whole number from 1 to 8 in steps of 2"),
+        ((1, 8), {"low": 1, "high": 8, "log": True}, "then a whole number from 1 to 8, logarithmically"),
+    ],
+)
+def test_one_name_for_two_ranges_is_refused_with_both(first, second, says):
+    def space(choose):
+        choose.suggest_int("width", *first)
+        choose.suggest_int("width", **second)
+        return tiny_candidate()
+
+    with pytest.raises(UserError) as raised:
+        propose(space, first_trial(), IMAGES, tiny_study())
+    assert "one name for two parameters: 'width'" in str(raised.value) and says in str(raised.value)
+    assert "test_spaces.py:" in str(raised.value), "where it was asked for again"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda choose: choose.suggest_int("x", 1, 3), lambda choose: choose.suggest_float("x", 1, 3)),
+        (lambda choose: choose.suggest_float("x", 0.1, 1), lambda choose: choose.suggest_float("x", 0.1, 1, step=0.1)),
+        (lambda choose: choose.suggest_categorical("x", "ab"), lambda choose: choose.suggest_categorical("x", "abc")),
+    ],
+)
+def test_one_name_for_two_kinds_is_refused(first, second):
+    with pytest.raises(UserError, match="one name for two parameters: 'x'"):
+        propose(lambda choose: (first(choose), second(choose)), first_trial(), IMAGES, tiny_study())
+
+
+def test_a_name_may_be_asked_for_again_as_it_was():
+    def space(choose):
+        width = choose.suggest_int("width", 2, 8)
+        assert choose.suggest_int("width", 2, 8) == width
+        return tiny_candidate(width)
+
+    assert propose(space, first_trial(), IMAGES, tiny_study())
+
+
+@pytest.mark.parametrize(
+    ("training", "says"),
+    [
+        ({"regime": "join"}, "Training.regime: unknown regime: 'join' (did you mean 'joint'? known: "),
+        ({"schedule": "cosin"}, "Training.schedule: unknown schedule: 'cosin' (did you mean 'cosine'? known: "),
+    ],
+)
+def test_names_in_a_training_are_checked_before_a_trial_begins(training, says):
+    with pytest.raises(UserError) as raised:
+        propose(lambda choose: tiny_candidate(4, **training), first_trial(), IMAGES, tiny_study())
+    assert says in str(raised.value)
 
 
 @pytest.mark.parametrize("limit", ["params", "macs"])
