@@ -21,6 +21,7 @@ from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, trials_view
 from searchlab.search.facts import same_data, unit_of
 from searchlab.search.final import Unread, comparable, look, looked_at
+from searchlab.search.folders import check_artefacts
 from searchlab.search.launch import load_data
 from searchlab.search.storage import check_writable
 from searchlab.search.store import StudyStore, stored_study
@@ -110,6 +111,7 @@ def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Fo
     new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
     if new:
         check_writable(found.store.storage, found.store.url)
+        check_artefacts(found.store, [point.record for point in new])
         say = partial(console().print, markup=False, highlight=False, soft_wrap=True)
         dataset = load_data(found.study, where, None if quiet else LoadHooks(say))
         same_data(found.store, found.records, dataset)
@@ -166,10 +168,19 @@ def show_one(
     else:
         point = _point(found, number, points)
         payload, view = show_point_payload(found.study, point), point_view(found.study, point)
+    _warn_of_others(found, record if trial else point.record)
     if as_json:
         show_json(payload)
     else:
         show(view)
+
+
+def _warn_of_others(found: Found, record: TrialRecord) -> None:
+    """What is shown is in the store; its artefacts, which are named, may be another study's by now."""
+    try:
+        check_artefacts(found.store, [record])
+    except UserError as error:
+        warn(f"mind the artefacts: {error}")
 
 
 def _number_and_study(targets: list[str]) -> tuple[int, str | None]:

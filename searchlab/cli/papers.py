@@ -18,6 +18,7 @@ from searchlab.papers.paper import Finished, Table, cost_table
 from searchlab.papers.registry import PAPERS
 from searchlab.report.papers import tables_markdown, tables_payload, tables_view, write_csv
 from searchlab.search.catalog import find, load_space, named_studies
+from searchlab.search.folders import check_artefacts
 from searchlab.search.smoke import SMOKE
 from searchlab.search.spaces import enqueued_candidates
 from searchlab.search.store import stored_names, stored_study
@@ -80,6 +81,7 @@ def stored_as(name: str, where: RunOptions) -> list[Finished]:
 def _finished(name: str, where: RunOptions) -> Finished:
     store = stored_study(name, where)
     records = tuple(store.records())
+    check_artefacts(store, [record for record in records if record.state == "complete"])
     return Finished(store.definition.study, records, load_findings(records))
 
 

@@ -21,6 +21,7 @@ from searchlab.report.importance import Bars, write_importance_html, write_impor
 from searchlab.report.plots import write_html, write_png
 from searchlab.report.replicates_plot import write_replicates_html, write_replicates_png
 from searchlab.search.final import looked_at
+from searchlab.search.folders import check_folder
 from searchlab.search.importance import importances
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.study import Study
@@ -122,6 +123,7 @@ def plot(
     asked: list[Callable[[Drawn], Written]] = [*[_hypervolume] * hypervolume, *[_importance] * importance]
     asked += [_replicates] * replicates
     written: Written = {}
+    check_folder(drawn.folder, store)
     with disk_errors(drawn.folder):
         drawn.folder.mkdir(parents=True, exist_ok=True)
         for write in asked or [_front]:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from searchlab.objective import OBJECTIVES
 from searchlab.papers.evaluation import evaluate_trial, without_findings
 from searchlab.papers.paper import Subject
 from searchlab.papers.registry import PAPERS
-from searchlab.record import TimeUnit, TrialRecord
+from searchlab.record import TimeUnit
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
@@ -35,6 +35,7 @@ from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.facts import fix_data, same_data, unit_of
+from searchlab.search.folders import check_artefacts, claim
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import enqueue_missing
@@ -121,6 +122,7 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         # A runner that runs trials elsewhere sees for itself on which machine.
         if launch.runner not in RUN_ELSEWHERE:
             launch = replace(launch, options=same_machine(unit, study, options, device))
+        claim(options.output / study.name, store, records)
         store.redefine(launch.definition)
         enqueue_missing(store, study, launch.space, dataset.spec)
         return _run(launch, store, dataset, device)
@@ -134,6 +136,7 @@ def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
     store = StudyStore.create(launch.definition, open_storage(url, create=True), url)
     study = launch.definition.study
     try:
+        claim(launch.options.output / study.name, store, ())
         enqueue_missing(store, study, launch.space, dataset.spec)
         return _run(launch, store, dataset, device)
     except UserError:
@@ -160,7 +163,7 @@ def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.devi
     store.note_end("")
     with driver.leases.renewed():
         run_trials(driver, dataset, launch.runner, launch.options)
-    _evaluate(launch, driver.records, dataset, device)
+    _evaluate(launch, store, dataset, device)
     store.note_end(driver.ended_by)
     return driver
 
@@ -176,7 +179,7 @@ def run_trials(source: Source, dataset: Dataset, runner: str, options: RunOption
     RUNNERS[runner](source, dataset)
 
 
-def _evaluate(launch: Launch, records: Sequence[TrialRecord], dataset: Dataset, device: torch.device) -> None:
+def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> None:
     """What the study's paper wants to know of every complete trial, where it is not known yet.
 
     What cannot be evaluated is said, and stands in the paper's tables as missing.
@@ -185,7 +188,9 @@ def _evaluate(launch: Launch, records: Sequence[TrialRecord], dataset: Dataset, 
     paper = PAPERS.get(study.table)
     if paper is None or paper.evaluate is None:
         return
-    for record in without_findings(records):
+    missing = without_findings(store.records())
+    check_artefacts(store, missing)
+    for record in missing:
         if launch.stop.is_set():
             raise Interrupted
         launch.say(f"trial {record.number}: evaluated for the table of {paper.name} ...")

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial
 
 from searchlab.artefacts import RECORD, disk_errors
 from searchlab.errors import UserError, unknown
+from searchlab.search.folders import FILE
 from searchlab.search.launch import LOCK, NAME, only_driver
 from searchlab.search.recorded import plain_begun, plain_record
 from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
@@ -126,6 +127,8 @@ def _leave(folder: Path) -> None:
     """Removes the lock, and the folder where nothing else is left in it."""
     (folder / LOCK).unlink(missing_ok=True)
     replicates = folder / REPLICATES
+    if not any(folder.glob("trial-*")):
+        (folder / FILE).unlink(missing_ok=True)
     for each in (replicates, folder):
         if each.is_dir() and not each.is_symlink() and not any(each.iterdir()):
             each.rmdir()
@@ -182,7 +185,7 @@ def _entries(folder: Path, trials: Signatures, again: Signatures) -> Iterator[En
     for path in sorted(folder.iterdir()):
         if path.name == REPLICATES and path.is_dir() and not path.is_symlink():
             yield from ((each, REPLICATE_FOLDER, again) for each in sorted(path.iterdir()))
-        elif path.name != LOCK:
+        elif path.name not in (LOCK, FILE):
             yield path, TRIAL_FOLDER, trials
 
 

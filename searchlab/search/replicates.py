@@ -19,6 +19,7 @@ from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.replicates import Reading, Replicate
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.facts import fix_unit, same_data, unit_of
+from searchlab.search.folders import claim
 from searchlab.search.launch import load_data, only_driver, run_trials, same_machine
 from searchlab.search.recorded import record_of
 from searchlab.search.replicate_jobs import Job, Jobs, job_of
@@ -93,6 +94,7 @@ def replicate(asked: Replication) -> None:
     unit = unit_of(asked.store, records)
     options = same_machine(unit, study, asked.options, resolve_device(asked.options.device))
     with only_driver(study.name, options):
+        claim(options.output / study.name, asked.store, records)
         source = Replicator(replace(asked, options=options), records, wanted, dataset)
         with source.jobs.leases.renewed():
             run_trials(source, dataset, asked.runner, options)
