@@ -4,10 +4,16 @@ Bars: the ratio of a network to itself is 1.00 ± 0.03; the additive model is wi
 CPU, 5 % on a GPU. Samples are noise, weights are as initialised, thresholds are quantiles of the samples' own scores:
 a given share of those who come leaves at every exit but the last. Where all leave at the first, what the caches hold
 differs most from what a whole pass leaves there.
+
+What was measured while other processes took the cores is measured again, after pauses. If that does not help it is
+printed with a ~ and is no figure: a bar that needs it is not reached.
 """
 
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -25,12 +31,16 @@ from searchlab.measure.device import resolve_device, this_machine
 from searchlab.measure.end_to_end import check_latency
 from searchlab.measure.isolation import measuring
 from searchlab.measure.latency import LatencyOptions, measure_latency, prepared
+from searchlab.measure.load import load
 from searchlab.measure.references import REFERENCES
+from searchlab.measure.repeats import PAUSES_S
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.model.heads import LearnedGate
 from searchlab.operating_point import ExitRule
-from searchlab.record import LatencyCheck, LatencyReport
+from searchlab.record import WAITED, LatencyCheck, LatencyReport
+
+T = TypeVar("T")
 
 DIGITS = ImageSpec(1, 8, 8, 10)
 CIFAR = ImageSpec(3, 32, 32, 10)
@@ -50,6 +60,8 @@ CASES = {
     ),
 }
 """A candidate, its images and the score that decides."""
+
+SELF = ("resnet8", "resnet20")
 
 THIRD, ALL = 1 / 3, 1.0
 CHECKS = (*((name, THIRD) for name in CASES), ("cifar, wide heads", ALL), ("cifar, gates, wide heads", ALL))
@@ -103,32 +115,66 @@ def self_ratio(reference: str, device: torch.device, options: LatencyOptions) ->
         return measure_latency(build(REFERENCES[reference], CIFAR), reference, CIFAR, SCORE_FUNCTIONS, device, options)
 
 
+def quietest(measured: Callable[[], T], threads: int, pauses_s: Sequence[float]) -> tuple[T, float]:
+    """What was measured with the least waiting for a core in a few attempts, and the share of its time."""
+    found: list[tuple[T, float]] = []
+    for pause_s in (0.0, *pauses_s):
+        time.sleep(pause_s)
+        with load(threads) as met:
+            result = measured()
+        found.append((result, met.waited))
+        if met.waited <= WAITED:
+            break
+    return min(found, key=lambda each: each[1])
+
+
+def row(name: str, values: str, waited: float) -> bool:
+    """Prints a row, marked where the machine was busy; whether it is a figure."""
+    busy = waited > WAITED
+    why = f"  in doubt: it waited for a core for {waited:.0%} of its time" if busy else ""
+    print(f"{'~ ' if busy else ''}{name}".ljust(40) + values + why, flush=True)
+    return not busy
+
+
 def main() -> None:
     quick = arguments(__doc__ or "").quick
     device = resolve_device("auto")
     options = LatencyOptions(budget_s=2.0 if quick else 10.0)
-    print(f"{'against itself':38} {'own ms':>10} {'again ms':>10} {'ratio':>8}  95 % interval")
-    figures, self_errors, additive_errors = {}, [], []
-    for name in ("resnet8", "resnet20"):
-        own = self_ratio(name, device, options)
-        print(
-            f"{name:38} {own.whole.p50:10.3f} {own.reference.p50:10.3f} {own.ratio.value:8.3f}"
-            f"  [{own.ratio.low:.3f}, {own.ratio.high:.3f}]"
-        )
-        figures[f"ratio of {name} to itself"] = own.ratio.value
-        self_errors.append(abs(own.ratio.value - 1))
-    print(f"{'additive model':38} {'additive':>10} {'end to end':>10} {'error':>8}  share per exit")
+    threads = torch.get_num_threads()
+    print(f"{'against itself':40}{'own ms':>10} {'again ms':>10} {'ratio':>8}  95 % interval")
+    figures: dict[str, float] = {}
+    self_errors: list[float] = []
+    pauses_s: Sequence[float] = PAUSES_S
+    additive_errors: list[float] = []
+    for name in SELF:
+        own, waited = quietest(partial(self_ratio, name, device, options), threads, pauses_s)
+        values = f"{own.whole.p50:10.3f} {own.reference.p50:10.3f} {own.ratio.value:8.3f}"
+        if row(name, f"{values}  [{own.ratio.low:.3f}, {own.ratio.high:.3f}]", waited):
+            figures[f"ratio of {name} to itself"] = own.ratio.value
+            self_errors.append(abs(own.ratio.value - 1))
+        else:
+            # It stays busy: waiting once more and more would only take time.
+            pauses_s = ()
+    print(f"{'additive model':40}{'additive':>10} {'end to end':>10} {'error':>8}  share per exit")
+    longer = replace(options, budget_s=2 * options.budget_s)
     for case, share in CHECKS:
         name = f"{case}, all at once" if share == ALL else case
-        found, shares = check(case, share, device, replace(options, budget_s=2 * options.budget_s))
-        print(f"{name:38} {found.additive_ms:10.3f} {found.end_to_end_ms:10.3f} {found.error:+8.1%}  {shares}")
-        figures[f"additive error, {name}"] = found.error
-        additive_errors.append(abs(found.error))
+        (found, shares), waited = quietest(partial(check, case, share, device, longer), threads, pauses_s)
+        if row(name, f"{found.additive_ms:10.3f} {found.end_to_end_ms:10.3f} {found.error:+8.1%}  {shares}", waited):
+            figures[f"additive error, {name}"] = found.error
+            additive_errors.append(abs(found.error))
+        else:
+            pauses_s = ()
+    whole = len(figures) == len(CHECKS) + len(SELF)
     bars: dict[str, Bar] = {
-        "worst difference of a reference from itself": (max(self_errors), 0.03, "max"),
-        "worst additive error": (max(additive_errors), 0.10 if device.type == "cpu" else 0.05, "max"),
+        "worst difference of a reference from itself": (max(self_errors) if whole else None, 0.03, "max"),
+        "worst additive error": (
+            max(additive_errors) if whole else None,
+            0.10 if device.type == "cpu" else 0.05,
+            "max",
+        ),
     }
-    report("latency", figures, bars, where=this_machine(device, torch.get_num_threads()).label)
+    report("latency", figures, bars, where=this_machine(device, threads).label)
 
 
 if __name__ == "__main__":
