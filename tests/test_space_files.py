@@ -1,9 +1,13 @@
 """What every space file owes: candidates that can be built, hold the study's limits, differ, and survive JSON."""
 
+import itertools
+import re
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import FixedTrial
+from tiny import IMAGES, tiny_study
 
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate
@@ -71,3 +75,15 @@ def test_the_same_suggestions_make_the_same_candidate(path):
 
 def test_there_is_a_space():
     assert FILES
+
+
+def test_the_space_of_the_readme_works_with_and_without_gates_and_head_widths():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    names = {}
+    (text,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "Gate(" in block]
+    exec(text, names)
+    for hidden, gated in itertools.product((0, 32, 64), (False, True)):
+        known = {"depth": 2, "head_width": hidden, "gated": gated}
+        candidate = propose(names["space"], FixedTrial(known), IMAGES, tiny_study(max_params=20_000))
+        assert bool(candidate.gates) == gated and candidate.exits[0].head.hidden == ((hidden,) if hidden else ())
+        assert 15_000 < network_cost(candidate, IMAGES).params <= 20_000

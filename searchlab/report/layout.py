@@ -1,6 +1,6 @@
 """How tables are laid out on a terminal or in plain text: columns, lines, and what to do when it is narrow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -23,12 +23,14 @@ STYLES = {
 
 @dataclass(frozen=True)
 class FirstThatFits:
-    """Shows the first of `tables` that the console is wide enough for, or else the last.
+    """Shows the first of `tables` that the console is wide enough for, or else what `otherwise` makes of its width.
 
-    That is cut short on a terminal; in a file or a pipe its lines are as long as they must be (printed uncropped).
+    Without that the last table is cut short on a terminal; in a file or a pipe its lines are as long as they must be
+    (printed uncropped).
     """
 
     tables: tuple[Table, ...]
+    otherwise: Callable[[int], RenderableType] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         unlimited = options.update_width(WIDE)
@@ -36,6 +38,9 @@ class FirstThatFits:
             if Measurement.get(console, unlimited, table).minimum <= options.max_width:
                 break
         else:
+            if self.otherwise is not None:
+                yield self.otherwise(options.max_width)
+                return
             if not console.is_terminal:
                 yield from console.render(
                     table, options.update_width(Measurement.get(console, unlimited, table).minimum)

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,17 +21,22 @@ from searchlab.report.payloads import Plain
 FEW = 3
 """Rows that fit beside each other."""
 
+PARTS_GAP = 2
+"""Cells between the columns of a table in parts."""
+
 
 def tables_view(tables: Sequence[Table], missing: Sequence[str] = ()) -> RenderableType:
     """Tables with their notes, then what is `missing`.
 
-    Where the console is narrow, intervals are below their values; then a few rows of many columns are put upright.
+    Where the console is narrow, intervals are below their values; then a few rows of many columns are put upright;
+    else the columns come in several parts, one below the other, each with the names of the rows.
     """
     blocks: list[RenderableType] = []
     for table in tables:
-        upright = [_upright(table)] if len(table.rows) <= FEW else []
+        upright = [_upright(table, between) for between in (" ", "\n")] if len(table.rows) <= FEW else []
         layouts = ((" ", 3), (" ", 2), ("\n", 3), ("\n", 2), ("\n", 1))
-        fitting = FirstThatFits((*(_grid(table, between, gap) for between, gap in layouts), *upright))
+        grids = (_grid(table, between, gap) for between, gap in layouts)
+        fitting = FirstThatFits((*grids, *upright), partial(_in_parts, table))
         notes = [Text(note, style="bright_black") for note in table.notes]
         blocks += [titled(table.title, fitting), *notes, Text("")]
     return Group(*blocks[:-1], *([Text("")] if missing and blocks else []), *(Text(line) for line in missing))
@@ -48,9 +54,50 @@ def _grid(table: Table, between: str, gap: int) -> Grid:
     return plain_table(columns, rows, gap=gap)
 
 
-def _upright(table: Table) -> Grid:
+def _in_parts(table: Table, width: int) -> RenderableType:
+    """The columns in as many parts as it takes to be no wider than `width`, each beginning with the rows' names."""
+    keys = _keys(table)
+    widths = [_grid(_columns_of(table, [i]), "\n", 0).columns[0].min_width or 0 for i in range(len(table.columns))]
+    parts: list[list[int]] = [[]]
+    room = width - sum(widths[key] + PARTS_GAP for key in range(keys))
+    for together in _pairs(table, keys):
+        taken = sum(widths[i] + PARTS_GAP for i in (*parts[-1], *together)) - PARTS_GAP
+        if parts[-1] and taken > room:
+            parts.append([])
+        parts[-1] += together
+    grids = [_grid(_columns_of(table, [*range(keys), *part]), "\n", PARTS_GAP) for part in parts]
+    lines = [line for grid in grids for line in (grid, Text(""))]
+    return Group(*lines[:-1])
+
+
+def _columns_of(table: Table, columns: Sequence[int]) -> Table:
+    rows = tuple(tuple(row[i] for i in columns) for row in table.rows)
+    return Table(table.title, tuple(table.columns[i] for i in columns), rows)
+
+
+def _keys(table: Table) -> int:
+    """How many columns from the left tell the rows apart; one where none do."""
+    for count in range(1, len(table.columns)):
+        if len({row[:count] for row in table.rows}) == len(table.rows):
+            return count
+    return 1
+
+
+def _pairs(table: Table, first: int) -> list[list[int]]:
+    """The columns from `first` on, the paper's figure together with ours."""
+    found: list[list[int]] = []
+    for i in range(first, len(table.columns)):
+        paired = found and table.columns[found[-1][-1]] == f"{table.columns[i]} (paper)"
+        if paired:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
+
+
+def _upright(table: Table, between: str) -> Grid:
     """A line for every column, a column for every row."""
-    cells = [[name, *(cell_text(row[i]) for row in table.rows)] for i, name in enumerate(table.columns)]
+    cells = [[name, *(cell_text(row[i], between) for row in table.rows)] for i, name in enumerate(table.columns)]
     return plain_table([words(cells[0][0]), *(words(name) for name in cells[0][1:])], cells[1:], gap=3)
 
 

@@ -89,7 +89,7 @@ def test_a_table_is_written_as_markdown_and_csv(searchlab):
     frame = pd.read_csv("t.csv")
     assert list(frame["accuracy % (paper)"]) == list(PUBLISHED.values())
     assert frame["accuracy %_low"].notna().all()
-    answer = searchlab("table", "widths-digits", "--csv", "no/where.csv")
+    answer = searchlab("table", "widths-digits", "--csv", "studies/little.py/where.csv")
     assert answer.code == 2 and "cannot write" in answer.err
 
 
@@ -232,9 +232,10 @@ def test_the_six_parameter_counts_of_paper_004(searchlab):
 def test_studies_lists_a_file_once_with_its_parts(searchlab):
     out = searchlab("studies").out
     assert out.count("widths: Two widths on two data sets") == 1
-    assert "widths-digits" in out and "widths-synthetic" in out
-    found = {each["name"]: each["file"] for each in searchlab("studies", "--json").json["studies"]}
-    assert found["widths-digits"] == found["widths-synthetic"] == "widths" and found["little"] == "little"
+    assert "paper_gates-small" in out and "paper_gates-resnet50" in out, "what searchlab brings is run for its names"
+    found = [(each["file"], each["name"]) for each in searchlab("studies", "--json").json["studies"]]
+    assert ("paper_gates", "paper_gates-small") in found and ("little", "little") in found
+    assert [name for file, name in found if file == "widths"] == [None], "its parts are named by code that is not run"
 
 
 def test_a_part_is_run_resumed_and_looked_at_by_its_name(searchlab):

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -8,7 +9,8 @@ from rich.console import Console
 
 from searchlab.errors import UserError
 from searchlab.operating_point import Estimate
-from searchlab.papers.paper import Table
+from searchlab.papers.paper import Finished, Table
+from searchlab.papers.registry import PAPERS
 from searchlab.report.papers import (
     cell_text,
     tables_frame,
@@ -17,6 +19,7 @@ from searchlab.report.papers import (
     tables_view,
     write_csv,
 )
+from searchlab.search.catalog import named_studies
 
 
 def text_of(view, width=100):
@@ -99,3 +102,44 @@ def test_the_payload_is_plain_and_strict():
     assert table["columns"] == list(TABLE.columns)
     assert table["rows"][0][2] == {"value": 95.671, "low": 95.25, "high": 96.049}
     assert table["rows"][1][3] is None
+
+
+def filled(table: Table) -> Table:
+    """A paper's table of a study that was not run, as wide as ours would make it."""
+
+    def made(name, cell):
+        if cell is not None:
+            return cell
+        if "%" in name:
+            return Estimate(95.671, 95.25, 96.049)
+        return 1_308_325_888 if "MAC" in name else 34_022_996 if "param" in name else 12.34
+
+    rows = [tuple(made(name, cell) for name, cell in zip(table.columns, row, strict=True)) for row in table.rows]
+    return replace(table, rows=tuple(rows))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("run", [False, True])
+def test_every_papers_table_is_readable_at_80_columns(name, run):
+    _, studies = named_studies(name)
+    tables = PAPERS[name].tables([Finished(study) for study in studies])
+    tables = [filled(table) if run else table for table in tables]
+    lines = text_of(tables_view(tables), 80).splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80 and "…" not in "".join(lines)
+    figures = {cell_text(cell, "\n") for table in tables for row in table.rows for cell in row}
+    assert all(part in "\n".join(lines) for figure in figures for part in figure.split("\n"))
+
+
+def test_columns_in_parts_repeat_what_tells_the_rows_apart_and_keep_the_papers_figure_beside_ours():
+    columns = ("network", "let-in", *(f"figure {i}{end}" for i in range(9) for end in (" (paper)", "")))
+    rows = [("A", 0.5, *range(1000, 1018)), ("A", 0.7, *range(2000, 2018))]
+    text = text_of(
+        tables_view([Table("wide", columns, (*rows, ("B", 0.5, *range(3000, 3018)), ("C", 1, *[7] * 18)))]), 60
+    )
+    assert max(map(len, text.splitlines())) <= 60
+    parts = [part for part in text.split("\n\n") if part.strip()]
+    assert len(parts) > 2
+    for part in parts:
+        (line,) = [line.split() for line in part.splitlines() if line.startswith("A") and "0.7" in line]
+        figures = [int(cell.replace(",", "")) for cell in line[2:]]
+        assert len(figures) % 2 == 0 and figures == list(range(figures[0], figures[-1] + 1))
