@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from searchlab.cli.console import console
-from searchlab.front import exit_names, study_front
+from searchlab.front import doubt_of, exit_names, study_front
 from searchlab.growth import Growth
 from searchlab.record import Epoch, TrialRecord
 from searchlab.report import architectures, units
@@ -174,6 +174,6 @@ def ending(record: TrialRecord) -> str:
         return f"{record.state}: {record.reason}"
     parts = [units.percent(best.accuracy)]
     if best.latency_ms is not None:
-        parts.append(units.milliseconds(best.latency_ms))
+        parts.append(units.marked(units.milliseconds(best.latency_ms), doubt_of(record)))
     parts += [f"{units.count(best.macs)} MACs", f"exits {', '.join(exit_names(record.candidate, best.rule))}"]
     return f"complete in {units.seconds(record.seconds.total)}: best {', '.join(parts)}"

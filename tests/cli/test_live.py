@@ -2,6 +2,7 @@ import io
 from dataclasses import replace
 
 import pytest
+from fake_records import doubtful, fake_record
 from rich.console import Console
 from rich.live import Live
 from tiny import made_record, tiny_candidate, tiny_study
@@ -51,6 +52,11 @@ def test_what_a_trial_waits_for_is_shown(terminal):
         watch.on_start(spec(3))
         watch.on_word(3, "measuring waits for [someone]")
         assert "measuring waits for [someone]" in printer.file.getvalue()
+
+
+def test_a_latency_in_doubt_is_marked_where_its_trial_ends():
+    record = fake_record(0)
+    assert "~" in live_module.ending(doubtful(record)) and "~" not in live_module.ending(record)
 
 
 def test_a_long_silence_is_broken(monkeypatch):
