@@ -68,10 +68,14 @@ def _importable(file: str) -> str:
     return min((Path(file).relative_to(folder).as_posix() for folder in folders), key=len, default=Path(file).name)
 
 
-def unknown(kind: str, value: str, known: Iterable[object], *, where: str = "") -> UserError:
-    """The error for a name that is in no dict of extensions; a known name that is close comes before the others."""
+def unknown(kind: str, value: str, known: Iterable[object], *, where: str = "", besides: str = "") -> UserError:
+    """The error for a name that is in no dict of extensions; a known name that is close comes before the others.
+
+    `besides` is what may be given that is no name ("a .py file").
+    """
     names = sorted(str(name) for name in known)
-    allowed = f"{did_you_mean(value, names)}known: {', '.join(names) or 'none'}"
+    more = f"; or {besides}" if besides else ""
+    allowed = f"{did_you_mean(value, names)}known: {', '.join(names) or 'none'}{more}"
     return UserError(f"unknown {kind}", where=where, value=value, allowed=allowed)
 
 

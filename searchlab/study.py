@@ -10,6 +10,7 @@ from searchlab.architecture import Positive
 from searchlab.candidate import Candidate, PositiveReal
 from searchlab.objective import Objective, accuracy, latency_ms, named
 from searchlab.plain import NOUN
+from searchlab.user_file import UserFile, is_file_name
 
 DEFAULT_TRIALS = 20
 
@@ -21,9 +22,10 @@ Named = Annotated[Objective, BeforeValidator(named)]
 class Study:
     """A search: what may vary, on which images, to which ends, under which limits, for how long.
 
-    `space` and `data` are names (or paths, or "folder:PATH"); `objectives` may be names, too. `image_size` is the
-    side in pixels that the images of a folder get, as in "folder:PATH?size=96"; where both are given they must be
-    equal. `rungs` are epochs at which trials are compared.
+    `space`, `data`, `sampler` and each of `scores` are names, or paths of files of the user's, relative to the study's
+    (`data` may be "folder:PATH"); `objectives` may be names, too. `files` is filled with the text of such files, but
+    for the space's. `image_size` is the side in pixels that the images of a folder get, as in "folder:PATH?size=96";
+    where both are given they must be equal. `rungs` are epochs at which trials are compared.
     Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
     `enqueue` holds parameters of the space that are tried first, the first one as trial 0, and `rows` what tables call
     them. `levels` is the number of thresholds per exit in the frontier search. `name` is filled from the file's name
@@ -69,6 +71,7 @@ class Study:
     image_size: Positive | None = None
     curves: bool = False
     table: str = ""
+    files: tuple[UserFile, ...] = ()
 
     def __post_init__(self) -> None:
         names = [objective.name for objective in self.objectives]
@@ -80,6 +83,12 @@ class Study:
             raise ValueError(f"rungs must lie before the last epoch ({self.epochs}), not {list(self.rungs)}")
         if self.rows and (len(self.rows) != len(self.enqueue) or len(set(self.rows)) != len(self.rows)):
             raise ValueError(f"rows name the {len(self.enqueue)} enqueued configurations, each by its own name")
+
+    @property
+    def named_files(self) -> tuple[tuple[str, str], ...]:
+        """The files that are named where a built-in data set, sampler or score may be, and which of these each is."""
+        named = {self.data: "data set", self.sampler: "sampler"} | dict.fromkeys(self.scores, "score")
+        return tuple((kind, name) for name, kind in named.items() if is_file_name(name))
 
     @property
     def measures_latency(self) -> bool:

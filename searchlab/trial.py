@@ -14,6 +14,7 @@ from searchlab.artefacts import save_artefacts, versions
 from searchlab.candidate import Candidate
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset, Split
+from searchlab.deploy.own_scores import use_scores
 from searchlab.deploy.scores import score_functions
 from searchlab.errors import Interrupted, RunError, TrialFailure, reason_of
 from searchlab.exits.costs import leaving_macs, leaving_ms
@@ -149,6 +150,7 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
         Exception: whatever a hook raised.
     """
     device = resolve_device(spec.device)
+    use_scores(spec.study)
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     if device.type == "cuda":
@@ -267,6 +269,7 @@ def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, waiti
     One that is in doubt is measured again; see `until_trusted`.
     """
     device, options = resolve_device(spec.device), LatencyOptions(threads=spec.threads)
+    use_scores(spec.study)
     scores = score_functions(available_scores(spec.study.scores, gated=bool(spec.candidate.gates)))
 
     def measured() -> LatencyReport:

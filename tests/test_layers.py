@@ -23,7 +23,7 @@ TOP_TO_BOTTOM = (
     ("model", "data", "front"),  # front needs nouns only; of those above, search and report use it
     ("study", "record", "pareto", "stored"),
     ("candidate", "objective", "operating_point"),
-    ("architecture",),
+    ("architecture", "user_file"),
     ("plain", "seeds"),
     ("errors",),
 )

@@ -8,6 +8,7 @@ import typer
 from searchlab.errors import UserError, unknown
 from searchlab.objective import OBJECTIVES, Objective
 from searchlab.study import RunOptions
+from searchlab.user_file import is_file_name
 
 STORE, LIMITS, RAY = "Where it is kept", "What may change", "On a Ray cluster (--runner tune)"
 
@@ -66,7 +67,9 @@ MaxLatency = Annotated[
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the sampler and of the trainings.", rich_help_panel=LIMITS)
 ]
-Sampler = Annotated[str | None, typer.Option(help="tpe, nsga2, gp, random or qmc.", rich_help_panel=LIMITS)]
+Sampler = Annotated[
+    str | None, typer.Option(help="tpe, nsga2, gp, random or qmc; or a .py file of your own.", rich_help_panel=LIMITS)
+]
 EarlyStopping = Annotated[
     str | None,
     typer.Option(help="Rule that ends weak trials: none, moasha, median-hv or accuracy-asha.", rich_help_panel=LIMITS),
@@ -134,6 +137,11 @@ LatencyNode = Annotated[
 def kept_at(output: Path, storage: str) -> RunOptions:
     """Where a study that is only looked at is kept."""
     return RunOptions(output=output, storage=storage)
+
+
+def sampler_of(name: str | None) -> str | None:
+    """The sampler of that name; of a file, the whole path, by which the study finds it from another folder."""
+    return str(Path(name).expanduser().absolute()) if name and is_file_name(name) else name
 
 
 def objectives_of(names: str | None) -> tuple[Objective, ...] | None:

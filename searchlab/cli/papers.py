@@ -132,7 +132,7 @@ def costs(name: str, where: RunOptions) -> Filled:
     source, studies = named_studies(name.removesuffix(SMOKE))
     tables = []
     for study in studies:
-        images = image_spec(with_size(study.data, study.image_size), where.data_root)
+        images = image_spec(with_size(study.data, study.image_size), where.data_root, study.files)
         space = load_space(find("space", study.space, beside=source.path))
         found = [network_cost(each, images) for each in enqueued_candidates(space, images, study)]
         paper = PAPERS.get(study.table)

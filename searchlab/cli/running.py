@@ -23,7 +23,7 @@ from searchlab.front import study_front
 from searchlab.report.growth import standing
 from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
-from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies
+from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies, with_files
 from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver
 from searchlab.search.early_stopping import with_rungs
@@ -96,7 +96,7 @@ def run(
         "max_macs": max_macs,
         "max_latency_ms": max_latency,
         "objectives": opt.objectives_of(objectives),
-        "sampler": sampler,
+        "sampler": opt.sampler_of(sampler),
         "early_stopping": early_stopping,
         "seed": seed,
         "name": name,
@@ -154,6 +154,8 @@ def resume(
     budget = {"trials": trials, "hours": hours, "epochs_total": epochs_total, "until_stalled": until_stalled}
     effective = _overridden(effective, budget)
     check_objectives(before.study, effective, store.optuna.directions)
+    beside = source.path if source else Path(before.path) if before.path else None
+    effective = with_files(effective, beside, known=before.study.files)
     now = Definition(effective, written, space.text, str(source.path.absolute()) if source else before.path)
     changes = before.changes(now)
     if changes and not force:
@@ -179,6 +181,7 @@ def _plan(
     source: Source, written: Study, effective: Study, where: RunOptions, begin: Callable[[Launch], Driver]
 ) -> Plan:
     space = find("space", written.space, beside=source.path)
+    effective = with_files(effective, source.path)
     return Plan(Definition(effective, written, space.text, str(source.path.absolute())), space, where, begin)
 
 
@@ -215,7 +218,8 @@ def _as_written_now(study: str | None, before: Definition) -> tuple[Study, Sourc
 def _carried_over(before: Definition, written: Study) -> Study:
     """Today's file with the overrides that the study was begun with."""
     fields = vars(before.study)
-    overridden = {name: value for name, value in fields.items() if value != getattr(before.written, name)}
+    ours = {name: value for name, value in fields.items() if name != "files"}
+    overridden = {name: value for name, value in ours.items() if value != getattr(before.written, name)}
     for name in {"enqueue", "rows"} & overridden.keys():
         # A warm start added to what the file had; the file may have more today.
         added = fields[name][len(getattr(before.written, name)) :]

@@ -3,7 +3,7 @@
 Shape suffixes: N images, C channels, H height, W width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +17,30 @@ from searchlab.data.cifar100 import CLASSES, COARSE, SUPERCLASSES
 from searchlab.data.folder import load_folder
 from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.data.official import read
+from searchlab.data.own import load_own
 from searchlab.data.prepared import LoadHooks
 from searchlab.data.remote import fetched
 from searchlab.data.splits import Dataset, Split, Statistics, assemble, three_way, with_validation
 from searchlab.errors import unknown
+from searchlab.user_file import UserFile, file_named, is_file_name
 
 CIFAR_STATISTICS: Statistics = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 """Design, section 8. The .2023 .1994 .2010 of many repositories is a known error."""
 
 
-def load(spec: str, root: Path, *, download: bool = False, hooks: LoadHooks | None = None) -> Dataset:
+def load(
+    spec: str,
+    root: Path,
+    *,
+    download: bool = False,
+    hooks: LoadHooks | None = None,
+    files: Iterable[UserFile] = (),
+) -> Dataset:
     """The data set of a name in `DATASETS`, with its files below `root`; or of `folder:PATH`, any folder of images.
 
     `folder:PATH?size=N` makes the images N pixels wide and high. `folder:URL` is copied below `root` first (see
-    `data.remote`). Images of a folder are decoded once and kept below `root` (see `data.prepared`).
+    `data.remote`). Images of a folder are decoded once and kept below `root` (see `data.prepared`). A name that ends in
+    ".py" is a file of the user's, one of `files` or at that path (see `data.own`).
 
     Raises:
         UserError: no such data set, or its files are missing, corrupt or laid out in another way.
@@ -40,18 +50,20 @@ def load(spec: str, root: Path, *, download: bool = False, hooks: LoadHooks | No
         found, hooks = parse_folder(spec), hooks or LoadHooks()
         folder = fetched(found.place, root, hooks) if found.is_url else Path(found.place).expanduser()
         return replace(load_folder(folder, found.size, root, hooks), name=spec)
+    if is_file_name(spec):
+        return load_own(file_named("data set", spec, files), root, download=download)
     if spec not in DATASETS:
-        raise unknown("data set", spec, (*DATASETS, "folder:PATH"), where="data")
+        raise unknown("data set", spec, DATASETS, where="data", besides="folder:PATH, or a .py file of your own")
     return DATASETS[spec](root, download)
 
 
-def image_spec(spec: str, root: Path) -> ImageSpec:
+def image_spec(spec: str, root: Path, files: Iterable[UserFile] = ()) -> ImageSpec:
     """The shape of the images of a data set; those with official files need not be there.
 
     Raises:
         UserError: as `load`.
     """
-    return SHAPES[spec] if spec in SHAPES else load(spec, root).spec
+    return SHAPES[spec] if spec in SHAPES else load(spec, root, files=files).spec
 
 
 def digits(root: Path, download: bool) -> Dataset:

@@ -15,6 +15,7 @@ from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.data.remote import check_url
 from searchlab.data.splits import Dataset, Split, limited, unwritable
 from searchlab.errors import UserError
+from searchlab.user_file import UserFile, is_file_name
 
 PARTS = ("train", "validation", "test")
 
@@ -58,6 +59,7 @@ class OnNode:
     root: Path
     max_images: int | None
     hash: str
+    files: tuple[UserFile, ...] = ()
 
     def check(self) -> None:
         """Whether its files are here.
@@ -65,6 +67,9 @@ class OnNode:
         Raises:
             UserError: they are not.
         """
+        if is_file_name(self.name):
+            # Where it reads its images is the file's own affair.
+            return
         path = self.root
         if is_folder(self.name):
             named = parse_folder(self.name)
@@ -82,7 +87,7 @@ class OnNode:
             UserError: its files are missing, corrupt, or others than the driver's.
         """
         self.check()
-        dataset = load(self.name, self.root)
+        dataset = load(self.name, self.root, files=self.files)
         dataset = dataset if self.max_images is None else limited(dataset, self.max_images)
         if dataset.hash != self.hash:
             raise UserError("other data than the driver's", where=self.name, value=dataset.hash, allowed=self.hash)

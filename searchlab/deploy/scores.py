@@ -49,6 +49,9 @@ SCORE_FUNCTIONS: dict[str, ScoreFunction] = {
 }
 """The same names as `exits.scores.SCORES`: logits_NC to score_N, higher is surer."""
 
+OWN_FUNCTIONS: dict[str, ScoreFunction] = {}
+"""The same names as `exits.scores.OWN_SCORES`."""
+
 
 def score_functions(names: Sequence[str]) -> dict[str, ScoreFunction]:
     """The functions of some scores, "gate" among them.
@@ -56,7 +59,7 @@ def score_functions(names: Sequence[str]) -> dict[str, ScoreFunction]:
     Raises:
         UserError: there is no such score.
     """
-    known = SCORE_FUNCTIONS | {GATE: gate}
+    known = SCORE_FUNCTIONS | OWN_FUNCTIONS | {GATE: gate}
     for name in names:
         if name not in known:
             raise unknown("score", name, known, where="exit rule")

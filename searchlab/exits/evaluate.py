@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from searchlab.errors import UserError, unknown
+from searchlab.errors import UserError
 from searchlab.exits.costs import deployed_params, leaving_macs, leaving_ms, total_cost
-from searchlab.exits.scores import GATE, SCORES, Scores
+from searchlab.exits.scores import GATE, SCORES, Scores, score_named
 from searchlab.exits.table import ExitTable
 from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import NetworkCost, SegmentLatency
@@ -23,9 +23,7 @@ def scores_of(table: ExitTable, score: str) -> Scores:
         if table.gates_NG is None:
             raise UserError("this network has no gates", where="score", value=GATE, allowed=", ".join(SCORES))
         return np.pad(table.gates_NG.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf)
-    if score not in SCORES:
-        raise unknown("score", score, SCORES)
-    return SCORES[score](table.logits_NKC)
+    return score_named(score)(table.logits_NKC)
 
 
 def route(score_NK: Scores, rule: ExitRule) -> list[NDArray[np.bool_]]:

@@ -5,17 +5,21 @@ A new score is one function and one line in SCORES. Everything is in float64, wh
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from searchlab.errors import UserError
+from searchlab.errors import UserError, unknown
+from searchlab.user_file import is_file_name
 
 Logits = NDArray[np.floating]
 """logits_NKC."""
 
 Scores = NDArray[np.float64]
 """score_NK."""
+
+Score = Callable[[Logits], Scores]
 
 
 def _log_softmax(logits_NKC: Logits) -> NDArray[np.float64]:
@@ -48,7 +52,7 @@ def entropy(logits_NKC: Logits) -> Scores:
     return np.asarray((np.exp(log_probability) * log_probability).sum(axis=-1))
 
 
-SCORES: dict[str, Callable[[Logits], Scores]] = {
+SCORES: dict[str, Score] = {
     "max_softmax": max_softmax,
     "max_logit": max_logit,
     "margin": margin,
@@ -56,8 +60,28 @@ SCORES: dict[str, Callable[[Logits], Scores]] = {
 }
 """Name to score, of those that are computed from the logits."""
 
+OWN_SCORES: dict[str, Score] = {}
+"""The same, of files of the user's, once a study that names them is at work in this process (`deploy.own_scores`)."""
+
 GATE = "gate"
 """The name of the score that learned gates give: the gate's logit; the paper leaves where it is at least 0."""
+
+
+def name_of(score: str) -> str:
+    """What exit rules and tables call a score of a study: a user's file by its name without ".py"."""
+    return Path(score).stem if is_file_name(score) else score
+
+
+def score_named(name: str) -> Score:
+    """The score of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    known = SCORES | OWN_SCORES
+    if name not in known:
+        raise unknown("score", name, known)
+    return known[name]
 
 
 def available_scores(scores: Sequence[str], gated: bool) -> tuple[str, ...]:
@@ -66,7 +90,7 @@ def available_scores(scores: Sequence[str], gated: bool) -> tuple[str, ...]:
     Raises:
         UserError: the study names "gate" alone, and the network has no gates.
     """
-    others = tuple(score for score in scores if score != GATE)
+    others = tuple(name_of(score) for score in scores if score != GATE)
     if not others and not gated:
         raise UserError("a network without gates needs another score", where="Study.scores", value=GATE)
     return (*others, GATE) if gated else others

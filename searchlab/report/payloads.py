@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from searchlab.front import (
@@ -144,7 +144,7 @@ def show_point_payload(study: Study, front_point: FrontPoint) -> Plain:
 
 
 def studies_payload(files: Mapping[str, Sequence[Study]], sketches: Mapping[str, Sketch] | None = None) -> Plain:
-    """Every study as it is defined, and the file that defines it.
+    """Every study as it is defined, and the file that defines it; without the text of other files that it names.
 
     Of a file that was read alone (see `Sketch`) there is one entry, whose `name` is null: its `description`, and under
     `written` the fields that it writes out.
@@ -154,7 +154,7 @@ def studies_payload(files: Mapping[str, Sequence[Study]], sketches: Mapping[str,
         {"file": file, "name": None, "description": each.description, "written": list(each.plain)}
         for file, each in sorted((sketches or {}).items())
     ]
-    return {"studies": [*({"file": file, **to_plain(study)} for file, study in found), *unread]}
+    return {"studies": [*({"file": file, **to_plain(replace(study, files=()))} for file, study in found), *unread]}
 
 
 def spaces_payload(spaces: Mapping[str, str]) -> Plain:

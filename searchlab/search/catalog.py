@@ -1,20 +1,25 @@
 """Spaces and studies by name or path: files of the user's, then those that searchlab brings."""
 
 import ast
-import importlib.util
-import io
-import tokenize
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import ValidationError
+from typing import Literal
 
 import searchlab
 from searchlab.candidate import Space
-from searchlab.errors import UserError, from_validation, line_of, unknown
+from searchlab.errors import UserError, unknown
 from searchlab.study import Study
+from searchlab.user_file import (
+    UserFile,
+    blamed,
+    file_named,
+    function_of,
+    is_file_name,
+    parsed,
+    path_named,
+    read_file,
+)
 
 Kind = Literal["space", "study"]
 FOLDERS: dict[Kind, str] = {"space": "spaces", "study": "studies"}
@@ -28,24 +33,18 @@ class Source:
     path: Path
 
     @property
-    def text(self) -> str:
-        """The file as it stands, in the encoding that it declares.
+    def file(self) -> UserFile:
+        """The file as it stands.
 
         Raises:
             UserError: it cannot be read, or it is in another encoding.
         """
-        try:
-            content = self.path.read_bytes()
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-            return io.TextIOWrapper(io.BytesIO(content), encoding).read()
-        except OSError as error:
-            raise UserError(f"cannot read: {error.strerror or error}", where=str(self.path)) from error
-        except (SyntaxError, UnicodeDecodeError) as error:
-            raise self._no_text(content) from error
+        return read_file(self.name, self.path)
 
-    def _no_text(self, content: bytes) -> UserError:
-        wrong = next((i for i, line in enumerate(content.split(b"\n"), start=1) if not _is_utf8(line)), 1)
-        return UserError("is no UTF-8 text", where=f"{self.path}:{wrong}", allowed="save it as UTF-8")
+    @property
+    def text(self) -> str:
+        """The text of the file as it stands."""
+        return self.file.text
 
     def parsed(self) -> ast.Module:
         """The file as Python reads it; nothing of it is run.
@@ -53,18 +52,7 @@ class Source:
         Raises:
             UserError: it cannot be read, or it does not parse.
         """
-        text = self.text
-        if "\0" in text:
-            before, _, _ = text.partition("\0")
-            where = f"{self.path}:{before.count(chr(10)) + 1}"
-            raise UserError("does not parse: it holds a null byte", where=where)
-        try:
-            return ast.parse(text, str(self.path))
-        except SyntaxError as error:
-            where, line = f"{self.path}:{error.lineno}", (error.text or "").strip()
-            raise UserError(f"does not parse: {error.msg}", where=where, value=line) from error
-        except (RecursionError, MemoryError) as error:
-            raise UserError("does not parse: it is nested too deeply", where=str(self.path)) from error
+        return parsed(self.file)
 
     @property
     def summary(self) -> str:
@@ -80,14 +68,6 @@ class Source:
     def is_brought(self) -> bool:
         """Whether searchlab brings the file, so that it is no file of the user's."""
         return self.path.resolve().is_relative_to(_brought().resolve())
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _brought() -> Path:
@@ -131,10 +111,8 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> Source:
     Raises:
         UserError: there is none; the known names are listed.
     """
-    if name.endswith(".py"):
-        path = Path(name) if beside is None or Path(name).is_absolute() else beside.parent / name
-        if not path.is_file():
-            raise UserError(f"no such {kind} file", value=str(path), allowed="give a name or a path to a .py file")
+    if is_file_name(name):
+        path = path_named(kind, name, beside)
         return Source(path.stem, path)
     for folder in folders(kind, beside):
         if (folder / f"{name}.py").is_file():
@@ -150,15 +128,19 @@ def load_studies(source: Source) -> tuple[Study, ...]:
     Those of a tuple are named after the file and their data ("mine-digits") where they have no name.
 
     Raises:
-        UserError: the file does not parse or run, has no such function, it returns something else, or two of one name.
+        UserError: the file does not parse or run, has no such function, it returns something else, or two of one name;
+            or a file that it names is absent.
     """
-    returned = _called(_function(source, "study"), source)
+    file = source.file
+    function = function_of(file, "study")
+    with blamed(file, "study()"):
+        returned = function()
     studies = returned if isinstance(returned, tuple) else (returned,)
     wrong = [study for study in studies if not isinstance(study, Study)] or ([] if studies else [()])
     if wrong:
         kind, allowed = type(wrong[0]).__name__, "a Study, or a tuple of them"
         raise UserError("study() must return a Study", where=str(source.path), value=kind, allowed=allowed)
-    return named_after(source, studies)
+    return tuple(with_files(study, source.path) for study in named_after(source, studies))
 
 
 def named_after(source: Source, studies: tuple[Study, ...]) -> tuple[Study, ...]:
@@ -171,7 +153,7 @@ def named_after(source: Source, studies: tuple[Study, ...]) -> tuple[Study, ...]
     named = tuple(
         replace(
             study,
-            name=study.name or (f"{source.name}-{study.data}" if several else source.name),
+            name=study.name or (f"{source.name}-{label_of(study.data)}" if several else source.name),
             description=study.description or source.summary,
         )
         for study in studies
@@ -180,6 +162,29 @@ def named_after(source: Source, studies: tuple[Study, ...]) -> tuple[Study, ...]
     if len(set(names)) < len(names):
         raise UserError("studies of one name", where=str(source.path), value=names, allowed="give each a name")
     return named
+
+
+def label_of(data: str) -> str:
+    """A word for a data set in the name of a study: of a file its name, without the way to it."""
+    return Path(data).stem if is_file_name(data) else data
+
+
+def with_files(study: Study, beside: Path | None = None, known: Iterable[UserFile] = ()) -> Study:
+    """The study with the files that it names, as they stand; one that is not there any more is taken from the `known`.
+
+    Raises:
+        UserError: one is neither there nor known, cannot be read, or is not text.
+    """
+    stored = {file.name: file for file in known}
+    files = []
+    for kind, name in study.named_files:
+        try:
+            files.append(file_named(kind, name, beside=beside))
+        except UserError:
+            if name not in stored:
+                raise
+            files.append(stored[name])
+    return replace(study, files=tuple(files))
 
 
 def named_studies(name: str) -> tuple[Source, tuple[Study, ...]]:
@@ -206,39 +211,4 @@ def load_space(source: Source) -> Space:
     Raises:
         UserError: the file does not parse or run, or has no such function.
     """
-    return _function(source, "space")
-
-
-def _called(function: Callable[[], Any], source: Source) -> Any:
-    try:
-        return function()
-    except ValidationError as error:
-        raise from_validation(error, f"{source.path}{line_of(error, source.path)}") from error
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        where = f"{source.path}{line_of(error, source.path)}"
-        raise UserError(f"study() raised {type(error).__name__}: {error}", where=where) from error
-
-
-def _function(source: Source, name: str) -> Callable[..., Any]:
-    """Runs a user's file as a module and takes one function out of it."""
-    # What is no Python is complained of with its line.
-    source.parsed()
-    spec = importlib.util.spec_from_file_location(f"searchlab_user_{source.name}", source.path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ValidationError as error:
-        raise from_validation(error, f"{source.path}{line_of(error, source.path)}") from error
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        where = f"{source.path}{line_of(error, source.path)}"
-        raise UserError(f"raised {type(error).__name__}: {error}", where=where) from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise UserError(f"defines no function {name}()", where=str(source.path))
-    return function  # type: ignore[no-any-return]
+    return function_of(source.file, "space")

@@ -17,7 +17,10 @@ DEFINED = "searchlab"
 
 @dataclass(frozen=True)
 class Definition:
-    """What a study is: as it runs, as its file (at `path`) wrote it before overrides, and the text of its space."""
+    """What a study is: as it runs, as its file (at `path`) wrote it before overrides, and the text of its space.
+
+    The texts of other files of the user's are in `study.files`.
+    """
 
     study: Study
     written: Study
@@ -26,18 +29,26 @@ class Definition:
 
     def changes(self, other: "Definition") -> list[str]:
         """Lines of a diff from this definition to another, budgets left out; empty where they are the same study."""
-        here, there = _comparable(self), _comparable(other)
-        return [
-            line
-            for line in difflib.unified_diff(here, there, "stored", "now", lineterm="", n=1)
-            if not line.startswith("@@")
-        ]
+        here, there = _texts(self), _texts(other)
+        return [line for name in dict.fromkeys([*here, *there]) for line in _diff(name, here, there)]
 
 
-def _comparable(definition: Definition) -> list[str]:
+def _texts(definition: Definition) -> dict[str, list[str]]:
+    """The lines of every part of a definition."""
     plain = to_plain(definition.written)
-    kept = {key: value for key, value in plain.items() if key not in BUDGET_FIELDS}
-    return [*(f"{key} = {json.dumps(value)}" for key, value in kept.items()), *definition.space_text.splitlines()]
+    kept = {key: value for key, value in plain.items() if key not in {*BUDGET_FIELDS, "files"}}
+    return {
+        "study": [f"{key} = {json.dumps(value)}" for key, value in kept.items()],
+        "space": definition.space_text.splitlines(),
+        **{file.name: file.text.splitlines() for file in definition.study.files},
+    }
+
+
+def _diff(name: str, here: dict[str, list[str]], there: dict[str, list[str]]) -> list[str]:
+    lines = difflib.unified_diff(
+        here.get(name, []), there.get(name, []), f"{name}, stored", f"{name}, now", lineterm="", n=1
+    )
+    return [line for line in lines if not line.startswith("@@")]
 
 
 def check_objectives(before: Study, now: Study, directions: Sequence[StudyDirection]) -> None:

@@ -272,7 +272,7 @@ class Driver:
 
     def _sampler(self, number: int) -> BaseSampler:
         name = self.study.sampler if self.repeated < RANDOM_AFTER else "random"
-        return sampler_for(name, self.study.seed, number, self.joint)
+        return sampler_for(name, self.study.seed, number, self.joint, self.study.files)
 
     def _repeats(self, trial: Trial, candidate: Candidate, mark: Mark | None) -> bool:
         """Whether a proposal was tried before, in which case the sampler is told what is known of it.

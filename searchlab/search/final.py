@@ -12,6 +12,7 @@ import torch
 from searchlab.artefacts import TABLE, load_network
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset
+from searchlab.deploy.own_scores import use_scores
 from searchlab.deploy.scores import score_functions
 from searchlab.errors import TrialFailure, UserError
 from searchlab.exits.evaluate import evaluate
@@ -57,6 +58,7 @@ def look(
         UserError: the looks before are of another machine: then nothing is measured. Or weights or exit table of a
             trial are missing or damaged.
     """
+    use_scores(study)
     device = resolve_device(device_name)
     unit = _unit_here(study, points, device, before) or _of_this_machine(unit, study, points, device)
     return _looks(study, points, dataset, device, unit)

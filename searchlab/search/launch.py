@@ -18,6 +18,7 @@ from searchlab.data.datasets import load
 from searchlab.data.folder_spec import with_size
 from searchlab.data.prepared import LoadHooks
 from searchlab.data.splits import Dataset, described, limited
+from searchlab.deploy.own_scores import use_scores
 from searchlab.errors import Interrupted, NotBegun, UserError, reason_of, unknown
 from searchlab.exits.scores import GATE, SCORES
 from searchlab.measure.calibration import other_machine, other_reference
@@ -43,6 +44,7 @@ from searchlab.search.storage import check_writable, open_storage
 from searchlab.search.store import StudyStore
 from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
+from searchlab.user_file import is_file_name
 
 RUNNERS: dict[str, Callable[[Source, Dataset], None]] = {"local": run_local, "tune": run_tune}
 
@@ -248,7 +250,7 @@ def load_data(study: Study, options: RunOptions, hooks: LoadHooks | None = None)
         Interrupted: `hooks.interrupted` said so.
     """
     spec = with_size(study.data, study.image_size)
-    dataset = load(spec, options.data_root, download=options.download, hooks=hooks)
+    dataset = load(spec, options.data_root, download=options.download, hooks=hooks, files=study.files)
     return dataset if study.max_images is None else limited(dataset, study.max_images)
 
 
@@ -260,15 +262,17 @@ def check_names(study: Study) -> None:
     """
     if not re.fullmatch(NAME, study.name):
         raise UserError("no name for a study", value=study.name, allowed="letters, digits and . _ + -; see --name")
-    check_sampler(study.sampler)
+    check_sampler(study.sampler, study.files)
     rule_for(study.early_stopping)
     if study.reference not in REFERENCES:
         raise unknown("reference", study.reference, REFERENCES, where="Study.reference")
     if study.table and study.table not in PAPERS:
         raise unknown("table", study.table, PAPERS, where="Study.table")
     for score in study.scores:
-        if score not in (*SCORES, GATE):
-            raise unknown("score", score, (*SCORES, GATE), where="Study.scores")
+        if score not in (*SCORES, GATE) and not is_file_name(score):
+            known, besides = (*SCORES, GATE), "a .py file of your own"
+            raise unknown("score", score, known, where="Study.scores", besides=besides)
+    use_scores(study)
     for objective in study.objectives:
         if OBJECTIVES.get(objective.name) != objective:
             raise unknown("objective", objective.name, OBJECTIVES, where="Study.objectives")

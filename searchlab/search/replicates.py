@@ -10,6 +10,7 @@ from typing import Protocol
 from optuna.trial import FrozenTrial, Trial
 
 from searchlab.data.splits import Dataset
+from searchlab.deploy.own_scores import use_scores
 from searchlab.errors import Interrupted, UserError
 from searchlab.front import study_front
 from searchlab.measure.device import resolve_device
@@ -89,6 +90,7 @@ def replicate(asked: Replication) -> None:
         what, where = "its front is empty, so there is nothing to repeat", f"study {study.name}"
         raise UserError(what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`")
     check_writable(asked.store.storage, asked.store.url)
+    use_scores(study)
     dataset = load_data(study, asked.options)
     same_data(asked.store, records, dataset)
     unit = unit_of(asked.store, records)

@@ -1,7 +1,7 @@
 """Optuna's samplers by name, with every option that matters spelled out."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from optuna import Study
 from optuna.distributions import BaseDistribution
@@ -11,7 +11,9 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 
 from searchlab.errors import unknown
+from searchlab.search.own_sampler import own_sampler
 from searchlab.seeds import library_seed, sampler_seed
+from searchlab.user_file import UserFile, file_named, is_file_name
 
 STARTUP_TRIALS = 5
 """Random trials before a model-based sampler trusts its model. Optuna's default of 10 spends a good part of a small
@@ -72,10 +74,17 @@ ONE_SEQUENCE = frozenset({"qmc"})
 """Samplers that walk one sequence: their seed must be the same for every trial of a study."""
 
 
-def check_sampler(name: str) -> None:
-    """Raises UserError where no sampler has that name."""
+def check_sampler(name: str, files: Iterable[UserFile] = ()) -> None:
+    """Raises UserError where no sampler has that name, or the file of that name makes none."""
+    _made(name, 0, files)
+
+
+def _made(name: str, seed: int, files: Iterable[UserFile]) -> BaseSampler:
+    if is_file_name(name):
+        return own_sampler(file_named("sampler", name, files), seed)
     if name not in SAMPLERS:
-        raise unknown("sampler", name, SAMPLERS, where="Study.sampler")
+        raise unknown("sampler", name, SAMPLERS, where="Study.sampler", besides="a .py file of your own")
+    return SAMPLERS[name](seed)
 
 
 def joint_space() -> IntersectionSearchSpace:
@@ -83,14 +92,21 @@ def joint_space() -> IntersectionSearchSpace:
     return IntersectionSearchSpace(include_pruned=True)
 
 
-def sampler_for(name: str, seed: int, number: int, joint: IntersectionSearchSpace | None = None) -> BaseSampler:
+def sampler_for(
+    name: str,
+    seed: int,
+    number: int,
+    joint: IntersectionSearchSpace | None = None,
+    files: Iterable[UserFile] = (),
+) -> BaseSampler:
     """The sampler that suggests trial `number`; `joint` saves it time and changes nothing else.
+
+    A name that ends in ".py" is a file of the user's, one of `files` or at that path (see `own_sampler`).
 
     It is made anew for every trial, seeded by the study's seed and the trial's number, so that what it suggests depends
     on the recorded trials alone: a study that was resumed goes on as if it had never stopped.
     """
-    check_sampler(name)
-    sampler = SAMPLERS[name](library_seed(seed) if name in ONE_SEQUENCE else sampler_seed(seed, number))
+    sampler = _made(name, library_seed(seed) if name in ONE_SEQUENCE else sampler_seed(seed, number), files)
     if isinstance(sampler, JointTPESampler):
         sampler.joint = joint
     return sampler

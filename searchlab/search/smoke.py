@@ -40,7 +40,10 @@ def on_what_is_there(study: Study, options: RunOptions) -> Study:
         UserError: the data are wrong in another way.
     """
     try:
-        load(with_size(study.data, study.image_size), options.data_root, download=options.download)
+        spec = with_size(study.data, study.image_size)
+        load(spec, options.data_root, download=options.download, files=study.files)
     except MissingFiles:
+        if study.data not in SHAPES:
+            raise
         return replace(study, data=STAND_INS[SHAPES[study.data].height])
     return study

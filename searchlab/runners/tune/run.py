@@ -57,7 +57,7 @@ def _data_for(source: Source, dataset: Dataset) -> SharedDataset | OnNode:
         return SharedDataset.of(dataset)
     study = source.study
     data = anywhere(with_size(study.data, study.image_size))
-    return OnNode(data, source.options.data_root.absolute(), study.max_images, dataset.hash)
+    return OnNode(data, source.options.data_root.absolute(), study.max_images, dataset.hash, study.files)
 
 
 def _lies_here(source: Source, dataset: Dataset) -> bool:

@@ -1,0 +1,46 @@
+"""Data sets of the user's own: a file with one function `dataset(root, download) -> Dataset`."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from searchlab.data.splits import Dataset
+from searchlab.errors import UserError
+from searchlab.user_file import UserFile, blamed, function_of
+
+FUNCTION = "dataset"
+
+
+def load_own(file: UserFile, root: Path, *, download: bool) -> Dataset:
+    """What the file's `dataset` returns for the data root, and whether files that are missing may be downloaded.
+
+    Raises:
+        UserError: the file does not run, has no such function, or returns something that is no whole data set.
+    """
+    function = function_of(file, FUNCTION)
+    with blamed(file, f"{FUNCTION}()"):
+        found = function(root, download)
+    if not isinstance(found, Dataset):
+        allowed = "a Dataset: see searchlab.data.splits.assemble"
+        raise UserError(
+            f"{FUNCTION}() must return a Dataset", where=file.path, value=type(found).__name__, allowed=allowed
+        )
+    _check(found, file.path)
+    return replace(found, name=file.name)
+
+
+def _check(dataset: Dataset, where: str) -> None:
+    """Raises UserError where a split is empty, of another shape, or has labels that no class has."""
+    spec = dataset.spec
+    shape = (spec.channels, spec.height, spec.width)
+    for name in ("train", "validation", "test"):
+        part = getattr(dataset, name)
+        if not len(part):
+            raise UserError(f"the {name} split is empty", where=where, allowed="at least one image")
+        if tuple(part.images_NCHW.shape[1:]) != shape:
+            value = "x".join(map(str, part.images_NCHW.shape[1:]))
+            allowed = f"channels x height x width of the training images: {'x'.join(map(str, shape))}"
+            raise UserError(f"images of the {name} split have another shape", where=where, value=value, allowed=allowed)
+        low, high = int(part.labels_N.min()), int(part.labels_N.max())
+        if low < 0 or high >= spec.classes:
+            wrong, allowed = low if low < 0 else high, f"0 to {spec.classes - 1}: there are {spec.classes} class names"
+            raise UserError(f"invalid label in the {name} split", where=where, value=wrong, allowed=allowed)

@@ -1,0 +1,84 @@
+"""Scores of the user's own: a file with `score`, in numpy for the search, and `score_torch` for the routed network.
+
+Shape suffixes: N samples, K exits, C classes.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from searchlab.deploy.scores import OWN_FUNCTIONS, ScoreFunction
+from searchlab.errors import UserError
+from searchlab.exits.scores import GATE, OWN_SCORES, SCORES, Logits, Score, Scores, name_of
+from searchlab.study import Study
+from searchlab.user_file import UserFile, blamed, file_named, function_of, is_file_name
+
+SEARCHED, ROUTED = "score", "score_torch"
+"""The functions of a file: logits_NKC to score_NK in numpy, logits_NC to score_N in torch."""
+
+SAMPLES, EXITS, CLASSES = 64, 3, 10
+"""Of the made-up logits on which the two are compared."""
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-5
+"""How far the two may lie apart: what float32 leaves."""
+
+
+def use_scores(study: Study) -> None:
+    """Makes the scores of a study's files known in this process, under the names of the files without ".py".
+
+    Raises:
+        UserError: a file does not run, has not both functions, they differ, or its name is that of another score.
+    """
+    names = [name for name in study.scores if is_file_name(name)]
+    taken = [*SCORES, GATE]
+    for name in names:
+        file = file_named("score", name, study.files)
+        if name_of(name) in taken:
+            what, allowed = "another score has this name", f"rename the file; taken: {', '.join(taken)}"
+            raise UserError(what, where=file.path, value=name_of(name), allowed=allowed)
+        taken.append(name_of(name))
+        OWN_SCORES[name_of(name)], OWN_FUNCTIONS[name_of(name)] = _functions(file)
+
+
+@cache
+def _functions(file: UserFile) -> tuple[Score, ScoreFunction]:
+    searched, routed = function_of(file, SEARCHED), function_of(file, ROUTED)
+
+    def score(logits_NKC: Logits) -> Scores:
+        with blamed(file, f"{SEARCHED}()"):
+            score_NK = np.asarray(searched(logits_NKC), dtype=np.float64)
+        return _checked(score_NK, logits_NKC.shape[:-1], file, SEARCHED)
+
+    _compare(score, routed, file)
+    return score, routed
+
+
+def _compare(score: Score, routed: ScoreFunction, file: UserFile) -> None:
+    """Raises UserError where the two functions differ on made-up logits, from unsure to very sure."""
+    random = np.random.default_rng(0)
+    scale_N11 = np.geomspace(0.1, 30, SAMPLES)[:, None, None]
+    logits_NKC = (random.normal(size=(SAMPLES, EXITS, CLASSES)) * scale_N11).astype(np.float32)
+    score_NK = score(logits_NKC)
+    with blamed(file, f"{ROUTED}()"):
+        routed_KN = [torch.as_tensor(routed(torch.from_numpy(logits_NKC[:, k]))) for k in range(EXITS)]
+        columns = [each_N.detach().double().numpy() for each_N in routed_KN]
+    for each_N in columns:
+        _checked(each_N, (SAMPLES,), file, ROUTED)
+    routed_NK = np.stack(columns, axis=1)
+    apart_NK = np.abs(score_NK - routed_NK) - RELATIVE * np.abs(score_NK)
+    worst = int(apart_NK.argmax())
+    if apart_NK.flat[worst] > ABSOLUTE:
+        value = f"{score_NK.flat[worst]:.6g} and {routed_NK.flat[worst]:.6g}"
+        what, allowed = f"{SEARCHED}() and {ROUTED}() differ", "the same score of the same logits"
+        raise UserError(what, where=file.path, value=value, allowed=allowed)
+
+
+def _checked(score: NDArray[np.float64], shape: tuple[int, ...], file: UserFile, function: str) -> NDArray[np.float64]:
+    if score.shape != shape:
+        what, allowed = f"{function}() returned an array of another shape", f"one score for each of {shape}"
+        raise UserError(what, where=file.path, value=score.shape, allowed=allowed)
+    if not np.isfinite(score).all():
+        raise UserError(f"{function}() returned a score that is not finite", where=file.path, allowed="finite numbers")
+    return score

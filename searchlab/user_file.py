@@ -1,0 +1,151 @@
+"""Python files of the user's: spaces, studies, data sets, scores and samplers that are no part of the package.
+
+A file is run from its text, which is stored with a study: what a study was begun with is at hand on every machine.
+"""
+
+import ast
+import io
+import sys
+import tokenize
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.dataclasses import dataclass
+
+from searchlab.errors import Interrupted, UserError, from_validation, line_of
+from searchlab.plain import NOUN
+
+SUFFIX = ".py"
+
+
+@dataclass(frozen=True, config=NOUN)
+class UserFile:
+    """A file with its text. `name` is what a study calls it; `path` is where it was read, and `__file__` in it."""
+
+    name: str
+    path: str
+    text: str
+
+    @property
+    def stem(self) -> str:
+        """The name without its folder and suffix."""
+        return Path(self.name).stem
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name in a study is that of a file."""
+    return name.endswith(SUFFIX)
+
+
+def read_file(name: str, path: Path) -> UserFile:
+    """The file at a path as it stands, in the encoding that it declares.
+
+    Raises:
+        UserError: it cannot be read, or it is in another encoding.
+    """
+    try:
+        content = path.read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        text = io.TextIOWrapper(io.BytesIO(content), encoding).read()
+    except OSError as error:
+        raise UserError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+    except (SyntaxError, UnicodeDecodeError) as error:
+        wrong = next((i for i, line in enumerate(content.split(b"\n"), start=1) if not _is_utf8(line)), 1)
+        raise UserError("is no UTF-8 text", where=f"{path}:{wrong}", allowed="save it as UTF-8") from error
+    return UserFile(name, str(path.absolute()), text)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def parsed(file: UserFile) -> ast.Module:
+    """A file as Python reads it; nothing of it is run.
+
+    Raises:
+        UserError: it does not parse.
+    """
+    if "\0" in file.text:
+        before, _, _ = file.text.partition("\0")
+        where = f"{file.path}:{before.count(chr(10)) + 1}"
+        raise UserError("does not parse: it holds a null byte", where=where)
+    try:
+        return ast.parse(file.text, file.path)
+    except SyntaxError as error:
+        where, line = f"{file.path}:{error.lineno}", (error.text or "").strip()
+        raise UserError(f"does not parse: {error.msg}", where=where, value=line) from error
+    except (RecursionError, MemoryError) as error:
+        raise UserError("does not parse: it is nested too deeply", where=file.path) from error
+
+
+def file_named(kind: str, name: str, files: Iterable[UserFile] = (), beside: Path | None = None) -> UserFile:
+    """The file of that name among some that were read; else that at the path, relative to the file `beside`.
+
+    Raises:
+        UserError: there is none; `kind` says what it would be.
+    """
+    for file in files:
+        if file.name == name:
+            return file
+    return read_file(name, path_named(kind, name, beside))
+
+
+def path_named(kind: str, name: str, beside: Path | None = None) -> Path:
+    """The path that a name stands for, relative to the folder of the file `beside`, else to the working folder.
+
+    Raises:
+        UserError: there is no file.
+    """
+    path = Path(name).expanduser()
+    path = path if beside is None or path.is_absolute() else beside.parent / path
+    if not path.is_file():
+        raise UserError(f"no such {kind} file", value=str(path), allowed="give a name or a path to a .py file")
+    return path
+
+
+def function_of(file: UserFile, name: str) -> Callable[..., Any]:
+    """Runs a file as a module and takes one function out of it.
+
+    Raises:
+        UserError: the file does not parse or run, or has no such function.
+    """
+    function = getattr(_run(file), name, None)
+    if not callable(function):
+        raise UserError(f"defines no function {name}()", where=file.path)
+    return function  # type: ignore[no-any-return]
+
+
+@contextmanager
+def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turns what code of a file raises into one line with the file's path and line; `what` is the code's name.
+
+    Errors of searchlab's own, and those that are `passing`, stay as they are.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise from_validation(error, f"{file.path}{line_of(error, file.path)}") from error
+    except (Exception, SystemExit) as error:  # of any type: it is the user's code
+        if isinstance(error, (UserError, Interrupted, *passing)):
+            raise
+        said = f"{what} raised {type(error).__name__}: {error}".strip()
+        raise UserError(said, where=f"{file.path}{line_of(error, file.path)}") from error
+
+
+def _run(file: UserFile) -> ModuleType:
+    tree = parsed(file)
+    module = ModuleType(f"searchlab_user_{file.stem}")
+    module.__file__ = file.path
+    # Where dataclasses and pydantic look up the names of a module's types.
+    sys.modules[module.__name__] = module
+    with blamed(file):
+        exec(compile(tree, file.path, "exec"), module.__dict__)
+    return module
