@@ -107,7 +107,8 @@ def path_named(kind: str, name: str, beside: Path | None = None) -> Path:
     path = Path(name).expanduser()
     path = path if beside is None or path.is_absolute() else beside.parent / path
     if not path.is_file():
-        raise UserError(f"no such {kind} file", value=str(path), allowed="give a name or a path to a .py file")
+        where, allowed = str(beside or ""), "give a name or a path to a .py file"
+        raise UserError(f"no such {kind} file", where=where, value=str(path), allowed=allowed)
     return path
 
 
@@ -136,7 +137,10 @@ def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] 
     except (Exception, SystemExit) as error:  # of any type: it is the user's code
         if isinstance(error, (UserError, Interrupted, *passing)):
             raise
-        said = f"{what} raised {type(error).__name__}: {error}".strip()
+        frames = extract_tb(error.__traceback__)
+        # An assertion often says no more than its source line.
+        text = str(error) or (frames[-1].line if isinstance(error, AssertionError) else "") or "no message"
+        said = f"{what} raised {type(error).__name__}: {text}".strip()
         raise UserError(said, where=f"{file.path}{line_of(error, file.path)}") from error
 
 

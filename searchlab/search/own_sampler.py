@@ -1,4 +1,4 @@
-"""Samplers of the user's own: a file with one function `sampler(seed) -> optuna.samplers.BaseSampler`."""
+"""Samplers of the user's own: a file with one function `sampler(seed) -> BaseSampler`."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

@@ -30,5 +30,5 @@ def test_functions_are_found_by_name_the_gates_too():
     found = score_functions((GATE, "margin"))
     assert list(found) == [GATE, "margin"] and found["margin"] is SCORE_FUNCTIONS["margin"]
     assert found[GATE](torch.tensor([[0.5], [-2.0]])).tolist() == [0.5, -2.0]
-    with pytest.raises(UserError, match=r"unknown score: 'luck' \(known: entropy, gate, margin"):
+    with pytest.raises(UserError, match=rf"unknown score: 'luck' \(known: {', '.join(sorted([*SCORES, GATE]))}\)"):
         score_functions(["luck"])

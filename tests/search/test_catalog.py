@@ -6,9 +6,10 @@ from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.objective import OBJECTIVES
 from searchlab.plain import from_plain, to_plain
-from searchlab.search.catalog import Source, available, find, load_space, load_studies, named_studies
+from searchlab.search.catalog import Source, available, find, load_space, load_studies, named_studies, with_files
 from searchlab.search.sketches import read_studies
 from searchlab.study import Study
+from searchlab.user_file import UserFile
 
 STUDY = '''"""{about}."""
 from searchlab.study import Study
@@ -241,3 +242,36 @@ def test_unknown_names_list_the_known():
 def test_a_candidate_comes_out_of_a_space_file():
     write("spaces/plain.py", "from tiny import tiny_candidate\ndef space(choose): return tiny_candidate()\n")
     assert isinstance(load_space(find("space", "plain"))(None), Candidate)
+
+
+# -- files that a study names
+
+NAMING = STUDY.format(about="Own", more=", sampler='./mine.py', scores=('sub/ratio.py', 'margin', 'sub/ratio.py')")
+
+
+def test_a_study_carries_the_text_of_files_named_relative_to_its_own():
+    write("work/mine.py", "the sampler")
+    write("work/sub/ratio.py", "the score")
+    files = load_study(find("study", str(write("work/own.py", NAMING)))).files
+    assert [(file.name, file.text) for file in files] == [("./mine.py", "the sampler"), ("sub/ratio.py", "the score")]
+    assert files[0].path == str(Path("work/mine.py").absolute())
+
+
+def test_a_file_that_a_study_names_and_is_absent():
+    write("work/mine.py", "the sampler")
+    assert "no such score file: " in complaint("work/own.py", NAMING)
+
+
+def test_what_is_stored_stands_in_for_a_file_that_is_gone():
+    study = Study("small_resnet", "digits", sampler="mine.py")
+    stored = UserFile("mine.py", "/away/mine.py", "stored")
+    assert with_files(study, Path("work/own.py"), [stored]).files == (stored,)
+    write("work/mine.py", "now")
+    (file,) = with_files(study, Path("work/own.py"), [stored]).files
+    assert file.text == "now"
+
+
+def test_studies_of_a_file_are_named_after_their_data_sets_files():
+    write("pets.py", "")
+    write("both.py", TWO.format(more="").replace('"synthetic"', '"./pets.py"'))
+    assert [study.name for study in load_studies(find("study", "both.py"))] == ["both-digits", "both-pets"]

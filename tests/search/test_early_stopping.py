@@ -150,7 +150,7 @@ def arrays(trials: Sequence[Trial], objectives: Sequence[Objective], factors: Se
     return [np.asarray(trial, dtype=np.float64).reshape(-1, len(objectives)) * unit for trial in trials]
 
 
-@pytest.mark.parametrize("name", EARLY_STOPPING)
+@pytest.mark.parametrize("name", NAIVE)
 @settings(deadline=None, max_examples=150)
 @given(rung=rungs())
 def test_a_rule_is_its_definition(name, rung):
@@ -240,12 +240,8 @@ def test_who_shows_less_than_all_others_stops(name, weak):
 def test_rules_differ_by_what_they_look_at():
     """A small network: worst in accuracy, small in volume, but nothing else is as cheap."""
     objectives, trials = (macs, accuracy), [[(8, -8)], [(8, -7)], [(9, -8)], [(9, -7)], [(1, -2)]]
-    assert {name: rule(arrays(trials, objectives), objectives) for name, rule in EARLY_STOPPING.items()} == {
-        "none": True,
-        "moasha": True,
-        "median-hv": False,
-        "accuracy-asha": False,
-    }
+    for name, goes_on in {"none": True, "moasha": True, "median-hv": False, "accuracy-asha": False}.items():
+        assert EARLY_STOPPING[name](arrays(trials, objectives), objectives) == goes_on
 
 
 # -- the ranking of sets
@@ -289,7 +285,7 @@ def test_points_that_were_not_measured_are_left_out():
 
 
 def test_a_rule_that_there_is_not_lists_those_there_are():
-    with pytest.raises(UserError, match="known: accuracy-asha, median-hv, moasha, none"):
+    with pytest.raises(UserError, match=f"known: {', '.join(sorted(EARLY_STOPPING))}"):
         rule_for("asha")
 
 

@@ -9,11 +9,16 @@ import torch
 from fake_records import CPU, fake_record
 from tiny import Seen, made_record, run, tiny_space, tiny_study
 
+from searchlab.data.datasets import DATASETS
 from searchlab.data.splits import limited
 from searchlab.errors import Interrupted, UserError
+from searchlab.exits.scores import GATE, SCORES
 from searchlab.measure.device import this_machine
+from searchlab.measure.references import REFERENCES
 from searchlab.objective import Objective
+from searchlab.search.early_stopping import EARLY_STOPPING
 from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start, start_afresh
+from searchlab.search.samplers import SAMPLERS
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore, stored_study
 from searchlab.study import RunOptions, Study
@@ -109,19 +114,29 @@ def test_as_many_threads_as_asked_for(options):
 # -- what is refused before anything is trained
 
 
+def names(known) -> str:
+    return ", ".join(sorted(known))
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"data": "cifar1"}, r"unknown data set: 'cifar1' (known: cifar10, cifar100"),
+        ({"data": "cifar1"}, f"unknown data set: 'cifar1' (known: {names(DATASETS)}; or folder:PATH"),
         ({"data": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
         ({"data": "cifar10"}, "--download"),
-        ({"sampler": "bayes"}, "Study.sampler: unknown sampler: 'bayes' (known: gp, nsga2, qmc, random, tpe)"),
-        ({"early_stopping": "asha"}, "Study.early_stopping: unknown early stopping rule: 'asha' (known: accuracy-asha"),
+        ({"sampler": "bayes"}, f"Study.sampler: unknown sampler: 'bayes' (known: {names(SAMPLERS)}; or a .py file"),
+        (
+            {"early_stopping": "asha"},
+            f"Study.early_stopping: unknown early stopping rule: 'asha' (known: {names(EARLY_STOPPING)})",
+        ),
         (
             {"reference": "resnet9"},
-            "Study.reference: unknown reference: 'resnet9' (known: resnet18, resnet20, resnet8)",
+            f"Study.reference: unknown reference: 'resnet9' (known: {names(REFERENCES)})",
         ),
-        ({"scores": ("margin", "luck")}, "Study.scores: unknown score: 'luck' (known: entropy, gate, margin"),
+        (
+            {"scores": ("margin", "luck")},
+            f"Study.scores: unknown score: 'luck' (known: {names([*SCORES, GATE])}; or a .py file",
+        ),
         ({"max_params": 10}, "study tiny: no candidate of space tiny holds max_params: 10 (the least of"),
         ({"max_macs": 10}, "no candidate of space tiny holds max_macs: 10"),
         ({"name": ""}, "no name for a study: ''"),

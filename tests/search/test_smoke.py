@@ -2,6 +2,7 @@ import pytest
 from tiny import tiny_study
 
 from searchlab.data.datasets import DATASETS, SHAPES, load
+from searchlab.data.official import SOURCES, MissingFiles
 from searchlab.errors import UserError
 from searchlab.search.smoke import STAND_INS, on_what_is_there, smoke_of
 from searchlab.study import RunOptions
@@ -44,12 +45,11 @@ def test_nothing_stands_in_for_anything_else(tmp_path):
             on_what_is_there(tiny_study(data=data), options)
 
 
-def test_shapes_are_known_of_all_that_needs_files(tmp_path):
-    def needs_files(name):
-        try:
-            load(name, tmp_path)
-        except UserError:
-            return True
-        return False
+def test_shapes_are_known_of_all_that_has_official_files():
+    assert set(SHAPES) == {name for name in DATASETS if name.removesuffix("_coarse") in SOURCES}
 
-    assert set(SHAPES) == {name for name in DATASETS if needs_files(name)}
+
+def test_nothing_stands_in_for_files_of_a_data_set_of_ones_own(tmp_path):
+    (tmp_path / "own.py").write_text("from searchlab.data.datasets import cifar10 as dataset")
+    with pytest.raises(MissingFiles):
+        on_what_is_there(tiny_study(data=str(tmp_path / "own.py")), RunOptions(data_root=tmp_path))

@@ -4,13 +4,11 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from searchlab.candidate import Decay
 from searchlab.errors import UserError
 from searchlab.train.schedules import SCHEDULES, WARM_UP_SHARE, Span, scheduler
-
-BY_EPOCH = {"constant", "multi_step", "every", "plateau"}
-"""Schedules that go down in steps, or not at all, and so need not end near zero."""
 
 
 def rates(name, steps, peaks=(1.0,), *, epochs=None, decay=Decay(every=2, patience=1), errors=None):  # noqa: B008
@@ -26,7 +24,7 @@ def rates(name, steps, peaks=(1.0,), *, epochs=None, decay=Decay(every=2, patien
     for step in range(steps):
         found.append([group["lr"] for group in optimizer.param_groups])
         optimizer.step()
-        if name != "plateau":
+        if not isinstance(schedule, ReduceLROnPlateau):
             schedule.step()
         elif (step + 1) % (steps // epochs) == 0:
             schedule.step(errors[step // (steps // epochs)] if errors else 0.5)
@@ -42,7 +40,7 @@ def test_schedules_reach_the_peak_and_never_pass_it(name, steps):
     assert min(found) > 0
 
 
-@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - BY_EPOCH))
+@pytest.mark.parametrize("name", ["one_cycle", "triangular", "cosine"])
 @pytest.mark.parametrize("steps", [20, 400])
 def test_schedules_end_near_zero(name, steps):
     (found,) = rates(name, steps)
@@ -55,8 +53,12 @@ def test_schedules_rise_then_fall(name):
     peak = found.index(max(found))
     assert all(earlier <= later for earlier, later in pairwise(found[: peak + 1]))
     assert all(earlier >= later for earlier, later in pairwise(found[peak:]))
-    climbs = name in ("one_cycle", "triangular")
-    assert peak == (WARM_UP_SHARE * 40 - 1 if climbs else 0)
+
+
+@pytest.mark.parametrize("name", ["one_cycle", "triangular"])
+def test_schedules_climb_for_a_quarter_of_the_steps(name):
+    (found,) = rates(name, 40)
+    assert found.index(max(found)) == WARM_UP_SHARE * 40 - 1
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

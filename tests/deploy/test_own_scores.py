@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_study
+
+from searchlab.deploy.own_scores import use_scores
+from searchlab.deploy.scores import OWN_FUNCTIONS, SCORE_FUNCTIONS, score_functions
+from searchlab.errors import UserError
+from searchlab.exits.scores import OWN_SCORES, SCORES, available_scores, score_named
+from searchlab.user_file import UserFile
+
+OWN = """import numpy as np
+import torch
+
+def score(logits_NKC):
+    return {numpy}
+
+def score_torch(logits_NC):
+    return {torch}
+"""
+NUMPY, TORCH = "logits_NKC[..., 0] * 2.0", "logits_NC[:, 0] * 2.0"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    yield
+    OWN_SCORES.clear()
+    OWN_FUNCTIONS.clear()
+
+
+def use(numpy: str = NUMPY, torch: str = TORCH, name: str = "./mine.py", *others: str) -> None:
+    text = OWN.format(numpy=numpy, torch=torch)
+    files = tuple(UserFile(each, f"/away/{each}", text) for each in (name, *others))
+    use_scores(tiny_study(scores=(name, *others, "margin"), files=files))
+
+
+def test_a_score_in_a_file_of_ones_own_is_known_by_its_files_name_in_numpy_and_torch():
+    use()
+    logits = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+    score_NK = score_named("mine")(logits)
+    assert score_NK.dtype == np.float64
+    np.testing.assert_allclose(score_NK, logits[..., 0] * 2)
+    assert torch.equal(
+        score_functions(["mine"])["mine"](torch.from_numpy(logits[:, 0])), torch.from_numpy(score_NK[:, 0]).float()
+    )
+    assert available_scores(("./mine.py", "margin"), gated=False) == ("mine", "margin")
+    assert "mine" not in SCORES and "mine" not in SCORE_FUNCTIONS
+
+
+def test_another_studys_score_of_the_same_name_takes_its_place():
+    use()
+    use("logits_NKC[..., 1]", "logits_NC[:, 1]")
+    assert score_named("mine")(np.asarray([[[1.0, 7.0]]])) == 7
+
+
+@pytest.mark.parametrize(
+    ("numpy", "torch", "says"),
+    [
+        (NUMPY, "logits_NC[:, 0] * 2.01", r"mine\.py: score\(\) and score_torch\(\) differ: '.* and .*'"),
+        (NUMPY, "logits_NC[:, :2]", r"mine\.py: score_torch\(\) returned an array of another shape: \(64, 2\)"),
+        ("logits_NKC.max()", TORCH, r"score\(\) returned an array of another shape: \(\)"),
+        ("logits_NKC[..., 0] / 0", TORCH, r"score\(\) returned a score that is not finite"),
+        (NUMPY, "logits_NC[:, 0] / 0", r"score_torch\(\) returned a score that is not finite"),
+        ("1 / 0", TORCH, r"mine\.py:5: score\(\) raised ZeroDivisionError"),
+        (NUMPY, "1 / 0", r"mine\.py:8: score_torch\(\) raised ZeroDivisionError"),
+        (NUMPY, "'sure'", r"mine\.py: score_torch\(\) raised"),
+        ("'sure'", TORCH, r"mine\.py: score\(\) raised ValueError"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_two_functions_that_do_not_agree_are_refused_in_one_line(numpy, torch, says):
+    with pytest.raises(UserError, match=says) as raised:
+        use(numpy, torch)
+    assert "\n" not in str(raised.value)
+    assert not OWN_SCORES and not OWN_FUNCTIONS
+
+
+@pytest.mark.parametrize("name", ["./margin.py", "./gate.py", "/some/where/max_logit.py"])
+def test_a_file_named_after_a_built_in_score_is_refused(name):
+    with pytest.raises(UserError, match=r"another score has this name: '\w+' \(rename the file"):
+        use(name=name)
+
+
+def test_two_files_of_one_name_are_refused():
+    with pytest.raises(UserError, match="another score has this name: 'mine'"):
+        use(NUMPY, TORCH, "./mine.py", "other/mine.py")
+
+
+@pytest.mark.parametrize("left", ["score", "score_torch"])
+def test_a_file_without_one_of_the_two_functions(left):
+    text = OWN.format(numpy=NUMPY, torch=TORCH).replace(f"def {left}(", "def other(")
+    with pytest.raises(UserError, match=rf"mine\.py: defines no function {left}\(\)"):
+        use_scores(tiny_study(scores=("mine.py",), files=(UserFile("mine.py", "/away/mine.py", text),)))
