@@ -59,12 +59,13 @@ def forget() -> None:
 
 
 def test_a_data_set_a_score_and_a_sampler_in_files_as_the_readme_says(searchlab, own):
-    assert "ratio" in good(searchlab("run", "own")).out
+    assert "study own: little on ./pets.py" in good(searchlab("run", "own")).out
     for command in (("front", "--test"), ("replicate", "--seeds", 1, "--points", 1), ("resume", "own", "--trials", 3)):
         forget()
         good(searchlab(*command))
-    (front,) = {point["score"] for point in good(searchlab("front", "own", "--json")).json["points"]}
-    assert front == "ratio"
+    records = stored_study("own", RunOptions(output=Path("runs"))).records()
+    assert len(records) == 3
+    assert {point.rule.score for record in records for point in record.frontier.points} == {"ratio"}
 
 
 def test_front_test_and_replicate_need_the_files_no_more(searchlab, own, monkeypatch):
