@@ -10,6 +10,7 @@ import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +35,12 @@ class UserFile:
     def stem(self) -> str:
         """The name without its folder and suffix."""
         return Path(self.name).stem
+
+    @property
+    def place(self) -> str:
+        """The path as messages name it: from the working folder, where the file lies below it."""
+        here, path = Path.cwd(), Path(self.path)
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def is_file_name(name: str) -> bool:
@@ -75,15 +82,15 @@ def parsed(file: UserFile) -> ast.Module:
     """
     if "\0" in file.text:
         before, _, _ = file.text.partition("\0")
-        where = f"{file.path}:{before.count(chr(10)) + 1}"
+        where = f"{file.place}:{before.count(chr(10)) + 1}"
         raise UserError("does not parse: it holds a null byte", where=where)
     try:
         return ast.parse(file.text, file.path)
     except SyntaxError as error:
-        where, line = f"{file.path}:{error.lineno}", (error.text or "").strip()
+        where, line = f"{file.place}:{error.lineno}", (error.text or "").strip()
         raise UserError(f"does not parse: {error.msg}", where=where, value=line) from error
     except (RecursionError, MemoryError) as error:
-        raise UserError("does not parse: it is nested too deeply", where=file.path) from error
+        raise UserError("does not parse: it is nested too deeply", where=file.place) from error
 
 
 def file_named(kind: str, name: str, files: Iterable[UserFile] = (), beside: Path | None = None) -> UserFile:
@@ -120,7 +127,7 @@ def function_of(file: UserFile, name: str) -> Callable[..., Any]:
     """
     function = getattr(_run(file), name, None)
     if not callable(function):
-        raise UserError(f"defines no function {name}()", where=file.path)
+        raise UserError(f"defines no function {name}()", where=file.place)
     return function  # type: ignore[no-any-return]
 
 
@@ -133,7 +140,7 @@ def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] 
     try:
         yield
     except ValidationError as error:
-        raise from_validation(error, f"{file.path}{line_of(error, file.path)}") from error
+        raise from_validation(error, f"{file.place}{line_of(error, file.path)}") from error
     except (Exception, SystemExit) as error:  # of any type: it is the user's code
         if isinstance(error, (UserError, Interrupted, *passing)):
             raise
@@ -141,7 +148,7 @@ def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] 
         # An assertion often says no more than its source line.
         text = str(error) or (frames[-1].line if isinstance(error, AssertionError) else "") or "no message"
         said = f"{what} raised {type(error).__name__}: {text}".strip()
-        raise UserError(said, where=f"{file.path}{line_of(error, file.path)}") from error
+        raise UserError(said, where=f"{file.place}{line_of(error, file.path)}") from error
 
 
 def _run(file: UserFile) -> ModuleType:

@@ -69,7 +69,7 @@ def test_an_encoding_that_the_file_names_is_read(tmp_path):
     path.write_bytes("# -*- coding: latin-1 -*-\ndef made(): return 'Größe'".encode("latin-1"))
     assert function_of(read_file("mine.py", path), "made")() == "Größe"
     path.write_bytes("made = 'Größe'".encode("latin-1"))
-    with pytest.raises(UserError, match="invalid text: not UTF-8"):
+    with pytest.raises(UserError, match=r"mine\.py:1: is no UTF-8 text"):
         read_file("mine.py", path)
     path.write_bytes(b"\xef\xbb\xbfdef made(): return 1")
     assert function_of(read_file("mine.py", path), "made")() == 1

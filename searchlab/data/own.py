@@ -22,9 +22,9 @@ def load_own(file: UserFile, root: Path, *, download: bool) -> Dataset:
     if not isinstance(found, Dataset):
         allowed = "a Dataset: see searchlab.data.splits.assemble"
         raise UserError(
-            f"{FUNCTION}() must return a Dataset", where=file.path, value=type(found).__name__, allowed=allowed
+            f"{FUNCTION}() must return a Dataset", where=file.place, value=type(found).__name__, allowed=allowed
         )
-    _check(found, file.path)
+    _check(found, file.place)
     return replace(found, name=file.name)
 
 

@@ -207,7 +207,7 @@ def test_a_name_of_ones_own_is_resumed_under_it(searchlab):
 
 def test_one_thing_is_counted_as_one(searchlab):
     answer = searchlab("run", "little", "--trials", 1, "--epochs", 1)
-    assert re.search(r"1 trial of 1 epoch,", answer.out)
+    assert re.search(r"1 trial of 1 epoch\n", answer.out)
 
 
 def test_a_study_may_begin_where_another_ended(searchlab):

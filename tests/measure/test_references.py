@@ -22,5 +22,8 @@ def test_resnet18_is_the_papers():
 
 
 def test_an_unknown_reference_is_refused():
-    with pytest.raises(UserError, match=rf"unknown reference: 'resnet9' \(known: {', '.join(sorted(REFERENCES))}\)"):
+    with pytest.raises(
+        UserError,
+        match=rf"unknown reference: 'resnet9' \(did you mean 'resnet8'\? known: {', '.join(sorted(REFERENCES))}\)",
+    ):
         reference_network("resnet9", CIFAR)

@@ -121,17 +121,20 @@ def names(known) -> str:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"data": "cifar1"}, f"unknown data set: 'cifar1' (known: {names(DATASETS)}; or folder:PATH"),
+        (
+            {"data": "cifar1"},
+            f"unknown data set: 'cifar1' (did you mean 'cifar10'? known: {names(DATASETS)}; or folder",
+        ),
         ({"data": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
         ({"data": "cifar10"}, "--download"),
         ({"sampler": "bayes"}, f"Study.sampler: unknown sampler: 'bayes' (known: {names(SAMPLERS)}; or a .py file"),
         (
             {"early_stopping": "asha"},
-            f"Study.early_stopping: unknown early stopping rule: 'asha' (known: {names(EARLY_STOPPING)})",
+            f"Study.early_stopping: unknown early stopping rule: 'asha' (did you mean 'moasha'? known: {names(EARLY_STOPPING)})",
         ),
         (
             {"reference": "resnet9"},
-            f"Study.reference: unknown reference: 'resnet9' (known: {names(REFERENCES)})",
+            f"Study.reference: unknown reference: 'resnet9' (did you mean 'resnet8'? known: {names(REFERENCES)})",
         ),
         (
             {"scores": ("margin", "luck")},
@@ -166,7 +169,7 @@ def test_a_device_that_is_not_there(options, device, says):
 
 
 def test_a_space_that_raises(options):
-    assert "space tiny: raised ZeroDivisionError" in refused(tiny_study(), options, space=lambda choose: 1 / 0)
+    assert "raised ZeroDivisionError" in refused(tiny_study(), options, space=lambda choose: 1 / 0)
 
 
 def test_an_output_that_cannot_be_written(options):
