@@ -130,7 +130,7 @@ def names(known) -> str:
         ({"sampler": "bayes"}, f"Study.sampler: unknown sampler: 'bayes' (known: {names(SAMPLERS)}; or a .py file"),
         (
             {"early_stopping": "asha"},
-            f"Study.early_stopping: unknown early stopping rule: 'asha' (did you mean 'moasha'? known: {names(EARLY_STOPPING)})",
+            f"unknown early stopping rule: 'asha' (did you mean 'moasha'? known: {names(EARLY_STOPPING)})",
         ),
         (
             {"reference": "resnet9"},
