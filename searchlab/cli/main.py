@@ -1,6 +1,5 @@
 """The entry point: commands are gathered here, mistakes become one line and exit code 2."""
 
-import logging
 import signal
 import sys
 import traceback
@@ -42,8 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Whoever asks for nothing is told what there is.
     given = given or ["--help"]
     app = app_for(given)
-    # Optuna tells of every trial; our own view does that better. (Its import, with the command's, resets the level.)
-    logging.getLogger("optuna").setLevel(logging.WARNING)
     try:
         code = app(args=given, prog_name="searchlab", standalone_mode=False)
         return code if isinstance(code, int) else 0

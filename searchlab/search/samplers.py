@@ -45,7 +45,9 @@ def _nsga2(seed: int) -> BaseSampler:
 
 
 def _gp(seed: int) -> BaseSampler:
-    return GPSampler(n_startup_trials=STARTUP_TRIALS, deterministic_objective=False, seed=seed)
+    return GPSampler(
+        n_startup_trials=STARTUP_TRIALS, deterministic_objective=False, seed=seed, warn_independent_sampling=False
+    )
 
 
 def _random(seed: int) -> BaseSampler:

@@ -17,7 +17,7 @@ from searchlab.data.splits import Dataset
 from searchlab.errors import RunError, UserError, from_validation, line_of, reason_of
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.record import NetworkCost
-from searchlab.seeds import library_seed
+from searchlab.search.quiet import scratch_study
 from searchlab.study import Study
 from searchlab.train.regimes import check_regime
 from searchlab.train.schedules import check_schedule
@@ -152,7 +152,7 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
 
 def _first(space: Space, images: ImageSpec, study: Study, sampled: int = 0) -> Iterator[tuple[str, Candidate]]:
     """What the study enqueues, then samples of its space, with what to call them in messages."""
-    scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=library_seed(study.seed)))
+    scratch = scratch_study(study.seed)
     for known in study.enqueue:
         scratch.enqueue_trial(known)
     for number in range(len(study.enqueue) + sampled):
@@ -166,8 +166,7 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     Raises:
         UserError: a sample cannot be built, or none holds the limits.
     """
-    sampler = optuna.samplers.RandomSampler(seed=library_seed(study.seed))
-    scratch = optuna.create_study(sampler=sampler)
+    scratch = scratch_study(study.seed)
     sampled = [propose(space, scratch.ask(), images, study) for _ in range(SAMPLED)]
     costs = [_cost(candidate, images, f"space {study.space}") for candidate in sampled]
     over = [excess_over(cost, study.max_params, study.max_macs) for cost in costs]

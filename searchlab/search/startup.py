@@ -2,17 +2,14 @@
 
 from typing import Any
 
-import optuna
-from optuna.samplers import RandomSampler
-
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Space
 from searchlab.record import TrialRecord
 from searchlab.search.enqueued import configurations, drawn
+from searchlab.search.quiet import scratch_study
 from searchlab.search.samplers import RANDOM_FIRST, STARTUP_TRIALS
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore
-from searchlab.seeds import library_seed
 from searchlab.study import Study
 from searchlab.trial import sized
 
@@ -49,7 +46,7 @@ def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str
         UserError: the space raised, or returned something else than a Candidate.
     """
     wanted = _wanted(study)
-    scratch = optuna.create_study(sampler=RandomSampler(seed=library_seed(study.seed)))
+    scratch = scratch_study(study.seed)
     found: dict[str, tuple[int, dict[str, Any]]] = {}
     for _ in range(DRAWS):
         if len(found) >= wanted:

@@ -18,6 +18,7 @@ from sqlalchemy.pool import StaticPool
 
 from searchlab.errors import UserError
 from searchlab.search.attributes import damaged
+from searchlab.search.quiet import quieten
 from searchlab.search.read_only import copied, may_write
 
 WAITS_FOR_LOCK_S = 20.0
@@ -111,6 +112,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     Raises:
         UserError: the store is absent (and not to be created), corrupt, locked, or no storage URL.
     """
+    quieten()
     path = sqlite_file(url)
     if path is not None and is_absent(url):
         if not create:

@@ -16,6 +16,7 @@ from searchlab.plain import to_plain
 from searchlab.record import TestLook, TrialRecord
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.claims import is_left, living
+from searchlab.search.dashboard import name_objectives, shown
 from searchlab.search.definition import DEFINED, Definition
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
@@ -125,6 +126,7 @@ class StudyStore:
                 found = optuna.create_study(
                     study_name=name, storage=self.storage, sampler=random, directions=directions
                 )
+                name_objectives(found, self.definition.study.objectives)
             else:
                 return None
             return StudyStore(found, self.storage, self.url)
@@ -145,6 +147,7 @@ class StudyStore:
         stored = {key: value if isinstance(value, str) else to_plain(value) for key, value in stored.items()}
         with storage_errors(self.url):
             write(self.optuna.set_user_attr, DEFINED, stored)
+            name_objectives(self.optuna, definition.study.objectives)
 
     def note_end(self, reason: str) -> None:
         """Notes why the study ended; "" where it begins or goes on."""
@@ -305,7 +308,8 @@ class StudyStore:
         """Writes a record and tells Optuna, the state last: a trial that is not RUNNING has its whole record."""
         with storage_errors(self.url):
             write(trial.set_user_attr, "record", to_plain(record))
-            trial.set_user_attr("artefacts", record.directory)
+            for name, value in ({"artefacts": record.directory} | shown(record)).items():
+                trial.set_user_attr(name, value)
             for name, excess in record.excess.items():
                 # A driver may have died just after setting it; a constraint is set only once.
                 if name not in trial.constraints:

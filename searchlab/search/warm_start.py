@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Space
 from searchlab.errors import UserError
 from searchlab.front import study_front
+from searchlab.search.quiet import scratch_study
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore
-from searchlab.seeds import library_seed
 from searchlab.study import Study
 
 SAMPLED = 20
@@ -47,7 +46,7 @@ def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudySt
 
 def distributions_of(space: Space, images: ImageSpec, study: Study) -> Distributions:
     """Every parameter that samples of a space ask for."""
-    scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=library_seed(study.seed)))
+    scratch = scratch_study(study.seed)
     found: dict[str, BaseDistribution] = {}
     for _ in range(SAMPLED):
         trial = scratch.ask()
