@@ -106,8 +106,9 @@ def front(
 def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Found:
     """The final front: what `front` chose, measured again, with its test figures; dominated points fall out."""
     chosen = study_front(found.study, found.records, most=most)
-    before = comparable(found.store.looks())
-    known = {(seen.trial, point.rule) for seen in before for point in seen.validation}
+    looks = found.store.looks()
+    # What was read on another machine is known, too: it is left out, and said to be, whenever the front is shown.
+    before, known = comparable(looks), {(seen.trial, point.rule) for seen in looks for point in seen.validation}
     new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
     if new:
         check_writable(found.store.storage, found.store.url)
@@ -118,11 +119,11 @@ def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Fo
         unit = unit_of(found.store, found.records)
         held = next((seen.latency.machine for seen in before if seen.latency), unit and unit.machine)
         device = "cpu" if where.device == "auto" and held and held.device == "cpu" else where.device
-        looks = look(found.study, new, dataset, device, before, unit)
+        again = look(found.study, new, dataset, device, before, unit)
         if not quiet:
             points = "1 point" if len(new) == 1 else f"{len(new)} points"
             console().print(f"Measuring {points} again and reading the test split ...")
-        for seen in looks:
+        for seen in again:
             if isinstance(seen, Unread):
                 warn(f"left out: trial {seen.trial} could not be looked at: {seen.reason}")
             else:

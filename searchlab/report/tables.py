@@ -55,7 +55,8 @@ def _next(study: Study, records: Sequence[TrialRecord]) -> str:
         # A process is at it: nobody else may begin.
         return "trials"
     most = study.most_trials
-    left = (most is not None and len(records) < most) or any(record.state == "interrupted" for record in records)
+    begun = len({record.number for record in records})
+    left = (most is not None and begun < most) or any(record.state == "interrupted" for record in records)
     return "resume" if left else "trials"
 
 
@@ -79,8 +80,9 @@ def footer_parts(study: Study, records: Sequence[TrialRecord], kept: str = "") -
 
 def trial_counts(records: Sequence[TrialRecord]) -> str:
     """ "12 trials: 9 complete, 2 stopped, 1 infeasible"."""
-    states = ", ".join(f"{number} {state}" for state, number in state_counts(records).items())
-    trials = units.counted(len(records), "trial")
+    counts = state_counts(records)
+    states = ", ".join(f"{number} {state}" for state, number in counts.items())
+    trials = units.counted(sum(counts.values()), "trial")
     return f"{trials}: {states}" if states else "no trials"
 
 

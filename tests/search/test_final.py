@@ -19,13 +19,14 @@ from searchlab.exits.evaluate import evaluate
 from searchlab.exits.scores import GATE
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
-from searchlab.front import state_counts, study_front
+from searchlab.front import study_front
 from searchlab.measure.device import this_machine
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule, Frontier
 from searchlab.record import TimeUnit
+from searchlab.report.tables import trial_counts
 from searchlab.search import final
 from searchlab.search.final import Unread, comparable, look, looked_at
 from searchlab.study import TrialSpec
@@ -255,7 +256,7 @@ def test_every_point_keeps_the_latency_that_it_was_measured_with():
     for point in front:
         assert point.record.latency == (wide if point.point in second else record.latency)
         assert (point.latency.high > 2 * point.latency.value) == (point.point in second)
-    assert state_counts(records) == {"complete": 1}
+    assert trial_counts(records) == "1 trial: 1 complete"
 
 
 def test_a_point_that_two_processes_looked_at_is_there_once():
