@@ -16,13 +16,11 @@ from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.plain import NOUN, from_plain, to_plain
 from searchlab.record import TrialRecord
-from searchlab.search.storage import public, storage_errors
+from searchlab.search.storage import public, sqlite_file, storage_errors
 from searchlab.search.store import StudyStore
 
 IDENTITY, FILE = "identity", "study.json"
 """The attribute of a study, and the file in a study's folder, that say which study it is."""
-
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -143,5 +141,5 @@ def _is_of(folder: Path, records: Sequence[TrialRecord]) -> bool:
 
 def _named(url: str) -> str:
     """A store as people find it from any folder."""
-    file = url.removeprefix(SQLITE)
-    return public(url) if file == url else f"{SQLITE}{Path(file).absolute()}"
+    file = sqlite_file(url)
+    return public(url) if file is None else f"sqlite:///{file.absolute()}"

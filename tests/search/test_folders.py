@@ -197,3 +197,11 @@ def test_folders_that_are_gone_are_not_missed(options, tmp_path):
     shutil.rmtree(tmp_path / "runs" / "tiny")
     check_artefacts(store, store.records())
     check_folder(tmp_path / "runs" / "tiny", store)
+
+
+def test_a_folder_names_the_file_of_its_store_without_the_options_of_the_url(tmp_path, options):
+    where = replace(options(), storage=f"sqlite:///{tmp_path / 'kept.db'}?timeout=3")
+    study = tiny_study(name="named")
+    definition = Definition(study, study, "", "")
+    start(Launch(definition, tiny_space, where, Seen(), "made up"))
+    assert owner_of(where.output / "named").store == f"sqlite:///{tmp_path / 'kept.db'}"
