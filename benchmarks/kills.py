@@ -27,6 +27,7 @@ from searchlab.search.store import StudyStore, stored_study
 from searchlab.study import RunOptions
 
 NAME = "kills"
+ENDED = {"COMPLETE", "PRUNED", "FAIL"}
 LINES_A_TRIAL = 2
 """One when it begins, one when it ends."""
 
@@ -84,20 +85,24 @@ def killed_at(process: "subprocess.Popen[str]", lines: int, after_s: float) -> b
 def killed(bench: Bench, kills: int, trials: int, at_work_s: float, chance: random.Random) -> dict[str, int]:
     """Runs the study, killed so many times; where the kills fell.
 
-    A trial says two lines. Between two of them a process is killed at any moment, however busy the machine is.
+    A trial says two lines. Between two of them a process is killed at any moment, however busy the machine is. On
+    average it gets as far as the trials that are left allow for the kills that are left.
     """
-    output, most = bench.folder / "killed", max(1, round(2 * LINES_A_TRIAL * trials / kills) - 1)
+    output, left = bench.folder / "killed", trials
     found = {"kills": 0, "kills before the first trial ended": 0, "kills in a trial": 0}
     while found["kills"] < kills:
         process = bench.begun("resume" if stored(output) else "run", output)
-        if not killed_at(process, chance.randint(0, most), chance.uniform(0.0, at_work_s / trials)):
+        most = round(2 * LINES_A_TRIAL * left / (kills - found["kills"] + 1))
+        lines = chance.randint(0, min(most, LINES_A_TRIAL * (left - 1)))
+        if not killed_at(process, lines, chance.uniform(0.0, at_work_s / trials)):
             # It ended before it was to be killed: there is nothing left to hit.
             return found
         store = stored(output)
         states = [trial.state.name for trial in store.trials()] if store else []
+        left = trials - sum(state in ENDED for state in states)
         found["kills"] += 1
         found["kills in a trial"] += "RUNNING" in states
-        found["kills before the first trial ended"] += not {"COMPLETE", "PRUNED"} & set(states)
+        found["kills before the first trial ended"] += not ENDED & set(states)
         print(f"{bench.runner}: kill {found['kills']} of {kills}, trials {states}", file=sys.stderr, flush=True)
     bench.to_the_end("resume" if stored(output) else "run", output)
     return found
