@@ -19,7 +19,7 @@ TOP_TO_BOTTOM = (
     ("trial",),
     ("routed",),  # one step of a trial: a routed network (deploy) timed end to end (measure)
     ("artefacts", "train", "measure", "deploy"),
-    ("exits", "growth", "replicates"),  # growth and replicates need front and nouns only, like front
+    ("exits", "growth", "remaining", "replicates"),  # growth and replicates need front and nouns only, like front
     ("model", "data", "front"),  # front needs nouns only; of those above, search and report use it
     ("study", "record", "pareto", "stored"),
     ("candidate", "objective", "operating_point"),

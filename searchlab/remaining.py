@@ -1,0 +1,111 @@
+"""How long a trial and a study still take, by what epochs and trials took so far. None where that says nothing yet."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from searchlab.record import TrialRecord
+from searchlab.study import Study
+
+TRIAL_FROM_S, STUDY_FROM_S = 5.0, 60.0
+"""A trial's time left is told once it has trained for so long; a study's, before any trial of it ended, once one has
+run for so long."""
+
+WORTH_S = 10.0
+"""A shorter time than this is not told."""
+
+
+@dataclass
+class Pace:
+    """How fast a trial trains: when its training began, and when each of its epochs ended, on one clock."""
+
+    started: float
+    training: float | None = None
+    ends: list[tuple[int, float]] = field(default_factory=list)
+
+    def trains(self, now: float) -> None:
+        """The training begins, or goes on after something else."""
+        if self.training is None:
+            self.training = now
+
+    def ended(self, epoch: int, now: float) -> None:
+        """An epoch of that number ended."""
+        self.trains(now)
+        self.ends.append((epoch, now))
+
+    def left_s(self, epochs: int, now: float) -> float | None:
+        """Seconds until the last of so many epochs, by what the epochs took but for the first, which warms up."""
+        if len(self.ends) < 2 or self.training is None or now - self.training < TRIAL_FROM_S:
+            return None
+        (first, began), (last, at) = self.ends[0], self.ends[-1]
+        each_s = (at - began) / (last - first)
+        return max(0.0, each_s * max(0, epochs - last) - (now - at))
+
+
+@dataclass(frozen=True)
+class Underway:
+    """A running trial: for how long it has run, and how long it still takes, where that is known."""
+
+    elapsed_s: float
+    left_s: float | None = None
+
+
+def study_left_s(
+    study: Study, ended: Sequence[TrialRecord], running: Sequence[Underway], spent_s: float
+) -> float | None:
+    """Seconds until the first of the study's limits on trials, epochs and hours; `spent_s` is what counts for hours.
+
+    Trials are taken to be as long on average as those that ended, or that run and know their end. As many run at a time
+    as run now. A limit on stalled trials may end the study earlier: see `at_most`.
+    """
+    known = [each.elapsed_s + each.left_s for each in running if each.left_s is not None]
+    trained = [record for record in ended if record.epochs]
+    if not trained and not (known and max(each.elapsed_s for each in running) >= STUDY_FROM_S):
+        return None
+    each_s = fmean([*(record.seconds.total for record in ended), *known])
+    epochs = fmean(record.epochs for record in trained) if trained else study.epochs
+    limits = [
+        _until_s(trials, each_s, running)
+        for trials in (
+            None if study.most_trials is None else study.most_trials - len(ended) - len(running),
+            None if study.epochs_total is None else _trials_for(study, ended, running, epochs),
+        )
+        if trials is not None
+    ]
+    if study.hours is not None:
+        limits.append(max(0.0, 3600 * study.hours - spent_s))
+    return min(limits, default=None)
+
+
+def _trials_for(study: Study, ended: Sequence[TrialRecord], running: Sequence[Underway], epochs: float) -> int:
+    """How many trials of so many epochs begin before the study's limit on epochs; see `budget`."""
+    assert study.epochs_total is not None
+    free = study.epochs_total - sum(record.epochs for record in ended) - study.epochs * len(running)
+    return math.ceil(max(0, free) / epochs)
+
+
+def _until_s(trials: int, each_s: float, running: Sequence[Underway]) -> float:
+    left_s = [max(0.0, each_s - u.elapsed_s) if u.left_s is None else u.left_s for u in running]
+    return max((sum(left_s) + max(0, trials) * each_s) / max(1, len(running)), *left_s, 0.0)
+
+
+def at_most(study: Study) -> bool:
+    """Whether the study may end before its time, because it stalls."""
+    return study.until_stalled is not None
+
+
+def left_words(left_s: float | None, *, at_most: bool = False) -> str:
+    """ "about 12 min left"; "" where the time is not known, or too short to be told."""
+    if left_s is None or left_s < WORTH_S:
+        return ""
+    minutes, hours = left_s / 60, left_s / 3600
+    if left_s < 55:
+        words = f"{10 * max(1, round(left_s / 10))} s"
+    elif minutes < 90:
+        words = f"{max(1, round(minutes))} min"
+    elif hours < 36:
+        words = f"{hours:.1f} h" if hours < 10 else f"{hours:.0f} h"
+    else:
+        words = f"{hours / 24:.1f} days"
+    return f"{'at most ' if at_most else ''}about {words} left"
