@@ -55,7 +55,8 @@ from searchlab.search.driver import Driver, Problem
 from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
 from searchlab.study import Cluster, RunOptions, Study, TrialSpec
-from searchlab.trial import TrialHooks, run_trial
+from searchlab.trial import run_trial
+from searchlab.trial_hooks import TrialHooks
 
 WORKERS = 24
 """Of 64 logical CPUs so many are given a trial: each worker is a process that holds torch, almost half a GB of it, and
@@ -79,6 +80,9 @@ class Clock:
         pass
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
+        pass
+
+    def on_phase(self, number: int | None, phase: str) -> None:
         pass
 
     def on_word(self, number: int, text: str) -> None:

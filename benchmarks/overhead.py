@@ -55,6 +55,9 @@ class Clock:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         pass
 
+    def on_phase(self, number: int | None, phase: str) -> None:
+        pass
+
     def on_word(self, number: int, text: str) -> None:
         pass
 

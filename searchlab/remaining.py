@@ -90,6 +90,17 @@ def _until_s(trials: int, each_s: float, running: Sequence[Underway]) -> float:
     return max((sum(left_s) + max(0, trials) * each_s) / max(1, len(running)), *left_s, 0.0)
 
 
+def repeated_left_s(done: Sequence[tuple[float, float]], left: Sequence[float], elapsed_s: float) -> float:
+    """Seconds until trainings are repeated that took so many seconds each the first time.
+
+    `done` says of those that ended how long they took now and the first time; `elapsed_s` is how long the first of
+    `left` has run.
+    """
+    before_s = sum(before for _, before in done)
+    slower = sum(took for took, _ in done) / before_s if before_s > 0 else 1.0
+    return max(0.0, slower * sum(left) - elapsed_s)
+
+
 def at_most(study: Study) -> bool:
     """Whether the study may end before its time, because it stalls."""
     return study.until_stalled is not None

@@ -2,13 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 
+from searchlab import phases
 from searchlab.architecture import ImageSpec
 from searchlab.artefacts import save_artefacts, versions
 from searchlab.candidate import Candidate
@@ -16,7 +15,7 @@ from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset, Split
 from searchlab.deploy.own_scores import use_scores
 from searchlab.deploy.scores import score_functions
-from searchlab.errors import Interrupted, RunError, TrialFailure, reason_of
+from searchlab.errors import Interrupted, RunError, reason_of
 from searchlab.exits.costs import leaving_macs, leaving_ms
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.scores import GATE, available_scores
@@ -37,49 +36,9 @@ from searchlab.seeds import torch_seed
 from searchlab.study import Study, TrialSpec
 from searchlab.train.course import Material, course_of
 from searchlab.train.loop import Hooks, Trained
-from searchlab.train.progress import Progress
+from searchlab.trial_hooks import HookError, TrialHooks, as_hook, hook
 
 log = logging.getLogger("searchlab")
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _never() -> bool:
-    return False
-
-
-def _ignore(epoch: Epoch) -> None:
-    pass
-
-
-def _go_on(epoch: int, frontier: Frontier) -> bool:
-    return True
-
-
-def _as_measured(report: LatencyReport) -> LatencyReport:
-    return report
-
-
-@dataclass(frozen=True)
-class TrialHooks:
-    """What a trial asks and tells while it runs.
-
-    `on_rung` gets the frontier at each of the study's rungs and says whether to go on; `interrupted` is looked at after
-    every training step. `progress` is where the training is: a snapshot of it at a rung, given to another process's
-    trial, goes on from there and asks at that rung again. `measure`, if there is one, measures the latency elsewhere.
-    `in_unit` gives a latency in the study's unit of time, and raises UserError where it is of another machine.
-    What a hook raises ends the trial without a record, but for a TrialFailure of `measure`.
-    `say` gets a line where there is something to be told: that the trial waits, and for whom.
-    """
-
-    interrupted: Callable[[], bool] = _never
-    on_epoch: Callable[[Epoch], None] = _ignore
-    on_rung: Callable[[int, Frontier], bool] = _go_on
-    progress: Progress = field(default_factory=Progress)
-    measure: Callable[[TrialSpec, Waiting], LatencyReport] | None = None
-    in_unit: Callable[[LatencyReport], LatencyReport] = _as_measured
-    say: Callable[[str], None] = PATIENT.say
 
 
 @dataclass
@@ -126,10 +85,14 @@ class _Bench:
             "latency": to_plain(record.latency) if record.latency else None,
         }
 
+    def phase(self, name: str) -> None:
+        """Tells what begins now."""
+        as_hook(self.hooks.on_phase)(name)
+
     @property
     def waiting(self) -> Waiting:
         """How the trial waits for a lock."""
-        return Waiting(_as_hook(self.hooks.say), _as_hook(self.hooks.interrupted))
+        return Waiting(as_hook(self.hooks.say), as_hook(self.hooks.interrupted))
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -156,9 +119,11 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     if device.type == "cuda":
         # Else a trial that is too large would take the memory of those beside it, and they would fail.
         torch.cuda.set_per_process_memory_fraction(spec.gpu_share, device.index)
+    hooks = hooks or TrialHooks()
+    hooks.on_phase(phases.READING)
     normaliser = Normaliser.of(dataset, device)
     validation = dataset.validation.to(device)
-    bench = _Bench(spec, dataset, device, normaliser, validation, Stopwatch(), hooks or TrialHooks())
+    bench = _Bench(spec, dataset, device, normaliser, validation, Stopwatch(), hooks)
     bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
     record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
     record = replace(record, data_hash=dataset.hash, versions=versions())
@@ -191,7 +156,7 @@ def _recorded(bench: _Bench, record: TrialRecord) -> TrialRecord:
         return _run(bench, record)
     except (Interrupted, RunError):
         raise
-    except _HookError as error:
+    except HookError as error:
         raise error.raised from None
     except OSError as error:
         allowed = "mend it, then resume: the trial begins again"
@@ -202,38 +167,10 @@ def _recorded(bench: _Bench, record: TrialRecord) -> TrialRecord:
         return failed(record, error, bench.used.begun)
 
 
-class _HookError(Exception):
-    """What a hook raised."""
-
-    def __init__(self, raised: Exception) -> None:
-        super().__init__(raised)
-        self.raised = raised
-
-
-@contextmanager
-def _hook() -> Iterator[None]:
-    """Around a hook: what it raises is the caller's, and says nothing of the candidate."""
-    try:
-        yield
-    except (TrialFailure, _HookError):
-        raise
-    except Exception as error:  # of any type: it is raised again as it is
-        raise _HookError(error) from error
-
-
-def _as_hook(call: Callable[P, T]) -> Callable[P, T]:
-    """The same call for whoever does not know that it is a hook."""
-
-    def called(*args: P.args, **named: P.kwargs) -> T:
-        with _hook():
-            return call(*args, **named)
-
-    return called
-
-
 def _run(bench: _Bench, record: TrialRecord) -> TrialRecord:
     """Build, measure, check, train, tabulate."""
     torch.manual_seed(torch_seed(bench.spec.seed))
+    bench.phase(phases.BUILDING)
     network = build(bench.candidate, bench.dataset.spec).to(bench.device)
     network = network.to(memory_format=torch.channels_last)
     if bench.study.measures_latency:
@@ -253,13 +190,14 @@ def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
 def _measured(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
     begun = time.perf_counter()
     waiting = bench.waiting
+    bench.phase(phases.MEASURING)
     if bench.hooks.measure:
-        with _hook():
+        with hook():
             report = bench.hooks.measure(bench.spec, waiting)
     else:
         report = measure(bench.spec, network, bench.dataset.spec, waiting)
     bench.watch.lap("measure", begun)
-    with _hook():
+    with hook():
         return bench.hooks.in_unit(report)
 
 
@@ -293,11 +231,13 @@ def _latency_excess(study: Study, report: LatencyReport | None) -> dict[str, flo
 
 def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tuple[Trained, TrialRecord]:
     begun = time.perf_counter()
+    bench.phase(phases.TRAINING)
     with training_lock(bench.device, waiting=bench.waiting) as lock:
         hooks = Hooks(
             lambda: _after_step(bench, lock),
             lambda epoch, judged: _after_epoch(bench, record, epoch, judged),
             progress=bench.hooks.progress,
+            on_phase=bench.phase,
         )
         trained = course_of(bench.candidate)(network, bench.candidate, _material(bench, record, hooks))
     bench.watch.lap("train", begun)
@@ -332,7 +272,7 @@ def _exit_costs(bench: _Bench, record: TrialRecord) -> tuple[float, ...]:
 
 
 def _after_step(bench: _Bench, lock: TrainingLock) -> None:
-    with _hook():
+    with hook():
         interrupted = bench.hooks.interrupted()
     if interrupted:
         raise Interrupted
@@ -346,19 +286,26 @@ def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: Early
     if epoch.epoch < before:
         return True
     if epoch.epoch > before:
-        with _hook():
+        with hook():
             bench.hooks.on_epoch(epoch)
     at_rung = epoch.epoch in bench.study.rungs
     if not at_rung and not bench.study.curves:
         return True
+    bench.phase(phases.TABULATING)
     table = tabulate(judged, bench.validation, bench.normaliser)
     bench.accuracies[epoch.epoch] = tuple(table.correct_NK.mean(axis=0).tolist())
-    if not at_rung:
-        return True
+    goes_on = not at_rung or _at_rung(bench, record, epoch, table)
+    bench.phase(phases.TRAINING)
+    return goes_on
+
+
+def _at_rung(bench: _Bench, record: TrialRecord, epoch: Epoch, table: ExitTable) -> bool:
+    """Shows the frontier at a rung; whether the trial goes on."""
+    bench.phase(phases.SEARCHING)
     # Early in a training nothing may be accurate enough yet: then a trial would be judged by one point.
     frontier = _frontier(bench, record, table, min_accuracy=0.0)
     bench.note(epoch.epoch, record)
-    with _hook():
+    with hook():
         return bench.hooks.on_rung(epoch.epoch, frontier)
 
 
@@ -373,14 +320,18 @@ def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable, min_accuracy
 def _tabulate(bench: _Bench, trained: Trained, record: TrialRecord) -> TrialRecord:
     """The validation split's exit table, its frontier, the check of the additive latency, the artefacts."""
     begun = time.perf_counter()
+    bench.phase(phases.TABULATING)
     table = tabulate(trained.network, bench.validation, bench.normaliser)
+    bench.phase(phases.SEARCHING)
     record = replace(record, frontier=_frontier(bench, record, table, bench.study.min_accuracy))
     last = replace(record.curve[-1], accuracy=tuple(table.correct_NK.mean(axis=0).tolist()))
     record = replace(record, curve=(*record.curve[:-1], last))
     bench.watch.lap("evaluate", begun)
     if record.latency is not None and record.state == "complete" and bench.hooks.measure is None:
+        bench.phase(phases.CHECKING)
         record = _checked(bench, trained.network, record, table)
     if bench.spec.directory is not None:
+        bench.phase(phases.WRITING)
         record = replace(record, directory=str(bench.spec.directory.absolute()), seconds=bench.watch.seconds())
         save_artefacts(bench.spec.directory, trained.network, table, record)
     return record

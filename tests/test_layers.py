@@ -17,11 +17,11 @@ TOP_TO_BOTTOM = (
     ("search", "report"),
     ("runners", "papers"),
     ("trial",),
-    ("routed",),  # one step of a trial: a routed network (deploy) timed end to end (measure)
+    ("routed", "trial_hooks"),  # one step of a trial (a routed network, timed end to end), and what a trial is run with
     ("artefacts", "train", "measure", "deploy"),
     ("exits", "growth", "remaining", "replicates"),  # growth and replicates need front and nouns only, like front
     ("model", "data", "front"),  # front needs nouns only; of those above, search and report use it
-    ("study", "record", "pareto", "stored"),
+    ("study", "record", "pareto", "stored", "phases"),
     ("candidate", "objective", "operating_point"),
     ("architecture", "user_file"),
     ("plain", "seeds"),

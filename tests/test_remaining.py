@@ -6,7 +6,7 @@ import pytest
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.record import Seconds, TrialRecord
-from searchlab.remaining import Pace, Underway, left_words, study_left_s
+from searchlab.remaining import Pace, Underway, left_words, repeated_left_s, study_left_s
 from searchlab.study import TrialSpec
 
 
@@ -58,6 +58,12 @@ def test_the_limit_that_comes_first_counts():
     assert study_left_s(by_epochs, two, [Underway(40.0)], 0.0) == pytest.approx(160)
     assert study_left_s(tiny_study(trials=100, hours=1.0), two, [], 3000.0) == pytest.approx(600)
     assert study_left_s(tiny_study(trials=None, until_stalled=5), two, [], 0.0) is None
+
+
+def test_a_repetition_takes_what_it_took_the_first_time_and_slows_as_the_machine_does():
+    assert repeated_left_s([], [100.0, 50.0], 30.0) == pytest.approx(120)
+    assert repeated_left_s([(200.0, 100.0)], [100.0, 50.0], 0.0) == pytest.approx(300)
+    assert repeated_left_s([(1.0, 0.0)], [], 0.0) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tiny import tiny_candidate, tiny_study
 
+from searchlab import phases
 from searchlab import trial as trial_module
 from searchlab.architecture import ResNet
 from searchlab.artefacts import load_network
@@ -27,9 +28,11 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
+from searchlab.objective import accuracy, latency_ms
 from searchlab.record import LatencyCheck, LatencyReport, Seconds, TimeUnit, TrialRecord
 from searchlab.study import TrialSpec
-from searchlab.trial import TrialHooks, run_trial
+from searchlab.trial import run_trial
+from searchlab.trial_hooks import TrialHooks
 
 LEARNS = {"learning_rate": 0.1, "batch_size": 64}
 
@@ -94,6 +97,18 @@ def test_the_test_split_is_never_looked_at(digits):
     nonsense = Split(digits.test.images_NCHW[:0], digits.test.labels_N[:0])
     record = run_trial(spec_of(), replace(digits, test=nonsense))
     assert record.frontier == run_trial(spec_of(), digits).frontier
+
+
+def test_every_step_of_a_trial_that_may_be_long_is_told_as_it_begins(digits, tmp_path, quick_latency):
+    seen = []
+    hooks = TrialHooks(on_epoch=lambda epoch: seen.append(epoch.epoch), on_phase=seen.append)
+    spec = spec_of(directory=tmp_path / "t", objectives=(accuracy, latency_ms), epochs=2, rungs=(1,))
+    assert run_trial(spec, digits, hooks).state == "complete"
+    assert seen == [
+        phases.READING, phases.BUILDING, phases.MEASURING, phases.TRAINING, 1,
+        phases.TABULATING, phases.SEARCHING, phases.TRAINING, 2,
+        phases.TABULATING, phases.SEARCHING, phases.CHECKING, phases.WRITING,
+    ]  # fmt: skip
 
 
 # -- limits

@@ -73,6 +73,9 @@ class Seen:
     def on_epoch(self, number, epoch):
         self.notes.append(("epoch", number, epoch.epoch))
 
+    def on_phase(self, number, phase):
+        """Not noted: there are many."""
+
     def on_word(self, number, text):
         self.notes.append(("word", number, text))
 

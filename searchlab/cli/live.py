@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from searchlab.cli.console import console
+from searchlab.cli.ticking import ticking
 from searchlab.front import doubt_of, exit_names, study_front
 from searchlab.growth import Growth
+from searchlab.phases import MEASURES, TRAINING
 from searchlab.record import Epoch, TrialRecord
+from searchlab.remaining import Pace, Underway, at_most, left_words, study_left_s
 from searchlab.report import architectures, units
 from searchlab.report.growth import sparkline, standing
 from searchlab.report.payloads import best_point
@@ -27,21 +32,61 @@ LIVE_TRIALS = 8
 """So many running trials have a line of their own."""
 
 
+@dataclass
+class Running:
+    """What is shown of a running trial: what it is, and how far."""
+
+    title: str
+    pace: Pace
+    phase: str = ""
+    epoch: Epoch | None = None
+
+    def begins(self, phase: str, now: float) -> None:
+        """It begins something."""
+        self.phase = phase
+        if phase == TRAINING:
+            self.pace.trains(now)
+
+    def ended(self, epoch: Epoch, now: float) -> None:
+        """It trained an epoch."""
+        self.phase, self.epoch = TRAINING, epoch
+        self.pace.ended(epoch.epoch, now)
+
+    def words(self, study: Study, now: float) -> str:
+        """ "epoch 3 of 15, loss 1.204, about 12 min left", "measuring latency"."""
+        if self.phase != TRAINING:
+            return self.phase
+        if self.epoch is None:
+            return f"{TRAINING}, epoch 1 of {study.epochs}"
+        left = left_words(self.pace.left_s(max(study.epochs, self.epoch.epoch), now))
+        return ", ".join(filter(None, [progress(self.epoch, study), left]))
+
+
 class PlainWatch:
-    """A line when a trial begins, one when it ends, and in long trials one now and then."""
+    """A line when a trial begins, one when it ends, and in between one now and then.
+
+    `tick` is called by another thread, which only reads.
+    """
 
     EVERY_S = 20.0
+    SHARE = 0.1
+    """So much of what a trial has taken so far passes between two lines, where that is more than `EVERY_S`."""
+    STUDY_PHASE_S = 2.0
+    """So long is a step of the study's own before it is told of."""
 
     def __init__(self, study: Study, printer: Console) -> None:
         self.study, self.printer = study, printer
         self.records: list[TrialRecord] = []
         self.growth = Growth(study)
-        self.spoke = monotonic()
+        self.running: dict[int, Running] = {}
+        self.spoke = self.begun = self.phase_begun = monotonic()
+        self.phase, self.last = "preparing", -1
+        self.phase_told = False
 
     def say(self, line: str) -> None:
         """Prints a line."""
         self.spoke = monotonic()
-        self.printer.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.printer.print(line, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
 
     def on_begin(self, records: Sequence[TrialRecord]) -> None:
         """What there is already."""
@@ -53,26 +98,70 @@ class PlainWatch:
 
     def on_start(self, spec: TrialSpec) -> None:
         """Which candidate."""
-        self.say(f"trial {spec.number}: {described(spec)}")
+        self.running[spec.number] = Running(f"trial {spec.number}: {described(spec)}", Pace(monotonic()))
+        self.last = spec.number
+        self.announce(spec)
+
+    def announce(self, spec: TrialSpec) -> None:
+        """Tells which trial begins."""
+        self.say(self.running[spec.number].title)
+
+    def on_phase(self, number: int | None, phase: str) -> None:
+        """What is being done, if that takes long: see `tick`."""
+        if number is None:
+            self.phase, self.phase_begun, self.phase_told = phase, monotonic(), False
+        else:
+            self._of(number).begins(phase, monotonic())
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """How far, if nothing was said for a while."""
-        if monotonic() - self.spoke > self.EVERY_S:
-            self.say(f"trial {number}: {progress(epoch, self.study)}")
+        self._of(number).ended(epoch, monotonic())
+        self._break_silence()
 
     def on_word(self, number: int, text: str) -> None:
         """What a trial waits for."""
+        self._of(number).phase = text
         self.say(f"trial {number}: {text}")
 
     def on_end(self, record: TrialRecord) -> None:
         """How it ended, and what is left."""
+        self.running.pop(record.number, None)
         self.records.append(record)
         self.growth.add(record)
-        self.say(f"trial {record.number}: {ending(record)}  [{', '.join([self._count(), *self._spent()])}]")
+        count = ", ".join([self._count(), *self._spent(), *self._left()])
+        self.say(f"trial {record.number}: {ending(record)}  [{count}]")
+
+    def tick(self) -> None:
+        """Tells what takes long while it lasts."""
+        if self.running:
+            self._break_silence()
+        elif not self.phase_told and monotonic() - self.phase_begun > self.STUDY_PHASE_S:
+            self.phase_told = True
+            self.say(f"{self.phase} ...")
+
+    def _of(self, number: int) -> Running:
+        self.last = number
+        return self.running.setdefault(number, Running(f"trial {number}", Pace(monotonic())))
+
+    def _break_silence(self) -> None:
+        """A line about the trial that was heard of last, if none was printed for a while."""
+        now, trial = monotonic(), self.running.get(self.last)
+        if trial is not None and now - self.spoke > max(self.EVERY_S, self.SHARE * (now - trial.pace.started)):
+            self.say(f"trial {self.last}: {trial.words(self.study, now)}")
 
     def _count(self) -> str:
         most = self.study.most_trials
         return f"{len(self.records)} of {most}" if most else counted(len(self.records), "trial")
+
+    def _left(self) -> list[str]:
+        """How long the study still takes: "about 12 min left"; empty where that is not known."""
+        now = monotonic()
+        trials = [
+            Underway(now - trial.pace.started, trial.pace.left_s(self.study.epochs, now))
+            for trial in list(self.running.values())
+        ]
+        left_s = study_left_s(self.study, self.records, trials, now - self.begun)
+        return list(filter(None, [left_words(left_s, at_most=at_most(self.study))]))
 
     def _spent(self) -> list[str]:
         """How far the study is from its limits but that on trials: "90 of 480 epochs", "stalled for 2 of 10"."""
@@ -89,13 +178,12 @@ class LiveWatch(PlainWatch):
     """The front so far, and the running trials below it, redrawn in place."""
 
     DRAWN_EVERY_S = 0.2
+    TICKS_S = 1.0
 
     def __init__(self, study: Study, printer: Console, live: Live) -> None:
         super().__init__(study, printer)
         self.live = live
         self.front: RenderableType = Text("")
-        self.titles: dict[int, str] = {}
-        self.running: dict[int, str] = {}
         self.grown, self.drawn = "", 0.0
 
     def on_begin(self, records: Sequence[TrialRecord]) -> None:
@@ -103,40 +191,62 @@ class LiveWatch(PlainWatch):
         super().on_begin(records)
         self._redraw(new_front=True)
 
-    def on_start(self, spec: TrialSpec) -> None:
-        """Which candidate."""
-        self.titles[spec.number] = self.running[spec.number] = f"trial {spec.number}: {described(spec)}"
+    def announce(self, spec: TrialSpec) -> None:
+        """Shows which trial begins."""
         self._redraw()
+
+    def on_phase(self, number: int | None, phase: str) -> None:
+        """What is being done."""
+        super().on_phase(number, phase)
+        self._redraw(now=(number is None and not self.running) or phase in MEASURES)
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """How far."""
-        self.running[number] = f"{self.titles[number]} · {progress(epoch, self.study)}"
+        self._of(number).ended(epoch, monotonic())
         self._redraw()
 
     def on_word(self, number: int, text: str) -> None:
         """What a trial waits for, beside its name: it is gone when the trial goes on."""
-        self.running[number] = f"{self.titles[number]} · {text}"
+        self._of(number).phase = text
         self._redraw(now=True)
 
     def on_end(self, record: TrialRecord) -> None:
         """How it ended; the front may have moved."""
         super().on_end(record)
-        self.running.pop(record.number, None)
         self._redraw(new_front=True)
+
+    def tick(self) -> None:
+        """Lets the time that is left go down, but not while a latency is measured, which drawing would disturb."""
+        measured = any(trial.phase in MEASURES for trial in list(self.running.values()))
+        if not measured and monotonic() - self.drawn > self.TICKS_S:
+            self._redraw(now=True)
 
     def _redraw(self, *, new_front: bool = False, now: bool = False) -> None:
         if new_front and any(record.state == "complete" for record in self.records):
             self.front = front_view(self.study, self.records, study_front(self.study, self.records, most=LIVE_POINTS))
             self.grown = f"{sparkline(self.growth)} {standing(self.growth)}"
-        trials = f"{self._count()} trials" if self.study.most_trials else self._count()
-        count = ", ".join([trials, *self._spent()])
         # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
         due = new_front or now or monotonic() - self.drawn > self.DRAWN_EVERY_S
-        shown = list(self.running.values())[:LIVE_TRIALS] or ["preparing"]
-        more = [f"and {len(self.running) - LIVE_TRIALS} more"] if len(self.running) > LIVE_TRIALS else []
-        lines = [*([self.grown] if self.grown else []), count, *shown, *more]
-        self.live.update(Group(Text(""), self.front, Text("\n".join(lines), style="dim")), refresh=due)
-        self.drawn = monotonic() if due else self.drawn
+        if not due:
+            return
+        self.drawn = monotonic()
+        trials = f"{self._count()} trials" if self.study.most_trials else self._count()
+        count = ", ".join([trials, *self._spent(), *self._left()])
+        lines = [*([self.grown] if self.grown else []), count, *self._trials()]
+        self.live.update(Group(Text(""), self.front, Text("\n".join(lines), style="dim")), refresh=True)
+
+    def _trials(self) -> list[str]:
+        """What runs, a line a trial, or two where one is too narrow; what the study does itself where none runs."""
+        if not self.running:
+            return [f"{self.phase} ..."]
+        lines: list[str] = []
+        for trial in list(self.running.values())[:LIVE_TRIALS]:
+            words = trial.words(self.study, monotonic())
+            whole = " · ".join(filter(None, [trial.title, words]))
+            fits = cell_len(whole) <= self.printer.width
+            lines += [whole] if fits else [trial.title, f"  {words}"]
+        more = len(self.running) - LIVE_TRIALS
+        return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 @contextmanager
@@ -148,11 +258,14 @@ def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
     kept = f"kept in {public(where.storage_url)}, artefacts in {where.output / study.name}"
     printer.print(kept, markup=False, highlight=False, soft_wrap=not printer.is_terminal)
     if not printer.is_terminal:
-        yield PlainWatch(study, printer)
+        plain = PlainWatch(study, printer)
+        with ticking(plain.tick):
+            yield plain
         return
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(study, live.console, live)
-        yield watch
+        with ticking(watch.tick):
+            yield watch
 
 
 def described(spec: TrialSpec) -> str:

@@ -14,11 +14,14 @@ from rich.text import Text
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json
-from searchlab.cli.live import described, ending, progress
+from searchlab.cli.live import Running, described, ending
 from searchlab.cli.running import ends_on_interrupt
+from searchlab.cli.ticking import ticking
 from searchlab.errors import Interrupted, UserError
 from searchlab.front import study_front
+from searchlab.phases import MEASURES
 from searchlab.record import Epoch, TrialRecord
+from searchlab.remaining import Pace, left_words, repeated_left_s
 from searchlab.replicates import Repeated, Replicate, repeated
 from searchlab.report import units
 from searchlab.report.frames import write_csv
@@ -53,7 +56,7 @@ def replicate(
     where = RunOptions(data, download, output, storage, device, threads)
     store, stop = stored_study(study, where), Event()
     printer = Console(stderr=True, highlight=False) if as_json else console()
-    with watching(store.definition.study, where, printer) as watch, ends_on_interrupt(stop):
+    with watching(store.definition.study, where, printer) as watch, ends_on_interrupt(stop, watch.say):
         try:
             train_again(Replication(store, where, watch, seeds, points, stop=stop, say=watch.say))
         except Interrupted:
@@ -98,10 +101,14 @@ class Lines:
     def __init__(self, study: Study, printer: Console) -> None:
         self.study, self.printer = study, printer
         self.spoke, self.ended, self.all = monotonic(), 0, 0
+        self.phase, self.job, self.now = "preparing", "", Running("", Pace(monotonic()))
+        self.first_s: dict[Job, float] = {}
+        self.again_s: list[tuple[float, float]] = []
 
     def on_begin(self, done: Sequence[Replicate], left: Sequence[tuple[Job, TrialRecord]]) -> None:
         """How much there is to do, and how long the trials took that are repeated."""
         self.all = len(left)
+        self.first_s = {job: record.seconds.total for job, record in left}
         before = f"{len(done)} done before, " if done else ""
         if not left:
             self.say(f"{before}nothing left to train")
@@ -115,26 +122,52 @@ class Lines:
         """Which candidate."""
         # A row's name goes by the number of the trial that is repeated.
         numbered = TrialSpec(job.trial, spec.candidate, spec.study)
+        self.job, self.now = str(job), Running("", Pace(monotonic()))
         self.say(f"{job}: {described(numbered)}")
+
+    def on_phase(self, job: Job | None, phase: str) -> None:
+        """What is being done, if that takes long: see `tick`."""
+        if job is None:
+            self.phase = phase
+        else:
+            self.now.begins(phase, monotonic())
 
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
         """How far, if nothing was said for a while."""
-        if monotonic() - self.spoke > self.EVERY_S:
-            self.say(f"{job}: {progress(epoch, self.study)}")
+        self.now.ended(epoch, monotonic())
+        self.tick()
 
     def on_word(self, job: Job, text: str) -> None:
         """What it waits for."""
+        self.now.phase = text
         self.say(f"{job}: {text}")
 
     def on_end(self, job: Job, record: TrialRecord) -> None:
         """How it ended, and what is left."""
         self.ended += 1
-        self.say(f"{job}: {ending(record)}  [{self.ended} of {self.all}]")
+        self.again_s.append((record.seconds.total, self.first_s.pop(job, 0.0)))
+        self.job, self.now = "", Running("", Pace(monotonic()))
+        self.say(f"{job}: {ending(record)}  [{', '.join([f'{self.ended} of {self.all}', *self.left()])}]")
+
+    def tick(self) -> None:
+        """Tells what takes long while it lasts; another thread calls it, too, and only reads."""
+        if monotonic() - self.spoke > self.EVERY_S:
+            self.say(self.doing())
+
+    def doing(self) -> str:
+        """What goes on: "trial 3, fresh seed 1: epoch 4 of 30, loss 0.321, about 2 min left"."""
+        return f"{self.job}: {self.now.words(self.study, monotonic())}" if self.job else f"{self.phase} ..."
+
+    def left(self) -> list[str]:
+        """How long all that is left takes, by how long it took the first time; empty where that is not known."""
+        elapsed_s = monotonic() - self.now.pace.started if self.job else 0.0
+        words = left_words(repeated_left_s(self.again_s, list(self.first_s.values()), elapsed_s))
+        return [words] if words else []
 
     def say(self, line: str) -> None:
         """Prints a line."""
         self.spoke = monotonic()
-        self.printer.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.printer.print(line, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
 
 
 class LiveLines(Lines):
@@ -146,22 +179,44 @@ class LiveLines(Lines):
         super().__init__(study, printer)
         self.live, self.drawn = live, 0.0
 
+    def on_phase(self, job: Job | None, phase: str) -> None:
+        """What is being done."""
+        super().on_phase(job, phase)
+        self._redraw(now=job is None or phase in MEASURES)
+
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
         """How far."""
+        self.now.ended(epoch, monotonic())
         # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
-        due = monotonic() - self.drawn > self.DRAWN_EVERY_S
-        line = f"{self.ended} of {self.all} · {job} · {progress(epoch, self.study)}"
-        self.live.update(Text(line, style="dim"), refresh=due)
-        self.drawn = monotonic() if due else self.drawn
+        self._redraw(now=monotonic() - self.drawn > self.DRAWN_EVERY_S)
+
+    def on_word(self, job: Job, text: str) -> None:
+        """What it waits for."""
+        self.now.phase = text
+        self._redraw(now=True)
+
+    def tick(self) -> None:
+        """Lets the time that is left go down, but not while a latency is measured, which drawing would disturb."""
+        self._redraw(now=self.now.phase not in MEASURES and monotonic() - self.drawn > 1.0)
+
+    def _redraw(self, *, now: bool) -> None:
+        if now:
+            self.drawn = monotonic()
+            count = ", ".join([f"{self.ended} of {self.all}", *self.left()])
+            self.live.update(Text(f"{count} · {self.doing()}", style="dim"), refresh=True)
 
 
 @contextmanager
 def watching(study: Study, where: RunOptions, printer: Console) -> Iterator[Lines]:
     """The watch that fits the printer."""
     heading = f"study {study.name}: its front again with fresh seeds, kept in {public(where.storage_url)}"
-    printer.print(heading, style="bold", markup=False, highlight=False, soft_wrap=True)
+    printer.print(heading, style="bold", markup=False, highlight=False, soft_wrap=not printer.is_terminal)
     if not printer.is_terminal:
-        yield Lines(study, printer)
+        plain = Lines(study, printer)
+        with ticking(plain.tick):
+            yield plain
         return
     with Live(console=printer, auto_refresh=False, transient=True) as live:
-        yield LiveLines(study, live.console, live)
+        lines = LiveLines(study, live.console, live)
+        with ticking(lines.tick):
+            yield lines

@@ -11,10 +11,12 @@ from threading import Event
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.markup import escape
+from rich.text import Text
 
 from searchlab.cli import options as opt
-from searchlab.cli.console import console, show
+from searchlab.cli.console import console, say, show
 from searchlab.cli.kept import kept_words
 from searchlab.cli.live import watch_for
 from searchlab.cli.papers import filled_from, stored_as
@@ -261,7 +263,7 @@ def _search_all(plans: Sequence[Plan]) -> None:
 
 def _search(plan: Plan) -> Driver:
     stop = Event()
-    with watch_for(plan.study, plan.where) as watch, ends_on_interrupt(stop):
+    with watch_for(plan.study, plan.where) as watch, ends_on_interrupt(stop, watch.say):
         space = load_space(plan.space)
         launch = Launch(plan.definition, space, plan.where, watch, plan.runner, stop=stop, say=watch.say)
         try:
@@ -269,14 +271,25 @@ def _search(plan: Plan) -> Driver:
         except NotBegun:
             watch.say("Stopped before the study began: the same command begins it.")
             raise
+        except KeyboardInterrupt:
+            if plan.study.name not in stored_names(plan.where):
+                raise
+            driver = None
         except Interrupted:
             driver = None
     if driver is None or stop.is_set():
-        again = escape(_again(plan))
-        console().print(f"Stopped. Everything is kept: [bold]{again}[/bold] goes on.", soft_wrap=True)
+        _say_stopped(_again(plan))
         raise Interrupted
-    console().print(f"Ended: {driver.ended_by}. {standing(driver.growth)}.", markup=False, soft_wrap=True)
+    say(f"Ended: {driver.ended_by}. {standing(driver.growth)}.")
     return driver
+
+
+def _say_stopped(again: str) -> None:
+    """How to go on, the command on a line of its own where it would be broken."""
+    to, line = console(), f"Stopped. Everything is kept: [bold]{escape(again)}[/bold] goes on."
+    if to.is_terminal and cell_len(Text.from_markup(line).plain) > to.width:
+        line = f"Stopped. Everything is kept. To go on:\n[bold]{escape(again)}[/bold]"
+    to.print(line, soft_wrap=True)
 
 
 def _again(plan: Plan) -> str:
@@ -296,14 +309,14 @@ def _again(plan: Plan) -> str:
 
 
 @contextmanager
-def ends_on_interrupt(stop: Event) -> Iterator[None]:
-    """Ctrl-C sets `stop`; a second one ends at once."""
+def ends_on_interrupt(stop: Event, say: Callable[[str], None]) -> Iterator[None]:
+    """Ctrl-C sets `stop`, and says so; a second one ends at once."""
 
     def interrupt(signum: int, frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        console().print("Ending after the running step; Ctrl-C again ends at once.")
+        say("Ending after the running step; Ctrl-C again ends at once.")
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

@@ -8,7 +8,8 @@ from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import is_usable, resolve_device
 from searchlab.record import LatencyReport, TimeUnit
 from searchlab.runners.source import Source
-from searchlab.trial import TrialHooks, run_trial
+from searchlab.trial import run_trial
+from searchlab.trial_hooks import TrialHooks
 
 
 def run_local(source: Source, dataset: Dataset) -> None:
@@ -30,6 +31,7 @@ def run_local(source: Source, dataset: Dataset) -> None:
             partial(source.on_rung, spec.number),
             in_unit=in_unit,
             say=partial(source.on_word, spec.number),
+            on_phase=partial(source.on_phase, spec.number),
         )
         record = run_trial(spec, dataset, hooks)
         source.tell(record)

@@ -37,6 +37,9 @@ class Source(Protocol):
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """A trial finished an epoch."""
 
+    def on_phase(self, number: int | None, phase: str) -> None:
+        """A trial, or where there is no number the run itself, begins something that may take a while."""
+
     def on_word(self, number: int, text: str) -> None:
         """A trial has something to tell: that it waits, and for whom."""
 

@@ -55,6 +55,9 @@ class Watch(Protocol):
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """A trial finished an epoch."""
 
+    def on_phase(self, number: int | None, phase: str) -> None:
+        """A trial, or where there is no number the study itself, begins something that may take a while."""
+
     def on_word(self, number: int, text: str) -> None:
         """A trial has something to tell: that it waits, and for whom."""
 
@@ -117,6 +120,7 @@ class Driver:
         Raises:
             UserError: trial after trial fails.
         """
+        self.watch.on_phase(None, "choosing the next trial")
         while not self.interrupted():
             with storage_errors(self.store.url):
                 trial = self._next()
@@ -162,6 +166,10 @@ class Driver:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Passes the epoch on to who looks on."""
         self.watch.on_epoch(number, epoch)
+
+    def on_phase(self, number: int | None, phase: str) -> None:
+        """Passes on what begins."""
+        self.watch.on_phase(number, phase)
 
     def on_word(self, number: int, text: str) -> None:
         """Passes on what a trial has to tell."""

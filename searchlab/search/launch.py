@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from searchlab.papers.evaluation import evaluate_trial, without_findings
 from searchlab.papers.paper import Subject
 from searchlab.papers.registry import PAPERS
 from searchlab.record import TimeUnit
+from searchlab.remaining import left_words
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.source import Source
@@ -135,6 +137,7 @@ def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
     if launch.warm_start is not None:
         study = warm_started(launch.definition.study, launch.space, dataset.spec, launch.warm_start)
         launch = replace(launch, definition=replace(launch.definition, study=study))
+    launch.watch.on_phase(None, "drawing the first trials")
     store = StudyStore.create(launch.definition, open_storage(url, create=True), url)
     study = launch.definition.study
     try:
@@ -190,12 +193,15 @@ def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch
     paper = PAPERS.get(study.table)
     if paper is None or paper.evaluate is None:
         return
-    missing = without_findings(store.records())
+    missing, begun = without_findings(store.records()), time.monotonic()
     check_artefacts(store, missing)
-    for record in missing:
+    for done, record in enumerate(missing):
         if launch.stop.is_set():
             raise Interrupted
-        launch.say(f"trial {record.number}: evaluated for the table of {paper.name} ...")
+        left = left_words((time.monotonic() - begun) / done * (len(missing) - done)) if done else ""
+        spent = f"[{', '.join(filter(None, [f'{done} of {len(missing)}', left]))}]" if done else ""
+        launch.say(f"trial {record.number}: evaluated for the table of {paper.name} ... {spent}".rstrip())
+        launch.watch.on_phase(None, f"evaluating trial {record.number} for the table of {paper.name}")
         network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
         threads = launch.options.threads or torch.get_num_threads()
         try:
@@ -217,6 +223,7 @@ def _checked_anew(launch: Launch) -> tuple[Dataset, torch.device]:
 def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
     if launch.runner not in RUNNERS:
         raise unknown("runner", launch.runner, RUNNERS, where="--runner")
+    launch.watch.on_phase(None, f"reading {launch.definition.study.data}, checking the space")
     hooks = LoadHooks(launch.say, launch.stop.is_set)
     dataset, device = check(launch.definition.study, launch.space, launch.options, hooks)
     for line in (f"data: {described(dataset)}", *dataset.notes):

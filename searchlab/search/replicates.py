@@ -53,6 +53,9 @@ class ReplicateWatch(Protocol):
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
         """It finished an epoch."""
 
+    def on_phase(self, job: Job | None, phase: str) -> None:
+        """It, or where there is no job the run itself, begins something that may take a while."""
+
     def on_word(self, job: Job, text: str) -> None:
         """It has something to tell: that it waits, and for whom."""
 
@@ -91,6 +94,7 @@ def replicate(asked: Replication) -> None:
         raise UserError(what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`")
     check_writable(asked.store.storage, asked.store.url)
     use_scores(study)
+    asked.watch.on_phase(None, f"reading {study.data}")
     dataset = load_data(study, asked.options)
     same_data(asked.store, records, dataset)
     unit = unit_of(asked.store, records)
@@ -227,6 +231,10 @@ class Replicator:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Passes the epoch on to who looks on."""
         self.asked.watch.on_epoch(self.running[number][0], epoch)
+
+    def on_phase(self, number: int | None, phase: str) -> None:
+        """Passes on what begins."""
+        self.asked.watch.on_phase(None if number is None else self.running[number][0], phase)
 
     def on_word(self, number: int, text: str) -> None:
         """Passes on what a training has to tell."""

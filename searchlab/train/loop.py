@@ -40,6 +40,10 @@ def _nothing() -> None:
     pass
 
 
+def _silent(phase: str) -> None:
+    pass
+
+
 def _go_on(epoch: Epoch, network: EarlyExitNetwork) -> bool:
     return True
 
@@ -53,6 +57,7 @@ class Hooks:
     """What the loop calls: `on_step` after every step (it may raise to end the training at once), and `on_epoch` after
     every epoch with the averaged network, which is what will be judged; False ends the training there.
     `validation_error`, a share from 0 to 1, is asked after every epoch by the schedules that go by it, and by no other.
+    `on_phase` gets the name of what begins, where it is no epoch (see `phases`).
     With `progress` of an earlier process, `on_epoch` is called for its epochs again, with the network as restored.
     """
 
@@ -60,6 +65,7 @@ class Hooks:
     on_epoch: Callable[[Epoch, EarlyExitNetwork], bool] = _go_on
     validation_error: Callable[[EarlyExitNetwork], float] = _not_given
     progress: Progress = field(default_factory=Progress)
+    on_phase: Callable[[str], None] = _silent
 
 
 @dataclass(frozen=True)

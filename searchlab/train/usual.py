@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from searchlab.candidate import Candidate
 from searchlab.exits.tabulate import tabulate
 from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.phases import STORING, TRAINING
 from searchlab.record import Epoch
 from searchlab.train.loop import Feed, Hooks, Trained, train
 from searchlab.train.material import Material, batches_for
@@ -83,7 +84,9 @@ def _lesson(network: EarlyExitNetwork, candidate: Candidate, material: Material,
     def on_epoch(epoch: Epoch, averaged: EarlyExitNetwork) -> bool:
         return hooks.on_epoch(epoch, whole(averaged))
 
+    hooks.on_phase(STORING)
     with stored_features(network, material.train, material.normaliser, material.scratch, hooks.on_step) as stored:
+        hooks.on_phase(TRAINING)
         feed = Feed(lambda number: stored.batches(number, size, material.seed), stored.steps(size))
         yield _Lesson(StoredNetwork(network, stored.shapes), feed, replace(hooks, on_epoch=on_epoch), whole)
 

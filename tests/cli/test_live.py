@@ -1,15 +1,18 @@
 import io
 from dataclasses import replace
+from threading import Event
 
 import pytest
 from fake_records import doubtful, fake_record
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.cli import live as live_module
 from searchlab.cli.live import LiveWatch, PlainWatch, described, ending, progress, watch_for
-from searchlab.record import Epoch
+from searchlab.cli.ticking import ticking
+from searchlab.record import Epoch, Seconds
 from searchlab.study import RunOptions, TrialSpec
 
 STUDY = tiny_study(trials=3, epochs=5)
@@ -140,3 +143,99 @@ def test_words_for_a_candidate_a_step_and_an_end():
     assert described(alone) == "resnet 1-1 of width 4, no exits"
     assert progress(Epoch(3, 1.23456, 0.1), STUDY) == "epoch 3 of 5, loss 1.235"
     assert ending(made_record(spec(0), "failed")).startswith("failed: the loss is nan")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that every watch goes by, in a list."""
+    now = [1000.0]
+    monkeypatch.setattr(live_module, "monotonic", lambda: now[0])
+    return now
+
+
+def trained_for(watch, clock, *epochs: int, each_s: float = 10.0) -> None:
+    for epoch in epochs:
+        clock[0] += each_s
+        watch.on_epoch(0, Epoch(epoch, 0.25, 0.1))
+
+
+def test_what_takes_long_before_a_trial_begins_is_told_while_it_lasts(clock):
+    printer = console(terminal=False)
+    watch = PlainWatch(STUDY, printer)
+    watch.on_phase(None, "reading photos")
+    watch.tick()
+    assert printer.file.getvalue() == "", "what is done in a moment is not told"
+    clock[0] += 3
+    watch.tick()
+    watch.tick()
+    assert printer.file.getvalue() == "reading photos ...\n"
+
+
+def test_a_long_step_of_a_trial_is_told_while_it_lasts_and_ever_more_seldom(clock):
+    printer = console(terminal=False)
+    watch = PlainWatch(tiny_study(trials=3, epochs=100), printer)
+    watch.on_start(spec(0))
+    watch.on_phase(0, "measuring latency")
+    clock[0] += PlainWatch.EVERY_S + 1
+    watch.tick()
+    assert printer.file.getvalue().splitlines()[1:] == ["trial 0: measuring latency"]
+    watch.on_phase(0, "training")
+    clock[0] += PlainWatch.EVERY_S + 1
+    watch.tick()
+    assert printer.file.getvalue().splitlines()[2:] == ["trial 0: training, epoch 1 of 100"]
+    clock[0] += 3600
+    watch.tick()
+    before = len(printer.file.getvalue().splitlines())
+    clock[0] += 300
+    watch.tick()
+    assert len(printer.file.getvalue().splitlines()) == before, "after an hour, five minutes are no silence"
+
+
+def test_time_left_of_trial_and_study_is_told_on_a_pipe(clock):
+    printer = console(terminal=False)
+    watch = PlainWatch(tiny_study(trials=3, epochs=20), printer)
+    watch.on_begin([])
+    watch.on_start(spec(0))
+    watch.on_phase(0, "training")
+    trained_for(watch, clock, 1, 2, 3)
+    assert printer.file.getvalue().splitlines()[-1] == "trial 0: epoch 3 of 20, loss 0.250, about 3 min left"
+    watch.on_end(replace(made_record(spec(0)), seconds=Seconds(total=200.0)))
+    assert printer.file.getvalue().splitlines()[-1].endswith("[1 of 3, about 7 min left]")
+
+
+def test_on_a_terminal_each_trial_says_what_it_does_and_for_how_long_yet(clock):
+    printer = console(terminal=True)
+    with Live(console=printer, auto_refresh=False, transient=True) as live:
+        watch = LiveWatch(tiny_study(trials=3, epochs=20), live.console, live)
+
+        def drawn(act) -> str:
+            before = len(printer.file.getvalue())
+            clock[0] += 1.5
+            act()
+            return printer.file.getvalue()[before:]
+
+        assert "reading photos ..." in drawn(lambda: watch.on_phase(None, "reading photos"))
+        drawn(lambda: watch.on_start(spec(0)))
+        assert "exits after 0, 1 · measuring latency" in drawn(lambda: watch.on_phase(0, "measuring latency"))
+        assert drawn(watch.tick) == "", "nothing is drawn while a latency is measured"
+        assert "training, epoch 1 of 20" in drawn(lambda: watch.on_phase(0, "training"))
+        trained_for(watch, clock, 1, 2, 3, 4, 5, 6)
+        now = drawn(watch.tick)
+        assert "0 of 3 trials, about 9 min left" in now and "epoch 6 of 20, loss 0.250, about 2 min left" in now
+
+
+def test_a_trial_that_is_too_long_for_a_line_takes_two_and_breaks_no_word(clock):
+    printer = Console(file=io.StringIO(), force_terminal=True, width=50, highlight=False)
+    with Live(console=printer, auto_refresh=False, transient=True) as live:
+        watch = LiveWatch(STUDY, live.console, live)
+        watch.on_start(spec(0))
+        clock[0] += 1
+        watch.on_epoch(0, Epoch(2, 0.25, 0.1))
+    lines = [line.strip() for line in Text.from_ansi(printer.file.getvalue()).plain.splitlines()]
+    assert "trial 0: resnet 1-1 of width 4, exits after 0, 1" in lines and "epoch 2 of 5, loss 0.250" in lines
+
+
+def test_the_watch_is_asked_again_while_a_step_lasts():
+    asked = Event()
+    with ticking(asked.set, every_s=0.001):
+        assert asked.wait(timeout=30)

@@ -10,7 +10,8 @@ import ray
 from searchlab.data.splits import Dataset
 from searchlab.record import Epoch, TrialRecord
 from searchlab.study import TrialSpec
-from searchlab.trial import TrialHooks, run_trial
+from searchlab.trial import run_trial
+from searchlab.trial_hooks import TrialHooks
 
 EPOCH_S = 0.15
 

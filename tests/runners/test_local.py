@@ -23,7 +23,7 @@ class Notes:
     def __init__(self, trials: int, stop_at: int = -1, interrupt: bool = False) -> None:
         self.left = [TrialSpec(number, tiny_candidate(2 + number), STUDY, seed=number) for number in range(trials)]
         self.stop_at, self.interrupt = stop_at, interrupt
-        self.told, self.epochs, self.rungs, self.words = [], [], [], []
+        self.told, self.epochs, self.rungs, self.words, self.phases = [], [], [], [], []
 
     def ask(self):
         return self.left.pop(0) if self.left else None
@@ -33,6 +33,9 @@ class Notes:
 
     def on_epoch(self, number, epoch):
         self.epochs.append((number, epoch.epoch))
+
+    def on_phase(self, number, phase):
+        self.phases.append((number, phase))
 
     def on_word(self, number, text):
         self.words.append((number, text))

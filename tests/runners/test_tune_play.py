@@ -76,6 +76,26 @@ def test_a_trial_that_waits_for_the_lock_says_so_to_whoever_looks_on(stage):
     assert desk.source.words == [(SPEC.number, "measuring waits")]
 
 
+def test_what_a_trial_is_doing_is_passed_on_unless_an_epoch_ended_since(stage):
+    def trial(*ends: int) -> Play:
+        def works():
+            play.hooks.on_phase("training")
+            for epoch in ends:
+                play.hooks.on_epoch(Epoch(epoch, 1.0, 0.1))
+            return made_record(SPEC)
+
+        play = Play(Progress())
+        play.begin(stage, works)
+        return play
+
+    news = trial().next(LONG)
+    assert news.phase == "training" and trial(1).next(LONG).phase == ""
+    desk = desk_of(SPEC)
+    desk.next_task("a")
+    desk.follow("a", news)
+    assert desk.source.phases == [(SPEC.number, "training")]
+
+
 def test_nothing_for_a_while_is_no_news(stage):
     play = Play(Progress())
     play.begin(stage, lambda: play.hooks.on_rung(1, SHOWN) and made_record(SPEC))
@@ -107,13 +127,16 @@ class Notes:
     study = SPEC.study
 
     def __init__(self, *specs):
-        self.left, self.told, self.words = list(specs), [], []
+        self.left, self.told, self.words, self.phases = list(specs), [], [], []
 
     def ask(self):
         return self.left.pop(0) if self.left else None
 
     def tell(self, record):
         self.told.append(record)
+
+    def on_phase(self, number, phase):
+        self.phases.append((number, phase))
 
     def on_word(self, number, text):
         self.words.append((number, text))

@@ -36,6 +36,9 @@ class Notes:
     def on_epoch(self, job, epoch):
         self.notes.append(("epoch", job.trial, job.run, epoch.epoch))
 
+    def on_phase(self, job, phase):
+        """Not noted: there are many."""
+
     def on_end(self, job, record):
         self.notes.append(("end", job.trial, job.run, record.state))
 

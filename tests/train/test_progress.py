@@ -15,7 +15,8 @@ from searchlab.errors import Interrupted, UserError
 from searchlab.plain import to_plain
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress, Snapshot
-from searchlab.trial import TrialHooks, run_trial
+from searchlab.trial import run_trial
+from searchlab.trial_hooks import TrialHooks
 
 RECIPE = {"batch_size": 40, "learning_rate": 0.1}
 GATED = Candidate(

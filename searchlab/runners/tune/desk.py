@@ -54,6 +54,8 @@ class Desk:
         number = self.tasks[trial_id].spec.number
         for epoch in news.epochs:
             self.source.on_epoch(number, epoch)
+        if news.phase:
+            self.source.on_phase(number, news.phase)
         for text in news.words:
             self.source.on_word(number, text)
         if news.rung is None:

@@ -20,7 +20,7 @@ from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, LatencyReport, TimeUnit, TrialRecord
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress
-from searchlab.trial import TrialHooks
+from searchlab.trial_hooks import TrialHooks
 
 Work = Callable[[TrialSpec, Dataset, TrialHooks], TrialRecord]
 """What a trial is: `trial.run_trial`, or what stands in for it where only the cluster is tried."""
@@ -34,10 +34,18 @@ class Rung:
     frontier: Frontier
 
 
+@dataclass(frozen=True)
+class Phase:
+    """What a trial begins; see `phases`."""
+
+    name: str
+
+
 @dataclass(frozen=True, repr=False)
 class News:
     """What happened since the last result: epochs and words, then perhaps a rung where the trial waits, or its end.
 
+    `phase` is what the trial is doing since the last of the epochs, "" where that did not change.
     `files` are the artefacts, which the driver writes where the study is kept. `mistake` is the user's.
     """
 
@@ -47,6 +55,7 @@ class News:
     files: dict[str, bytes] | None = None
     mistake: str = ""
     words: tuple[str, ...] = ()
+    phase: str = ""
 
     @property
     def done(self) -> bool:
@@ -63,19 +72,21 @@ class Play:
         measure: Callable[[TrialSpec, Waiting], LatencyReport] | None = None,
         unit: TimeUnit | None = None,
     ) -> None:
-        self._events: SimpleQueue[Epoch | Rung | str | None] = SimpleQueue()
+        self._events: SimpleQueue[Epoch | Rung | Phase | str | None] = SimpleQueue()
         self._verdicts: SimpleQueue[bool] = SimpleQueue()
         self._over = Event()
         self._waits, self._goes_on = False, True
         self._trial: Future[TrialRecord] | None = None
+        put = self._events.put
         self.hooks = TrialHooks(
             self._over.is_set,
-            self._events.put,
+            put,
             self._at_rung,
             progress,
             measure,
             partial(calibrated, unit=unit),
-            self._events.put,
+            put,
+            lambda name: put(Phase(name)),
         )
 
     def begin(self, stage: ThreadPoolExecutor, trial: Callable[[], TrialRecord]) -> None:
@@ -99,21 +110,25 @@ class Play:
             self._verdicts.put(self._goes_on)
         epochs: list[Epoch] = []
         words: list[str] = []
+        phase = ""
         until = monotonic() + within_s
         while True:
             try:
                 event = self._events.get(timeout=max(0.0, until - monotonic()))
             except Empty:
-                return News(tuple(epochs), words=tuple(words))
+                return News(tuple(epochs), words=tuple(words), phase=phase)
             if event is None:
-                return News(tuple(epochs), record=self._trial.result(), words=tuple(words))
+                return News(tuple(epochs), record=self._trial.result(), words=tuple(words), phase=phase)
             if isinstance(event, Rung):
                 self._waits = True
-                return News(tuple(epochs), rung=event, words=tuple(words))
+                return News(tuple(epochs), rung=event, words=tuple(words), phase=phase)
             if isinstance(event, str):
                 words.append(event)
+            elif isinstance(event, Phase):
+                phase = event.name
             else:
                 epochs.append(event)
+                phase = ""
 
     def break_off(self) -> None:
         """Ends the trial after its running step, wherever it is, and forgets it."""

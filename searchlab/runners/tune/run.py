@@ -38,13 +38,16 @@ def run_on_tune(source: Source, dataset: Dataset, work: Work = run_trial) -> Non
         UserError: the cluster cannot be reached or cannot run the study, or a trial says that the study is wrong.
         Interrupted: the user asked to end; running trials are left untold.
     """
+    source.on_phase(None, "starting Ray, or joining its cluster")
     with connected(source.options, 0 if _lies_here(source, dataset) else size_of(dataset)):
         slots = slots_of(source.options)
+        source.on_phase(None, "asking the nodes what they have, handing out the images")
         data = _data_for(source, dataset)
         place = f"{(source.options.cluster.storage_path or str(source.options.output.absolute())).rstrip('/')}"
         tasks = Tasks(source, slots, dataset.spec, *_latency_nodes(source, slots, data, place))
         shares_memory = 0 < slots.gpus < 1 or slots.cpus < slots.whole_node_cpus
         desk = Desk(source, tasks.task, shares_memory)
+        source.on_phase(None, "waiting for Ray to begin the first trial")
         trainable = tune.with_parameters(TrialWorker, job=Job(data, work))
         _tune(desk, trainable, slots, f"{place}/{source.study.name}")
         desk.raise_error()
