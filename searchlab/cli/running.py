@@ -32,7 +32,7 @@ from searchlab.search.early_stopping import with_rungs
 from searchlab.search.launch import Launch, check, check_names, start, start_afresh
 from searchlab.search.launch import resume as resume_study
 from searchlab.search.smoke import on_what_is_there, smoke_of
-from searchlab.search.store import StudyStore, stored_study
+from searchlab.search.store import StudyStore, stored_names, stored_study
 from searchlab.study import OTHER_BUDGETS, Cluster, RunOptions, Study
 
 
