@@ -73,6 +73,8 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
         attributes = storage.get_study_user_attrs(study_id)
         trials = storage.get_all_trials(study_id, deepcopy=False)
         changed = _changed(trials)
+        if is_stub(attributes, trials):
+            return StoredStudy(name, "interrupted", "its process ended before its definition was kept")
         if DEFINED not in attributes:
             counts = Counter(OPTUNA_STATES[trial.state] for trial in trials if trial.state in OPTUNA_STATES)
             why = f"never began: searchlab run {name}" if is_stub(attributes, trials) else "not made by searchlab"
