@@ -40,13 +40,12 @@ class Bench:
 
     study: list[str]
     runner: str
-    data: Path
     folder: Path
 
     def command(self, verb: str, output: Path) -> list[str]:
         """`run` or `resume`, as a user types it."""
         study = ["digits", "--name", NAME, *self.study] if verb == "run" else [NAME]
-        where = ["--output", str(output), "--data", str(self.data), "--threads", "1", "--device", "cpu"]
+        where = ["--output", str(output), "--threads", "1", "--device", "cpu"]
         ours = [str(Path(sys.executable).with_name("searchlab")), verb, *study, *where]
         return [*ours, "--runner", self.runner, *RUNNERS[self.runner]]
 
@@ -163,7 +162,7 @@ def main() -> None:
     bars: dict[str, Bar] = {}
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         for runner, times in kills.items():
-            bench = Bench(study, runner, given.data, Path(folder) / runner)
+            bench = Bench(study, runner, Path(folder) / runner)
             more, checked = compared(bench, times, given.seed)
             figures, bars = figures | more, bars | checked
     report("kills", figures, bars)

@@ -34,9 +34,14 @@ def command(*words: str) -> list[str]:
     return [str(Path(sys.executable).with_name("searchlab")), *words]
 
 
+def data_of(given: argparse.Namespace) -> list[str]:
+    """The option that says where the data sets are; the digits of `--quick` come with searchlab."""
+    return [] if given.quick else ["--data", str(given.data)]
+
+
 def run_all(given: argparse.Namespace) -> None:
     """Starts the runs that are not there yet, waits for them; exits where one failed."""
-    shared = ["--data", str(given.data), "--seed", str(given.seed), "--threads", "1"]
+    shared = [*data_of(given), "--seed", str(given.seed), "--threads", "1"]
     budget = ["--epochs", str(given.epochs), "--epochs-total", str(given.epochs_total)]
     running = []
     for rule in RULES:
@@ -69,7 +74,7 @@ def figures_of(rule: str, given: argparse.Namespace) -> dict[str, float]:
     trials = json.loads(asked("trials", given.study, "--json", "--output", output))["trials"]
     trained = [trial for trial in trials if trial["state"] in ("complete", "stopped")]
     csv = given.output / rule / "front.csv"
-    looked = ["--test", "--points", str(POINTS), "--csv", str(csv), "--data", str(given.data)]
+    looked = ["--test", "--points", str(POINTS), "--csv", str(csv), *data_of(given)]
     asked("front", given.study, "--output", output, *looked)
     front = pd.read_csv(csv)
     return {

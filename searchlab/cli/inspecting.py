@@ -9,6 +9,7 @@ import typer
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json, warn
+from searchlab.cli.data_options import root_of
 from searchlab.cli.kept import kept_words
 from searchlab.cli.replicating import show_replicated
 from searchlab.data.prepared import LoadHooks
@@ -75,7 +76,7 @@ def front(
     points: opt.Points = 12,
     as_json: opt.AsJson = False,
     csv: opt.Csv = None,
-    data: opt.DataRoot = Path("data"),
+    data: opt.DataRoot = None,
     device: opt.Device = "auto",
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
@@ -85,8 +86,10 @@ def front(
     Accuracies are those of the validation split, which also decided what is shown. --test gives the figures to quote:
     it records that the test split was read, and a point that was read before is not read again.
     """
-    where = RunOptions(data_root=data, output=output, storage=storage, device=device)
-    found = Found.of(study, where)
+    found = Found.of(study, opt.kept_at(output, storage))
+    # Where nothing is read from it, it may lie anywhere.
+    root = root_of(data, [found.study] if test or data is not None else [])
+    where = RunOptions(data_root=root, output=output, storage=storage, device=device)
     if replicates:
         if test:
             raise UserError("--replicates have test figures of their own", where="front", allowed="leave out --test")

@@ -1,13 +1,13 @@
 """Arguments and options that several commands share, and what they are turned into."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from searchlab.errors import UserError, unknown
 from searchlab.objective import OBJECTIVES, Objective
-from searchlab.study import RunOptions
+from searchlab.study import Cluster, RunOptions
 from searchlab.user_file import is_file_name
 
 STORE, LIMITS, RAY = "Where it is kept", "What may change", "On a Ray cluster (--runner tune)"
@@ -25,7 +25,18 @@ Storage = Annotated[
         rich_help_panel=STORE,
     ),
 ]
-DataRoot = Annotated[Path, typer.Option("--data", help="Folder that holds the files of data sets.")]
+DataRoot = Annotated[
+    str | None,
+    typer.Option("--data", help="Folder that holds the files of data sets; default: data.", metavar="FOLDER"),
+]
+Images = Annotated[
+    str | None,
+    typer.Option(
+        help="Images of your own, a folder for each class: PATH or URL, with ?size=N for N x N pixels; or a .py file. "
+        "In place of the study's; STUDY may be a space then (30 epochs, 300,000 parameters if you say no more).",
+        metavar="PATH",
+    ),
+]
 Download = Annotated[bool, typer.Option("--download", help="Fetch data set files that are missing.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads for training and measuring; default: torch's.")]
@@ -100,11 +111,11 @@ Runner = Annotated[
     str, typer.Option(help="local: one trial after the other, in this process; tune: several at a time, on Ray.")
 ]
 Address = Annotated[
-    str,
+    str | None,
     typer.Option(help="A running Ray cluster: HOST:PORT, or auto. Default: a Ray of its own.", rich_help_panel=RAY),
 ]
 CpusPerTrial = Annotated[
-    float, typer.Option(min=0.01, help="Cores of a trial; its threads follow.", rich_help_panel=RAY)
+    float | None, typer.Option(min=0.01, help="Cores of a trial; its threads follow; default: 1.", rich_help_panel=RAY)
 ]
 GpusPerTrial = Annotated[
     float | None,
@@ -114,10 +125,11 @@ Concurrent = Annotated[
     int | None, typer.Option(min=1, help="Trials at a time at most; default: as many as fit.", rich_help_panel=RAY)
 ]
 MaxFailures = Annotated[
-    int, typer.Option(min=0, help="Retries of a trial whose process or node was lost.", rich_help_panel=RAY)
+    int | None,
+    typer.Option(min=0, help="Retries of a trial whose process or node was lost; default: 3.", rich_help_panel=RAY),
 ]
 StoragePath = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Folder or URL for checkpoints that every node can write to; default: in the output folder.",
         metavar="PATH",
@@ -125,7 +137,7 @@ StoragePath = Annotated[
     ),
 ]
 LatencyNode = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Where nodes differ: part of the name of the processor or GPU to measure latency on.",
         metavar="NAME",
@@ -137,6 +149,22 @@ LatencyNode = Annotated[
 def kept_at(output: Path, storage: str) -> RunOptions:
     """Where a study that is only looked at is kept."""
     return RunOptions(output=output, storage=storage)
+
+
+def cluster_of(runner: str, **given: Any) -> Cluster:
+    """The options of a Ray cluster, of which those that are None were not given.
+
+    Raises:
+        UserError: one was given, and the study does not run on Ray.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and runner != "tune":
+        name, value = next(iter(options.items()))
+        option = f"--{name.replace('_', '-')}"
+        raise UserError(
+            "only for --runner tune", where=option, value=value, allowed="add --runner tune, or leave it out"
+        )
+    return Cluster(**options)
 
 
 def sampler_of(name: str | None) -> str | None:

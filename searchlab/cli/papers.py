@@ -9,6 +9,7 @@ import typer
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json
+from searchlab.cli.data_options import root_of
 from searchlab.data.datasets import image_spec
 from searchlab.data.folder_spec import with_size
 from searchlab.errors import UserError
@@ -43,7 +44,7 @@ def table(
     csv: Annotated[Path | None, typer.Option(help="Write the tables to this file, too.", metavar="FILE")] = None,
     as_json: opt.AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    data: opt.DataRoot = Path("data"),
+    data: opt.DataRoot = None,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
@@ -51,7 +52,7 @@ def table(
 
     STUDY is a study's file, or one of several studies in a file; STUDY-smoke what `run --smoke` left.
     """
-    where = RunOptions(data_root=data, output=output, storage=storage)
+    where = RunOptions(data_root=root_of(data), output=output, storage=storage)
     filled = costs(study, where) if params else filled_from(stored_as(study, where))
     if csv is not None:
         write_csv(csv, filled.tables)

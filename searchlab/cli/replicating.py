@@ -14,6 +14,7 @@ from rich.text import Text
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json
+from searchlab.cli.data_options import root_of
 from searchlab.cli.live import Running, described, ending
 from searchlab.cli.running import ends_on_interrupt
 from searchlab.cli.ticking import ticking
@@ -40,7 +41,7 @@ def replicate(
     points: opt.Points = 12,
     as_json: opt.AsJson = False,
     csv: opt.Csv = None,
-    data: opt.DataRoot = Path("data"),
+    data: opt.DataRoot = None,
     download: opt.Download = False,
     device: opt.Device = "auto",
     threads: opt.Threads = None,
@@ -53,8 +54,9 @@ def replicate(
     they are. Ctrl-C ends after the running step; the same command goes on from there, and a larger --seeds adds to
     what there is. `searchlab front STUDY --replicates` shows the table again.
     """
-    where = RunOptions(data, download, output, storage, device, threads)
-    store, stop = stored_study(study, where), Event()
+    store, stop = stored_study(study, opt.kept_at(output, storage)), Event()
+    root = root_of(data, [store.definition.study], download=download)
+    where = RunOptions(root, download, output, storage, device, threads)
     printer = Console(stderr=True, highlight=False) if as_json else console()
     with watching(store.definition.study, where, printer) as watch, ends_on_interrupt(stop, watch.say):
         try:

@@ -17,15 +17,26 @@ from rich.text import Text
 
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, say, show
+from searchlab.cli.data_options import check_output, images_of, is_data_set, root_of
 from searchlab.cli.kept import kept_words
 from searchlab.cli.live import watch_for
 from searchlab.cli.papers import filled_from, stored_as
+from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.errors import Interrupted, NotBegun, UserError
 from searchlab.front import study_front
 from searchlab.report.growth import standing
 from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
-from searchlab.search.catalog import Source, find, load_space, load_studies, named_studies, with_files
+from searchlab.search.catalog import (
+    Source,
+    find,
+    label_of,
+    load_space,
+    load_studies,
+    named_studies,
+    studies_on,
+    with_files,
+)
 from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver
 from searchlab.search.early_stopping import with_rungs
@@ -69,20 +80,21 @@ def run(
     warm_start: opt.WarmStart = None,
     seed: opt.Seed = None,
     name: opt.Name = None,
-    data: opt.DataRoot = Path("data"),
+    images: opt.Images = None,
+    data: opt.DataRoot = None,
     download: opt.Download = False,
     device: opt.Device = "auto",
     threads: opt.Threads = None,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
     runner: opt.Runner = "local",
-    address: opt.Address = "",
-    cpus_per_trial: opt.CpusPerTrial = 1.0,
+    address: opt.Address = None,
+    cpus_per_trial: opt.CpusPerTrial = None,
     gpus_per_trial: opt.GpusPerTrial = None,
     concurrent: opt.Concurrent = None,
-    max_failures: opt.MaxFailures = 3,
-    storage_path: opt.StoragePath = "",
-    latency_node: opt.LatencyNode = "",
+    max_failures: opt.MaxFailures = None,
+    storage_path: opt.StoragePath = None,
+    latency_node: opt.LatencyNode = None,
 ) -> None:
     """Search: train and measure candidates until the budget is spent, then show the front (or the paper's table).
 
@@ -103,13 +115,24 @@ def run(
         "seed": seed,
         "name": name,
     }
-    source, studies = named_studies(study)
-    if name is not None and len(studies) > 1:
-        known = ", ".join(each.name for each in studies)
-        raise UserError("several studies cannot have one name", where="--name", value=name, allowed=f"run one: {known}")
-    nodes = Cluster(address, cpus_per_trial, gpus_per_trial, concurrent, max_failures, storage_path, latency_node)
-    where = RunOptions(data, download, output, storage, device, threads, nodes)
-    changed = [(written, with_rungs(_overridden(written, overrides))) for written in studies]
+    spec = images_of(images, data)
+    source, studies = studies_on(study, spec)
+    _check_name(name, studies)
+    nodes = opt.cluster_of(
+        runner,
+        address=address,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        concurrent=concurrent,
+        max_failures=max_failures,
+        storage_path=storage_path,
+        latency_node=latency_node,
+    )
+    changed = [(written, with_rungs(_overridden(_on(written, spec), overrides))) for written in studies]
+    given = None if data is None or is_data_set(data) else data
+    root = root_of(given, [each for _, each in changed], download=download)
+    check_output(output, [each for _, each in changed])
+    where = RunOptions(root, download, output, storage, device, threads, nodes)
     if smoke:
         changed = [(written, _smoke(effective, where)) for written, effective in changed]
     begin = start_afresh if smoke else start
@@ -126,30 +149,40 @@ def resume(
     epochs_total: opt.EpochsTotal = None,
     until_stalled: opt.UntilStalled = None,
     force: bool = typer.Option(False, "--force", help="Go on although the study's definition has changed."),
-    data: opt.DataRoot = Path("data"),
+    data: opt.DataRoot = None,
     download: opt.Download = False,
     device: opt.Device = "auto",
     threads: opt.Threads = None,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
     runner: opt.Runner = "local",
-    address: opt.Address = "",
-    cpus_per_trial: opt.CpusPerTrial = 1.0,
+    address: opt.Address = None,
+    cpus_per_trial: opt.CpusPerTrial = None,
     gpus_per_trial: opt.GpusPerTrial = None,
     concurrent: opt.Concurrent = None,
-    max_failures: opt.MaxFailures = 3,
-    storage_path: opt.StoragePath = "",
-    latency_node: opt.LatencyNode = "",
+    max_failures: opt.MaxFailures = None,
+    storage_path: opt.StoragePath = None,
+    latency_node: opt.LatencyNode = None,
 ) -> None:
     """Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.
 
     --trials N and --epochs-total N set a new total. A study whose file or space has changed since is shown as a diff
     and refused.
     """
-    nodes = Cluster(address, cpus_per_trial, gpus_per_trial, concurrent, max_failures, storage_path, latency_node)
-    where = RunOptions(data, download, output, storage, device, threads, nodes)
-    store = stored_study(_stored_name(study), where)
+    nodes = opt.cluster_of(
+        runner,
+        address=address,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        concurrent=concurrent,
+        max_failures=max_failures,
+        storage_path=storage_path,
+        latency_node=latency_node,
+    )
+    store = stored_study(_stored_name(study), opt.kept_at(output, storage))
     before = store.definition
+    root = root_of(data, [before.study], download=download)
+    where = RunOptions(root, download, output, storage, device, threads, nodes)
     written, source = _as_written_now(study, before)
     space = find("space", written.space, beside=source.path if source else None)
     effective = _carried_over(before, written)
@@ -167,6 +200,12 @@ def resume(
     _search_all([Plan(now, space, where, partial(resume_study, store=store), runner)])
 
 
+def _check_name(name: str | None, studies: Sequence[Study]) -> None:
+    if name is not None and len(studies) > 1:
+        known = ", ".join(each.name for each in studies)
+        raise UserError("several studies cannot have one name", where="--name", value=name, allowed=f"run one: {known}")
+
+
 def _warmly(begin: Callable[[Launch], Driver], earlier: StudyStore, launch: Launch) -> Driver:
     return begin(replace(launch, warm_start=earlier))
 
@@ -179,12 +218,21 @@ def _smoke(study: Study, where: RunOptions) -> Study:
     return small
 
 
+def _on(study: Study, spec: str | None) -> Study:
+    """The study on other data, if any are given, which its name then says."""
+    if spec is None or study.data == spec:
+        return study
+    size = parse_folder(spec).size if is_folder(spec) else None
+    return replace(study, data=spec, image_size=size or study.image_size, name=f"{study.name}-{label_of(spec)}")
+
+
 def _plan(
-    source: Source, written: Study, effective: Study, where: RunOptions, begin: Callable[[Launch], Driver]
+    source: Source | None, written: Study, effective: Study, where: RunOptions, begin: Callable[[Launch], Driver]
 ) -> Plan:
-    space = find("space", written.space, beside=source.path)
-    effective = with_files(effective, source.path)
-    return Plan(Definition(effective, written, space.text, str(source.path.absolute())), space, where, begin)
+    beside = source.path if source else None
+    space, effective = find("space", written.space, beside=beside), with_files(effective, beside)
+    path = str(source.path.absolute()) if source else ""
+    return Plan(Definition(effective, written, space.text, path), space, where, begin)
 
 
 def _stored_name(study: str | None) -> str | None:
@@ -202,6 +250,9 @@ def _as_written_now(study: str | None, before: Definition) -> tuple[Study, Sourc
     name = before.written.name
     if study is not None and study.endswith(".py"):
         source = find("study", study)
+    elif not before.path:
+        # A space on one's own images, which has no file.
+        return before.written, None
     elif Path(before.path).is_file():
         source = Source(Path(before.path).stem, Path(before.path))
     else:

@@ -176,6 +176,9 @@ DATASETS: dict[str, Callable[[Path, bool], Dataset]] = {
 }
 """Name to loader: called with the data root, and whether files that are missing may be downloaded."""
 
+EMBEDDED = frozenset({"digits", "digits_28x28", "digits_32x32", "synthetic"})
+"""Data sets that need no files, and so no data root."""
+
 SHAPES: dict[str, ImageSpec] = {
     "cifar10": ImageSpec(3, 32, 32, 10),
     "cifar100": ImageSpec(3, 32, 32, 100),

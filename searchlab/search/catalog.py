@@ -1,13 +1,15 @@
 """Spaces and studies by name or path: files of the user's, then those that searchlab brings."""
 
 import ast
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import searchlab
 from searchlab.candidate import Space
+from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.errors import UserError, unknown
 from searchlab.study import Study
 from searchlab.user_file import (
@@ -23,6 +25,9 @@ from searchlab.user_file import (
 
 Kind = Literal["space", "study"]
 FOLDERS: dict[Kind, str] = {"space": "spaces", "study": "studies"}
+
+SPACE_DEFAULTS: dict[str, Any] = {"max_params": 300_000, "epochs": 30}
+"""Of a study that is a space on one's own images, and no more."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,11 @@ def named_after(source: Source, studies: tuple[Study, ...]) -> tuple[Study, ...]
 
 
 def label_of(data: str) -> str:
-    """A word for a data set in the name of a study: of a file its name, without the way to it."""
+    """A word for a data set in the name of a study: of a file or folder its name, without the way to it."""
+    if is_folder(data):
+        folder = parse_folder(data)
+        name = folder.place.partition("?")[0].rstrip("/") if folder.is_url else str(Path(folder.place).resolve())
+        return re.sub(r"[^\w.+-]+", "-", Path(name).name).strip("-.") or "images"
     return Path(data).stem if is_file_name(data) else data
 
 
@@ -203,6 +212,43 @@ def named_studies(name: str) -> tuple[Source, tuple[Study, ...]]:
                     return other, parts
         raise
     return source, load_studies(source)
+
+
+def studies_on(name: str, data: str | None) -> tuple[Source | None, tuple[Study, ...]]:
+    """The studies of that name, as their file has them; else one that searches the space of that name on some data.
+
+    A path is that of a study's file or a space's. Of a space there is no study's file, but a study of `SPACE_DEFAULTS`.
+
+    Raises:
+        UserError: there is neither, there is a space and no data, or the file is wrong.
+    """
+    space = _space_meant(name)
+    if space is None:
+        try:
+            return named_studies(name)
+        except UserError as error:
+            if data is None or not error.what.startswith("unknown"):
+                raise
+            known = {source.name for kind in FOLDERS for source in available(kind)}
+            raise unknown("study or space", name, known) from error
+    if data is None:
+        allowed = f"`searchlab run {name} --images FOLDER` searches it on images of your own"
+        raise UserError("a space, where a study is needed", value=name, allowed=allowed)
+    # What searchlab brings is found by its name on every machine.
+    known_as = space.name if space.is_brought and not is_file_name(name) else str(space.path.absolute())
+    description = f"The space {space.name} on {data}"
+    study = Study(known_as, data, name=f"{space.name}-{label_of(data)}", description=description, **SPACE_DEFAULTS)
+    return None, (with_files(study),)
+
+
+def _space_meant(name: str) -> Source | None:
+    """The space of that name or path, where there is no study of it."""
+    if is_file_name(name):
+        source = find("study", name)
+        defined = {node.name for node in source.parsed().body if isinstance(node, ast.FunctionDef)}
+        return source if "space" in defined and "study" not in defined else None
+    there = {kind: any((folder / f"{name}.py").is_file() for folder in folders(kind)) for kind in FOLDERS}
+    return find("space", name) if there["space"] and not there["study"] else None
 
 
 def load_space(source: Source) -> Space:

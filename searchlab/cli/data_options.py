@@ -1,0 +1,83 @@
+"""What `--data` and `--images` mean: the folder with the files of data sets, and images of one's own."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from searchlab.data.datasets import EMBEDDED
+from searchlab.data.folder_spec import FOLDER, is_folder, parse_folder
+from searchlab.errors import UserError
+from searchlab.study import RunOptions, Study
+from searchlab.user_file import is_file_name, path_named
+
+
+def is_data_set(given: str) -> bool:
+    """Whether what was given for `--data` is a data set, which the user means instead of the study's."""
+    return is_folder(given) or is_file_name(given)
+
+
+def root_of(given: str | None, studies: Sequence[Study] = (), *, download: bool = False) -> Path:
+    """The folder with the files of data sets, for some studies (of which none need be known).
+
+    Raises:
+        UserError: it was given and is missing, is a data set, or none of the studies reads it; or it lies among images.
+    """
+    root = RunOptions().data_root if given is None else _given_root(given, studies, download=download)
+    for study in studies:
+        _check_apart(study, root, "--data")
+    return root
+
+
+def check_output(output: Path, studies: Iterable[Study]) -> None:
+    """Raises UserError where the store and the artefacts would lie among the images of a study."""
+    for study in studies:
+        _check_apart(study, output, "--output")
+
+
+def _given_root(given: str, studies: Iterable[Study], *, download: bool) -> Path:
+    if is_data_set(given):
+        allowed = "the study has its images: leave it out, or see `searchlab run --images`"
+        raise UserError("invalid folder of data set files", where="--data", value=given, allowed=allowed)
+    names = {study.data for study in studies}
+    if names and names <= EMBEDDED:
+        what = f"the study reads no data set files, as {', '.join(sorted(names))} comes with searchlab"
+        raise UserError(what, where="--data", value=given, allowed="leave it out, or see `searchlab run --images`")
+    root = Path(given).expanduser()
+    if not root.is_dir() and not (download and not root.exists()):
+        allowed = "the folder that holds the files of data sets; --download makes it"
+        raise UserError("no such folder", where="--data", value=given, allowed=allowed)
+    return root
+
+
+def _check_apart(study: Study, folder: Path, option: str) -> None:
+    """Raises UserError where a folder that is written to lies among a study's images: it would become a class."""
+    if not is_folder(study.data) or (images := parse_folder(study.data)).is_url:
+        return
+    if folder.resolve().is_relative_to(Path(images.place).expanduser().resolve()):
+        allowed = f"run from another folder, or name one elsewhere with {option}"
+        raise UserError("lies among the images of the study", where=option, value=str(folder), allowed=allowed)
+
+
+def images_of(given: str | None, data: str | None) -> str | None:
+    """The data set that `--images` names, or `--data` where a data set is given there; None where neither does.
+
+    Paths are made absolute, by which the study finds its images from another folder.
+
+    Raises:
+        UserError: both name one, or there is no such folder or file.
+    """
+    if data is not None and is_data_set(data):
+        if given is not None:
+            raise UserError("two data sets", where="--data", value=data, allowed="leave --data or --images out")
+        given = data
+    if given is None:
+        return None
+    if is_file_name(given):
+        return str(path_named("data set", given).absolute())
+    folder = parse_folder(given if is_folder(given) else f"{FOLDER}{given}")
+    if folder.is_url:
+        return given if is_folder(given) else f"{FOLDER}{given}"
+    spec = f"{FOLDER}{Path(given.removeprefix(FOLDER)).expanduser().resolve()}"
+    if not Path(parse_folder(spec).place).is_dir():
+        allowed = "a folder with a folder per class, perhaps with ?size=N; or a .py file"
+        raise UserError("no such folder of images", where="--images", value=given, allowed=allowed)
+    return spec
