@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 
 from searchlab.artefacts import RECORD, disk_errors
 from searchlab.errors import UserError, unknown
-from searchlab.search.folders import FILE
+from searchlab.search.folders import FILE, IDENTITY, owner_of
 from searchlab.search.launch import LOCK, NAME, only_driver
 from searchlab.search.recorded import plain_begun, plain_record
 from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
@@ -90,6 +90,8 @@ def planned(name: str, options: RunOptions) -> Removal:
     if study.standing == "running":
         raise _at_work(name, study.detail)
     folder = options.output / name
+    if _is_anothers(folder, storage, name):
+        return Removal(study, folder, (), {folder: "of another study, as its study.json says"})
     with disk_errors(folder):
         files, kept = _files(folder, _signatures(storage, name), _signatures(storage, name + COMPANION))
     return Removal(study, folder, tuple(files), kept)
@@ -114,9 +116,25 @@ def remove(name: str, options: RunOptions) -> Removal:
             for each in (name + COMPANION, name):
                 if each in study_names(storage, url):
                     optuna.delete_study(study_name=each, storage=storage)
-        with disk_errors(found.folder):
-            _leave(found.folder)
+        if found.folder not in found.kept:
+            with disk_errors(found.folder):
+                _leave(found.folder)
     return found
+
+
+def _is_anothers(folder: Path, storage: BaseStorage, name: str) -> bool:
+    """Whether a folder says that it belongs to another study: one of the same name and seed has the same trials.
+
+    Raises:
+        UserError: what says so is damaged.
+    """
+    owner = owner_of(folder)
+    try:
+        identity = storage.get_study_user_attrs(storage.get_study_id_from_name(name)).get(IDENTITY)
+    except UNREADABLE:
+        # Then the trials in it have to tell.
+        identity = None
+    return owner is not None and identity is not None and owner.identity != identity
 
 
 def _at_work(name: str, who: str) -> UserError:

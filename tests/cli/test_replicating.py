@@ -113,7 +113,7 @@ def test_both_kinds_of_test_figures(searchlab, output):
 
 
 def test_no_such_study(searchlab, output):
-    assert "unknown study: 'lettle' (known: little, other)" in refused(
+    assert "unknown study: 'lettle' (did you mean 'little'? known: little, other)" in refused(
         searchlab, "replicate", "lettle", "--output", output
     )
 

@@ -11,10 +11,12 @@ from searchlab.artefacts import RECORD
 from searchlab.errors import UserError
 from searchlab.plain import to_plain
 from searchlab.search import claims, removal
+from searchlab.search.folders import IDENTITY, claim, owner_of
 from searchlab.search.launch import only_driver
 from searchlab.search.removal import planned, remove
 from searchlab.search.runs import stored
 from searchlab.search.storage import open_storage
+from searchlab.search.store import StudyStore
 
 
 @pytest.fixture
@@ -69,6 +71,23 @@ def test_what_is_not_the_studys_stays(tiny, where, tmp_path):
     remove("tiny", where)
     assert sorted(path.name for path in folder.iterdir()) == sorted(why)
     assert (tmp_path / "elsewhere").is_dir() and other.is_file()
+
+
+def test_the_folder_of_a_study_of_the_same_name_and_seed_in_another_store_stays(tiny, where, tmp_path):
+    """Both have the same candidates under the same numbers, so that records do not tell them apart."""
+    store, folder = tiny
+    claim(folder, store, store.records())
+    elsewhere = replace(where, storage=f"sqlite:///{tmp_path / 'copy.db'}")
+    definition = store.definition
+    twin = StudyStore.create(definition, open_storage(elsewhere.storage_url, create=True), elsewhere.storage_url)
+    twin.optuna.set_user_attr(IDENTITY, "another")
+    for record in store.records():
+        trial = twin.optuna.ask()
+        twin.finish(trial, record, [0.5, 1e5])
+    assert list(planned("tiny", elsewhere).kept) == [folder]
+    remove("tiny", elsewhere)
+    assert len(list(folder.glob("trial-*"))) == 4 and owner_of(folder) is not None
+    assert planned("tiny", where).kept == {}
 
 
 def test_killed_between_its_halves_the_same_command_mends_it(tiny, where, monkeypatch):
