@@ -7,7 +7,7 @@ import pytest
 WRONG = {
     "an unknown study": (["run", "nope"], "unknown study: 'nope' (known: broken, cifar10_small, dataless, dict"),
     "a path to nothing": (["run", "./nope.py"], "no such study file: 'nope.py'"),
-    "an unknown sampler": (["run", "little", "--sampler", "bayes"], "unknown sampler: 'bayes' (known: gp, nsga2"),
+    "an unknown sampler": (["run", "little", "--sampler", "bayes"], "unknown sampler: 'bayes' (known: gp, "),
     "an unknown runner": (["run", "little", "--runner", "spark"], "--runner: unknown runner: 'spark' (known: "),
     "an unknown device": (["run", "little", "--device", "tpu"], "unknown device: 'tpu' (auto, cpu, cuda, cuda:N"),
     "a device that is not there": (["run", "little", "--device", "cuda:99"], "device on this machine: 'cuda:99'"),

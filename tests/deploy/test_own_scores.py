@@ -1,12 +1,16 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_study
+from tiny import tiny_candidate, tiny_study
 
 from searchlab.deploy.own_scores import use_scores
 from searchlab.deploy.scores import OWN_FUNCTIONS, SCORE_FUNCTIONS, score_functions
 from searchlab.errors import UserError
 from searchlab.exits.scores import OWN_SCORES, SCORES, available_scores, score_named
+from searchlab.study import TrialSpec
+from searchlab.trial import run_trial
 from searchlab.user_file import UserFile
 
 OWN = """import numpy as np
@@ -91,3 +95,14 @@ def test_a_file_without_one_of_the_two_functions(left):
     text = OWN.format(numpy=NUMPY, torch=TORCH).replace(f"def {left}(", "def other(")
     with pytest.raises(UserError, match=rf"mine\.py: defines no function {left}\(\)"):
         use_scores(tiny_study(scores=("mine.py",), files=(UserFile("mine.py", "/away/mine.py", text),)))
+
+
+def test_a_worker_gets_a_score_with_its_trial_and_needs_no_file(digits):
+    """As on a node of a cluster: nothing but the pickled spec comes there."""
+    file = UserFile("./mine.py", "/away/mine.py", OWN.format(numpy=NUMPY, torch=TORCH))
+    study = tiny_study("accuracy", "latency_ms", epochs=1, scores=("./mine.py",), files=(file,))
+    spec = pickle.loads(pickle.dumps(TrialSpec(0, tiny_candidate(), study)))
+    assert not OWN_SCORES
+    record = run_trial(spec, digits)
+    assert record.state == "complete" and list(record.latency.segments.decision_ms) == ["mine"]
+    assert {point.rule.score for point in record.frontier.points} == {"mine"}

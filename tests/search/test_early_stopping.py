@@ -169,7 +169,7 @@ def histories():
     return st.sampled_from(OBJECTIVES).flatmap(events)
 
 
-@pytest.mark.parametrize("name", STOPPING)
+@pytest.mark.parametrize("name", sorted(NAIVE.keys() - {"none"}))
 @settings(deadline=None, max_examples=60)
 @given(history=histories(), died_after=st.integers(0, 14))
 def test_a_history_is_judged_by_what_was_shown_first_and_did_not_fail(name, history, died_after):
