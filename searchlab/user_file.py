@@ -22,6 +22,9 @@ from searchlab.plain import NOUN
 
 SUFFIX = ".py"
 
+FUNCTIONS = {"data set": "dataset", "score": "score", "sampler": "sampler"}
+"""What a file that a study names may be, and the function that it defines then."""
+
 
 @dataclass(frozen=True, config=NOUN)
 class UserFile:

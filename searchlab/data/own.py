@@ -5,9 +5,9 @@ from pathlib import Path
 
 from searchlab.data.splits import Dataset
 from searchlab.errors import UserError
-from searchlab.user_file import UserFile, blamed, function_of
+from searchlab.user_file import FUNCTIONS, UserFile, blamed, function_of
 
-FUNCTION = "dataset"
+FUNCTION = FUNCTIONS["data set"]
 
 
 def load_own(file: UserFile, root: Path, *, download: bool) -> Dataset:

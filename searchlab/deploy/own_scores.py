@@ -13,9 +13,9 @@ from searchlab.deploy.scores import OWN_FUNCTIONS, ScoreFunction
 from searchlab.errors import UserError
 from searchlab.exits.scores import GATE, OWN_SCORES, SCORES, Logits, Score, Scores, name_of
 from searchlab.study import Study
-from searchlab.user_file import UserFile, blamed, file_named, function_of, is_file_name
+from searchlab.user_file import FUNCTIONS, UserFile, blamed, file_named, function_of, is_file_name
 
-SEARCHED, ROUTED = "score", "score_torch"
+SEARCHED, ROUTED = FUNCTIONS["score"], "score_torch"
 """The functions of a file: logits_NKC to score_NK in numpy, logits_NC to score_N in torch."""
 
 SAMPLES, EXITS, CLASSES = 64, 3, 10

@@ -11,9 +11,9 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from searchlab.errors import UserError
-from searchlab.user_file import UserFile, blamed, function_of
+from searchlab.user_file import FUNCTIONS, UserFile, blamed, function_of
 
-FUNCTION = "sampler"
+FUNCTION = FUNCTIONS["sampler"]
 
 
 def own_sampler(file: UserFile, seed: int) -> BaseSampler:

@@ -11,6 +11,7 @@ from searchlab.errors import UserError, from_validation
 from searchlab.objective import OBJECTIVES
 from searchlab.search.catalog import Source, named_after
 from searchlab.study import Sketch, Study
+from searchlab.user_file import FUNCTIONS
 
 FIELDS = tuple(field.name for field in fields(Study))
 
@@ -38,6 +39,21 @@ def read_studies(source: Source) -> tuple[Study, ...] | Sketch:
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_study(node)]
         return Sketch(source.summary, tuple(_plain_fields(call, known)[0] for call in calls))
     return named_after(source, tuple(returned))
+
+
+def is_for_studies(source: Source) -> bool:
+    """Whether a file beside studies is none itself, but a data set, a score or a sampler that they may name.
+
+    Raises:
+        UserError: it cannot be read, or it does not parse.
+    """
+    tree = source.parsed()
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    def defines(name: str) -> bool:
+        return name in defined or bool(_binds(tree, name))
+
+    return any(map(defines, FUNCTIONS.values())) and not defines("study")
 
 
 def _returned(function: ast.FunctionDef) -> list[ast.Call]:

@@ -147,3 +147,12 @@ def test_a_mistake_in_a_file_is_one_line_before_any_training(searchlab, own, fie
     answer = searchlab("run", "own")
     assert answer.code == 2 and answer.err.count("\n") == 1 and says in answer.err
     assert not Path("runs/studies.db").exists()
+
+
+def test_files_that_studies_name_are_no_broken_studies(searchlab, own):
+    Path("studies/renamed.py").write_text("from searchlab.data.datasets import synthetic as dataset")
+    Path("studies/empty.py").touch()
+    answer = searchlab("studies", "--json")
+    listed = {each["file"] for each in answer.json["studies"]}
+    assert answer.code == 0 and {"own", "little"} <= listed and not {"pets", "ratio", "mine", "renamed"} & listed
+    assert answer.err.count("left out: ") == 1 and "empty.py: defines no function study()" in answer.err
