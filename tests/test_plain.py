@@ -13,6 +13,7 @@ from searchlab.candidate import Augmentation, Candidate, Decay, Exit, Gate, Head
 from searchlab.errors import UserError
 from searchlab.operating_point import Estimate, ExitRule, Frontier, OperatingPoint
 from searchlab.plain import NOUN, from_plain, stable_id, to_json, to_plain
+from searchlab.user_file import UserFile
 
 NEVER = float("inf")
 CANDIDATE = Candidate(ResNet((1, 2), 8), (Exit(1, Head(2, (8,), 0.5), 0.3),), training=Training(ema=0.5))
@@ -63,6 +64,7 @@ NOUNS = (
     *(LATENCY.check, record.TimeUnit.of(LATENCY), QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
     record.TestLook(3, "2026-01-01T00:00:00+00:00", None, (POINT,), (POINT,)),
     study.Sketch("Mine", ({"space": "s"},)),
+    UserFile("./pets.py", "/home/me/pets.py", "def dataset(root, download): ..."),
     *(STUDY, study.RunOptions(Path("d"), True, Path("out"), "sqlite:///x.db", "cpu", 2)),
     study.Cluster("head:6379", 2, 0.25, 4, 1, "s3://bucket", "A100"),
     study.TrialSpec(3, CANDIDATE, STUDY, seed=1, directory=Path("runs/a/trial-00003")),

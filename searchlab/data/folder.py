@@ -4,6 +4,7 @@ Shape suffixes: N images.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -217,8 +218,14 @@ def _passed_over(ignored: Counter[str]) -> tuple[str, ...]:
     if not ignored:
         return ()
     most, rest = ignored.most_common(5), len(ignored) - 5
-    named = ", ".join(what if what.startswith("folder ") else f"{count:,} {what}" for what, count in most)
+    named = ", ".join(what if what.startswith("folder ") else _counted(count, what) for what, count in most)
     return (f"not read: {shown(named)}{f' and {rest} other kinds' if rest > 0 else ''}",)
+
+
+def _counted(count: int, what: str) -> str:
+    """ "2 hidden files", "1 hidden file"."""
+    one = re.sub("(file|folder|image)s", r"\1", what, count=1)
+    return f"{count:,} {what if count > 1 else one}"
 
 
 def _how_split(folders: Mapping[str, Path]) -> tuple[str, ...]:

@@ -74,11 +74,10 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
         trials = storage.get_all_trials(study_id, deepcopy=False)
         changed = _changed(trials)
         if is_stub(attributes, trials):
-            return StoredStudy(name, "interrupted", "its process ended before its definition was kept")
+            return StoredStudy(name, "interrupted", f"never began: searchlab run {name}")
         if DEFINED not in attributes:
             counts = Counter(OPTUNA_STATES[trial.state] for trial in trials if trial.state in OPTUNA_STATES)
-            why = f"never began: searchlab run {name}" if is_stub(attributes, trials) else "not made by searchlab"
-            return StoredStudy(name, "foreign", why, dict(counts), 0, changed)
+            return StoredStudy(name, "foreign", "not made by searchlab", dict(counts), 0, changed)
         companion = name + COMPANION
         again_id = storage.get_study_id_from_name(companion) if companion in names else None
         signs = living(attributes)

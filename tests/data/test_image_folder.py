@@ -173,9 +173,9 @@ def test_hidden_files_and_other_kinds_are_counted_not_read(tmp_path):
     assert dataset.class_names == ("cat", "dog")
     assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 20
     (line,) = (note for note in dataset.notes if note.startswith("not read: "))
-    for what in ("3 .heic files", "2 .ipynb_checkpoints folders", "1 hidden files", "1 __MACOSX folders"):
+    for what in ("3 .heic files", "2 .ipynb_checkpoints folders", "1 hidden file", "1 __MACOSX folder"):
         assert what in line
-    assert "1 images outside of any class folder" in line and "DS_Store" not in line
+    assert "1 image outside of any class folder" in line and "DS_Store" not in line
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "Val"])
