@@ -1,12 +1,10 @@
-import math
 import sqlite3
 import time
 from dataclasses import replace
 from threading import Event
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from naive_told import naive_best
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from tiny import IMAGES, Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
@@ -14,7 +12,6 @@ from tiny import IMAGES, Seen, made_record, run, tiny_candidate, tiny_space, tin
 from searchlab import trial as trial_module
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
-from searchlab.pareto import hypervolume, non_dominated, values_of
 from searchlab.plain import to_plain
 from searchlab.record import Epoch
 from searchlab.search import claims
@@ -176,89 +173,6 @@ def test_a_study_that_failed_can_be_tried_again():
     with pytest.raises(UserError):
         run(driver_of(study, store), failing)
     assert run(driver_of(study, store)) == [3, 4, 5]
-
-
-# -- what the sampler is told
-
-
-def naive_best(study: Study, record, others) -> list[float]:
-    """The point that adds most hypervolume to the points of the others, by trying each; the first of equals.
-
-    Where none adds any, the one that is nearest to a non-dominated point of the others.
-    """
-    unit = {
-        o.name: getattr(study, f"max_{o.name}") or float(getattr((others or [record])[0].cost, o.name))
-        for o in study.objectives
-        if o.sign > 0
-    }
-
-    def scaled(points):
-        rows = values_of(points, study.objectives)
-        for column, objective in enumerate(study.objectives):
-            if objective.sign > 0:
-                rows[:, column] /= rows[:, column] + unit[objective.name]
-        return rows
-
-    def volume(points) -> float:
-        rows = scaled(points)
-        top = values_of(points, study.objectives)[0] * 0 + [1.0 if o.sign > 0 else 0.0 for o in study.objectives]
-        return hypervolume(rows, top)
-
-    points = [point for other in others for point in other.frontier.points]
-    before = volume(points) if points else 0.0
-    gains = [volume([*points, point]) - before for point in record.frontier.points]
-    best = next(point for point, gain in zip(record.frontier.points, gains, strict=True) if gain >= max(gains) - 1e-12)
-    if max(gains) < 1e-12:
-        front = scaled([points[i] for i in non_dominated(scaled(points))])
-        best = min(record.frontier.points, key=lambda point: min(math.dist(scaled([point])[0], row) for row in front))
-    return [float(getattr(best, objective.name)) for objective in study.objectives]
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    names=st.sampled_from([("accuracy", "macs"), ("macs", "accuracy"), ("accuracy", "macs", "params")]),
-    frontiers=st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=5).map(tuple), min_size=1, max_size=5),
-    cap=st.sampled_from([None, 40_000]),
-)
-def test_a_complete_trial_is_told_as_the_point_that_adds_most_to_the_front(names, frontiers, cap):
-    study = tiny_study(*names, trials=len(frontiers), max_params=cap)
-    driver = driver_of(study)
-    run(driver, lambda spec: made_record(spec, correct=frontiers[spec.number]))
-    records = driver.store.records()
-    for number, trial in enumerate(driver.store.trials()):
-        assert trial.values == pytest.approx(naive_best(study, records[number], records[:number]))
-
-
-def test_a_trial_that_adds_nothing_is_told_as_its_point_nearest_to_the_front():
-    """A network of 97 % was told as its cheapest exit's 20 %, as both add the same nothing."""
-    study = tiny_study(trials=2, enqueue=({"width": 4, "rate": 0.1},) * 2)
-    store = new_store(study)
-    for known in study.enqueue:
-        store.optuna.enqueue_trial(known)
-    run(driver_of(study, store), lambda spec: made_record(spec, correct=(60, 98) if spec.number == 0 else (20, 97)))
-    first, second = store.trials()
-    assert [first.values[0], second.values[0]] == [0.98, 0.97]
-
-
-def test_a_trial_of_no_interest_to_the_front_is_told_as_its_most_accurate_point():
-    study = tiny_study(trials=2, min_accuracy=0.7)
-    driver = driver_of(study)
-    run(driver, lambda spec: made_record(spec, correct=(65, 80) if spec.number == 0 else (10, 50, 30)))
-    assert [trial.values[0] for trial in driver.store.trials()] == [0.8, 0.5]
-
-
-def test_points_that_are_not_accurate_enough_are_no_part_of_the_front():
-    driver = driver_of(tiny_study(trials=1, min_accuracy=0.7))
-    run(driver, lambda spec: made_record(spec, correct=(60, 80)))
-    assert [point.correct for _, point in driver.front] == [80]
-
-
-def test_hypervolume_is_that_of_the_front_and_grows():
-    driver = driver_of(tiny_study(trials=3))
-    volumes = [driver.hypervolume]
-    while run(driver, at_most=1):
-        volumes.append(driver.hypervolume)
-    assert volumes[0] == 0.0 and volumes == sorted(volumes) and volumes[1] > 0
 
 
 # -- early stopping
