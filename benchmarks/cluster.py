@@ -47,8 +47,8 @@ from searchlab.objective import accuracy, macs
 from searchlab.record import Epoch, TrialRecord
 from searchlab.runners.cluster import OWN_RAY, TUNE
 from searchlab.runners.local import run_local
-from searchlab.runners.tune.play import Work
 from searchlab.runners.tune.run import run_on_tune
+from searchlab.runners.tune.stepped_trial import Work
 from searchlab.search.catalog import find, load_space, load_studies
 from searchlab.search.definition import Definition
 from searchlab.search.driver import Driver, Problem

@@ -16,17 +16,17 @@ import numpy as np
 from common import arguments, median_seconds, report
 from numpy.typing import NDArray
 
-from searchlab.exits.costs import leaving_ms, total_cost
+from searchlab.baselines.rules import RULE_FAMILIES, thresholds_in
+from searchlab.exits.costs import exit_cost_ms, total_cost
+from searchlab.exits.dominance_filter import Axis, Sieve
 from searchlab.exits.evaluate import scores_of
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
-from searchlab.exits.levels import Grid, make_grid
-from searchlab.exits.rules import RULES, thresholds_in
 from searchlab.exits.scores import SCORES
-from searchlab.exits.sieve import Axis, Sieve
 from searchlab.exits.table import ExitTable
-from searchlab.exits.vectors import Tally, blocks, tally
+from searchlab.exits.threshold_vectors import Tally, blocks, tally
+from searchlab.exits.thresholds import Grid, make_grid
+from searchlab.front.pareto import values_of
 from searchlab.objective import accuracy, latency_ms
-from searchlab.pareto import values_of
 from searchlab.record import NetworkCost, SegmentCost, SegmentLatency
 
 SAMPLES, EXITS, CLASSES, LEVELS = 10_000, 4, 10, 101
@@ -75,7 +75,7 @@ class Pass:
         self.score_NK = scores_of(table, SCORE)
         self.score_KN = [np.ascontiguousarray(score_N) for score_N in self.score_NK.T]
         self.correct_KN = [np.ascontiguousarray(correct_N) for correct_N in table.correct_NK.T]
-        self.cost_K = leaving_ms(cost, latency, range(EXITS), SCORE)
+        self.cost_K = exit_cost_ms(cost, latency, range(EXITS), SCORE)
         self.grid = make_grid(self.score_NK, LEVELS)
 
     def count(self, grid: Grid) -> Tally:
@@ -121,7 +121,7 @@ def dominated_shares(table: ExitTable, max_vectors: int) -> dict[str, float]:
     cost, latency = make_costs()
     objectives = (accuracy, latency_ms)
     families = {
-        name: RULES[name](table, cost, latency, FrontierSettings(scores=(SCORE,), levels=21))
+        name: RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=(SCORE,), levels=21))
         for name in ("msdnet_budgets", "shared_threshold")
     }
     shares = {}

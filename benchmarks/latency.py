@@ -23,17 +23,17 @@ from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate, Head
 from searchlab.deploy.runtime import EarlyExitRuntime
 from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
-from searchlab.exits.costs import leaving_ms
+from searchlab.exits.costs import exit_cost_ms
 from searchlab.exits.evaluate import scores_of
 from searchlab.exits.scores import GATE
 from searchlab.exits.table import ExitTable
+from searchlab.measure.cpu_contention import load
 from searchlab.measure.device import resolve_device, this_machine
 from searchlab.measure.end_to_end import check_latency
 from searchlab.measure.isolation import measuring
 from searchlab.measure.latency import LatencyOptions, measure_latency, prepared
-from searchlab.measure.load import load
 from searchlab.measure.references import REFERENCES
-from searchlab.measure.repeats import PAUSES_S
+from searchlab.measure.remeasure import PAUSES_S
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.model.heads import LearnedGate
@@ -102,7 +102,7 @@ def check(name: str, share: float, device: torch.device, options: LatencyOptions
             segments,
             runtime.classify,
             samples_NCHW,
-            lambda latency: float(leaving_ms(cost, latency, rule.exits, score)[exits].mean()),
+            lambda latency: float(exit_cost_ms(cost, latency, rule.exits, score)[exits].mean()),
             score_functions([score]),
             options,
         )

@@ -25,7 +25,6 @@ from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset
 from searchlab.objective import accuracy, macs
 from searchlab.operating_point import Frontier
-from searchlab.plain import to_plain
 from searchlab.record import Epoch, TrialRecord
 from searchlab.runners.local import run_local
 from searchlab.search.catalog import find, load_space, load_studies
@@ -34,6 +33,7 @@ from searchlab.search.driver import Driver, Problem
 from searchlab.search.spaces import propose
 from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
+from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, Study, TrialSpec
 
 SIZES, MEASURED = (10, 100, 1000), 10

@@ -23,8 +23,8 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.exits.top_k import confusion_of
 from searchlab.measure.device import has_bf16, resolve_device
 from searchlab.model.early_exit import EarlyExitNetwork, build
-from searchlab.train.course import Material, course_of
 from searchlab.train.loop import Hooks
+from searchlab.train.procedure import TrainingContext, procedure_of
 
 SEED, MOST = 0, 8
 RECIPE = Training(learning_rate=0.15, augmentation=Augmentation(flip="alternating", crop_pixels=4))
@@ -40,11 +40,11 @@ def trained(dataset: Dataset, epochs: int, device: torch.device) -> EarlyExitNet
         Normaliser.of(dataset, device),
     )
     hooks = Hooks(on_epoch=lambda epoch, _: print(f"epoch {epoch.epoch}: loss {epoch.loss:.3f}", flush=True) or True)
-    material = Material(
+    context = TrainingContext(
         train, validation, normaliser, dataset.spec, epochs, SEED,
         bf16=has_bf16(device), exit_costs=(), scratch=None, hooks=hooks,
     )  # fmt: skip
-    return course_of(CANDIDATE)(network, CANDIDATE, material).network
+    return procedure_of(CANDIDATE)(network, CANDIDATE, context).network
 
 
 def embeddings(network: EarlyExitNetwork, dataset: Dataset, device: torch.device) -> NDArray[np.float32]:

@@ -18,17 +18,17 @@ from common import report
 
 from searchlab.architecture import ResNet
 from searchlab.artefacts import TABLE, load_network
+from searchlab.baselines.compare import Row, chosen_at, compare
 from searchlab.candidate import Candidate, Exit, Training
 from searchlab.data.batches import Normaliser
 from searchlab.data.datasets import load
-from searchlab.exits.compare import Row, chosen_at, compare
 from searchlab.exits.frontier import FrontierSettings
 from searchlab.exits.scores import SCORES, available_scores
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.objective import accuracy, macs
-from searchlab.plain import from_plain
 from searchlab.record import NetworkCost, TrialRecord
+from searchlab.serialization import from_plain
 from searchlab.study import Study, TrialSpec
 from searchlab.trial import run_trial
 

@@ -19,8 +19,8 @@ from search_seen import REFERENCE_POINT, Network, Seen
 from search_space import AXES, LEFT_OUT
 from search_table import EPOCHS, THRESHOLDS
 
+from searchlab.front.pareto import Values, closest_to_front, hypervolume, non_dominated
 from searchlab.objective import Objective, accuracy, latency_ms
-from searchlab.pareto import Values, closest_to_front, hypervolume, non_dominated
 from searchlab.search.driver import RANDOM_AFTER, REPEATS
 from searchlab.search.early_stopping import EARLY_STOPPING, FIRST, Rule, Stopper, default_rungs
 from searchlab.search.rung_ranking import set_ranks

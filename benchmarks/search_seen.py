@@ -9,7 +9,7 @@ import pandas as pd
 from search_space import AXES, Parameters
 from search_table import EPOCHS, THRESHOLDS
 
-from searchlab.pareto import Values, hypervolume, non_dominated
+from searchlab.front.pareto import Values, hypervolume, non_dominated
 
 REFERENCE_POINT = np.array([0.0, 1.0])
 """Accuracy 0 and boundless latency, in the values of `values_PM`."""

@@ -40,8 +40,8 @@ from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import Epoch, LatencyReport, NetworkCost
-from searchlab.train.course import Material, course_of
 from searchlab.train.loop import Hooks
+from searchlab.train.procedure import TrainingContext, procedure_of
 
 EPOCHS = 9
 IMAGES = 10_000
@@ -130,12 +130,12 @@ def train(job: Job, dataset: Dataset) -> list[dict[str, Any]]:
         return True
 
     with training_lock(torch.device("cpu")) as lock:
-        course_of(candidate)(network, candidate, material(dataset, normaliser, seed, Hooks(lock.breathe, on_epoch)))
+        procedure_of(candidate)(network, candidate, material(dataset, normaliser, seed, Hooks(lock.breathe, on_epoch)))
     return rows
 
 
-def material(dataset: Dataset, normaliser: Normaliser, seed: int, hooks: Hooks) -> Material:
-    return Material(
+def material(dataset: Dataset, normaliser: Normaliser, seed: int, hooks: Hooks) -> TrainingContext:
+    return TrainingContext(
         train=dataset.train,
         validation=dataset.validation,
         normaliser=normaliser,

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from common import Bar, report
 
-from searchlab.pareto import Values, hypervolume
+from searchlab.front.pareto import Values, hypervolume
 
 RULES = ("moasha", "none")
 POINTS = 100

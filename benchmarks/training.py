@@ -34,7 +34,7 @@ from searchlab.measure.device import has_bf16, resolve_device
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.record import Epoch
-from searchlab.train.loop import Feed, Hooks, train
+from searchlab.train.loop import BatchSource, Hooks, train
 from searchlab.train.losses import exits_cross_entropy
 from searchlab.train.regimes import phases
 
@@ -125,8 +125,8 @@ class Race:
             return islice(batches.epoch(epoch), steps)
 
         plan = phases(self.candidate, turns)
-        feed, hooks = Feed(some, steps), Hooks(on_epoch=turn)
-        self.ours = train(network, plan, RECIPE, feed, hooks, bf16=has_bf16(self.device)).network
+        source, hooks = BatchSource(some, steps), Hooks(on_epoch=turn)
+        self.ours = train(network, plan, RECIPE, source, hooks, bf16=has_bf16(self.device)).network
         # The first turn warms both up: allocators, workers, choice of algorithms.
         return {name: steps * RECIPE.batch_size / statistics.median(taken[1:]) for name, taken in seconds.items()}
 

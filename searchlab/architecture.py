@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from searchlab.plain import NOUN
+from searchlab.serialization import NOUN
 
 Kernel = Literal[1, 3, 5, 7]
 Positive = Annotated[int, Field(ge=1)]

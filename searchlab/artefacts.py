@@ -21,8 +21,8 @@ from searchlab.candidate import Candidate
 from searchlab.errors import RunError, UserError
 from searchlab.exits.table import ExitTable, save_table
 from searchlab.model.early_exit import EarlyExitNetwork, build
-from searchlab.plain import to_plain
 from searchlab.record import TrialRecord
+from searchlab.serialization import to_plain
 
 WEIGHTS, TABLE, RECORD, STATE = "weights.safetensors", "exit_table.npz", "record.json", "state.json"
 RECORD_PARTS = ("candidate", "frontier", "latency", "curve", "versions")

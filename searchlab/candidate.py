@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from searchlab.architecture import Architecture, ImageSpec, Partitioned, Positive, Torchvision
-from searchlab.plain import NOUN, stable_id
+from searchlab.serialization import NOUN, stable_id
 
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]

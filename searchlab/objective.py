@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass
 
 from searchlab.errors import did_you_mean
-from searchlab.plain import NOUN
+from searchlab.serialization import NOUN
 
 
 @dataclass(frozen=True, config=NOUN)

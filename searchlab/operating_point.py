@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from searchlab.plain import NOUN
+from searchlab.serialization import NOUN
 
 
 @dataclass(frozen=True, config=NOUN)

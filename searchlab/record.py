@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate
 from searchlab.operating_point import Estimate, Frontier, OperatingPoint
-from searchlab.plain import NOUN
+from searchlab.serialization import NOUN
 
 State = Literal["running", "interrupted", "complete", "stopped", "infeasible", "failed"]
 """How a trial stands. It is interrupted where it was begun and has no result, and no driver works on it any more."""

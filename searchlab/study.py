@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from searchlab.architecture import Positive
 from searchlab.candidate import Candidate, PositiveReal
 from searchlab.objective import Objective, accuracy, latency_ms, named
-from searchlab.plain import NOUN
+from searchlab.serialization import NOUN
 from searchlab.user_file import UserFile, is_file_name
 
 DEFAULT_TRIALS = 20
@@ -30,7 +30,7 @@ class Study:
     `enqueue` holds parameters of the space that are tried first, the first one as trial 0, and `rows` what tables call
     them. `levels` is the number of thresholds per exit in the frontier search. `name` is filled from the file's name
     where it is empty. It ends after so many `trials` (see `most_trials`) or `hours`, once `epochs_total` epochs are
-    trained, or when the last `until_stalled` trials added no more to the hypervolume than its noise (`growth.Growth`),
+    trained, or when the last `until_stalled` trials added no more to the hypervolume than its noise,
     whichever comes first; a trial that has begun is finished. `max_images` trains on so many images (see
     `data.splits.limited`). With `curves`, validation accuracy is looked at after every epoch. `table` names the paper
     whose table the study fills.

@@ -13,10 +13,11 @@ from searchlab.artefacts import save_artefacts, versions
 from searchlab.candidate import Candidate
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset, Split
+from searchlab.deploy.latency_check import checked
 from searchlab.deploy.own_scores import use_scores
 from searchlab.deploy.scores import score_functions
 from searchlab.errors import Interrupted, RunError, reason_of
-from searchlab.exits.costs import leaving_macs, leaving_ms
+from searchlab.exits.costs import exit_cost_macs, exit_cost_ms
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.scores import GATE, available_scores
 from searchlab.exits.table import ExitTable
@@ -25,17 +26,16 @@ from searchlab.measure.clocks import Stopwatch
 from searchlab.measure.device import has_bf16, out_of_memory, resolve_device
 from searchlab.measure.isolation import PATIENT, TrainingLock, Waiting, measuring, training_lock
 from searchlab.measure.latency import LatencyOptions, measure_latency
-from searchlab.measure.repeats import until_trusted
+from searchlab.measure.remeasure import until_trusted
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.operating_point import Frontier
-from searchlab.plain import from_plain, to_plain
 from searchlab.record import Epoch, LatencyReport, State, TrialRecord
-from searchlab.routed import checked
 from searchlab.seeds import torch_seed
+from searchlab.serialization import from_plain, to_plain
 from searchlab.study import Study, TrialSpec
-from searchlab.train.course import Material, course_of
 from searchlab.train.loop import Hooks, Trained
+from searchlab.train.procedure import TrainingContext, procedure_of
 from searchlab.trial_hooks import HookError, TrialHooks, as_hook, hook
 
 log = logging.getLogger("searchlab")
@@ -50,7 +50,7 @@ class _Epochs:
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _TrialContext:
     """What every step of one trial works with."""
 
     spec: TrialSpec
@@ -123,7 +123,7 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     hooks.on_phase(phases.READING)
     normaliser = Normaliser.of(dataset, device)
     validation = dataset.validation.to(device)
-    bench = _Bench(spec, dataset, device, normaliser, validation, Stopwatch(), hooks)
+    bench = _TrialContext(spec, dataset, device, normaliser, validation, Stopwatch(), hooks)
     bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
     record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
     record = replace(record, data_hash=dataset.hash, versions=versions())
@@ -151,7 +151,7 @@ def failed(record: TrialRecord, error: Exception, epochs: int = 0) -> TrialRecor
     return replace(record, state="failed", reason=out_of_memory(error) or reason_of(error), epochs=epochs)
 
 
-def _recorded(bench: _Bench, record: TrialRecord) -> TrialRecord:
+def _recorded(bench: _TrialContext, record: TrialRecord) -> TrialRecord:
     try:
         return _run(bench, record)
     except (Interrupted, RunError):
@@ -167,7 +167,7 @@ def _recorded(bench: _Bench, record: TrialRecord) -> TrialRecord:
         return failed(record, error, bench.used.begun)
 
 
-def _run(bench: _Bench, record: TrialRecord) -> TrialRecord:
+def _run(bench: _TrialContext, record: TrialRecord) -> TrialRecord:
     """Build, measure, check, train, tabulate."""
     torch.manual_seed(torch_seed(bench.spec.seed))
     bench.phase(phases.BUILDING)
@@ -187,7 +187,7 @@ def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
     return replace(record, state="infeasible", excess=excess, reason=reason)
 
 
-def _measured(bench: _Bench, network: EarlyExitNetwork) -> LatencyReport:
+def _measured(bench: _TrialContext, network: EarlyExitNetwork) -> LatencyReport:
     begun = time.perf_counter()
     waiting = bench.waiting
     bench.phase(phases.MEASURING)
@@ -217,7 +217,7 @@ def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, waiti
     return until_trusted(measured, waiting)
 
 
-def _measured_before(bench: _Bench) -> LatencyReport | None:
+def _measured_before(bench: _TrialContext) -> LatencyReport | None:
     """The latency as the process measured it that began the trial."""
     found = bench.resumed.get("latency")
     return from_plain(LatencyReport, found) if found else None
@@ -229,7 +229,7 @@ def _latency_excess(study: Study, report: LatencyReport | None) -> dict[str, flo
     return {"latency_ms": report.whole.p50 / study.max_latency_ms - 1}
 
 
-def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tuple[Trained, TrialRecord]:
+def _train(bench: _TrialContext, network: EarlyExitNetwork, record: TrialRecord) -> tuple[Trained, TrialRecord]:
     begun = time.perf_counter()
     bench.phase(phases.TRAINING)
     with training_lock(bench.device, waiting=bench.waiting) as lock:
@@ -239,7 +239,7 @@ def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tup
             progress=bench.hooks.progress,
             on_phase=bench.phase,
         )
-        trained = course_of(bench.candidate)(network, bench.candidate, _material(bench, record, hooks))
+        trained = procedure_of(bench.candidate)(network, bench.candidate, _training_context(bench, record, hooks))
     bench.watch.lap("train", begun)
     state: State = "stopped" if trained.stopped else "complete"
     reason = f"at epoch {len(trained.curve)}, by {bench.study.early_stopping}" if trained.stopped else ""
@@ -247,8 +247,8 @@ def _train(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord) -> tup
     return trained, replace(record, state=state, reason=reason, curve=curve, epochs=len(curve))
 
 
-def _material(bench: _Bench, record: TrialRecord, hooks: Hooks) -> Material:
-    return Material(
+def _training_context(bench: _TrialContext, record: TrialRecord, hooks: Hooks) -> TrainingContext:
+    return TrainingContext(
         train=bench.dataset.train.to(bench.device),
         validation=bench.validation,
         normaliser=bench.normaliser,
@@ -262,16 +262,16 @@ def _material(bench: _Bench, record: TrialRecord, hooks: Hooks) -> Material:
     )
 
 
-def _exit_costs(bench: _Bench, record: TrialRecord) -> tuple[float, ...]:
+def _exit_costs(bench: _TrialContext, record: TrialRecord) -> tuple[float, ...]:
     """What leaving at each exit costs with all exits in use: milliseconds where they were measured, else MACs."""
     assert record.cost is not None
     exits, score = range(len(record.cost.heads)), GATE if bench.candidate.gates else bench.scores[0]
     if record.latency is not None:
-        return tuple(leaving_ms(record.cost, record.latency.segments, exits, score).tolist())
-    return tuple(leaving_macs(record.cost, exits, score).tolist())
+        return tuple(exit_cost_ms(record.cost, record.latency.segments, exits, score).tolist())
+    return tuple(exit_cost_macs(record.cost, exits, score).tolist())
 
 
-def _after_step(bench: _Bench, lock: TrainingLock) -> None:
+def _after_step(bench: _TrialContext, lock: TrainingLock) -> None:
     with hook():
         interrupted = bench.hooks.interrupted()
     if interrupted:
@@ -280,7 +280,7 @@ def _after_step(bench: _Bench, lock: TrainingLock) -> None:
     lock.breathe()
 
 
-def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: EarlyExitNetwork) -> bool:
+def _after_epoch(bench: _TrialContext, record: TrialRecord, epoch: Epoch, judged: EarlyExitNetwork) -> bool:
     bench.used.finished = epoch.epoch
     before = bench.resumed.get("epoch", 0)
     if epoch.epoch < before:
@@ -299,7 +299,7 @@ def _after_epoch(bench: _Bench, record: TrialRecord, epoch: Epoch, judged: Early
     return goes_on
 
 
-def _at_rung(bench: _Bench, record: TrialRecord, epoch: Epoch, table: ExitTable) -> bool:
+def _at_rung(bench: _TrialContext, record: TrialRecord, epoch: Epoch, table: ExitTable) -> bool:
     """Shows the frontier at a rung; whether the trial goes on."""
     bench.phase(phases.SEARCHING)
     # Early in a training nothing may be accurate enough yet: then a trial would be judged by one point.
@@ -309,7 +309,7 @@ def _at_rung(bench: _Bench, record: TrialRecord, epoch: Epoch, table: ExitTable)
         return bench.hooks.on_rung(epoch.epoch, frontier)
 
 
-def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable, min_accuracy: float) -> Frontier:
+def _frontier(bench: _TrialContext, record: TrialRecord, table: ExitTable, min_accuracy: float) -> Frontier:
     assert record.cost is not None
     study = bench.study
     settings = FrontierSettings(study.objectives, bench.scores, study.levels, min_accuracy=min_accuracy)
@@ -317,7 +317,7 @@ def _frontier(bench: _Bench, record: TrialRecord, table: ExitTable, min_accuracy
     return exact_frontier(table, record.cost, segments, settings)
 
 
-def _tabulate(bench: _Bench, trained: Trained, record: TrialRecord) -> TrialRecord:
+def _tabulate(bench: _TrialContext, trained: Trained, record: TrialRecord) -> TrialRecord:
     """The validation split's exit table, its frontier, the check of the additive latency, the artefacts."""
     begun = time.perf_counter()
     bench.phase(phases.TABULATING)
@@ -337,7 +337,7 @@ def _tabulate(bench: _Bench, trained: Trained, record: TrialRecord) -> TrialReco
     return record
 
 
-def _checked(bench: _Bench, network: EarlyExitNetwork, record: TrialRecord, table: ExitTable) -> TrialRecord:
+def _checked(bench: _TrialContext, network: EarlyExitNetwork, record: TrialRecord, table: ExitTable) -> TrialRecord:
     """The record with its latency checked; one that is in doubt is measured again, and its frontier with it."""
     begun, given = time.perf_counter(), (network, table, bench.validation, bench.normaliser, bench.waiting)
     found = checked(record, *given)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
 from searchlab.errors import Interrupted, UserError, from_validation, line_of
-from searchlab.plain import NOUN
+from searchlab.serialization import NOUN
 
 SUFFIX = ".py"
 

@@ -27,7 +27,7 @@ def own_surroundings(tmp_path_factory):
         patch.setenv("TMPDIR", folder)
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setattr(tempfile, "tempdir", folder)
-        patch.setattr("searchlab.measure.repeats.PAUSES_S", ())
+        patch.setattr("searchlab.measure.remeasure.PAUSES_S", ())
         yield
 
 

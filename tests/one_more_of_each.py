@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from optuna.samplers import BaseSampler, RandomSampler
 
+from searchlab.baselines.rules import POLICY_FAMILIES, RULE_FAMILIES
 from searchlab.data.datasets import DATASETS, synthetic_images
 from searchlab.data.splits import Dataset, assemble, three_way
 from searchlab.deploy.scores import SCORE_FUNCTIONS
-from searchlab.exits.rules import POLICIES, RULES
 from searchlab.exits.scores import SCORES
 from searchlab.measure.references import REFERENCES
 from searchlab.search.early_stopping import EARLY_STOPPING
@@ -48,5 +48,5 @@ SCHEDULES["made_up_schedule"] = SCHEDULES["one_cycle"]
 REGIMES["made_up_regime"] = REGIMES["joint"]
 REFERENCES["made_up_reference"] = REFERENCES["resnet8"]
 EARLY_STOPPING["made-up-rule"] = EARLY_STOPPING["accuracy-asha"]
-RULES["made_up_rules"] = RULES["shared_threshold"]
-POLICIES["made_up_policies"] = POLICIES["patience"]
+RULE_FAMILIES["made_up_rules"] = RULE_FAMILIES["shared_threshold"]
+POLICY_FAMILIES["made_up_policies"] = POLICY_FAMILIES["patience"]

@@ -3,7 +3,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from searchlab.architecture import VGG, AlexNet, Architecture, GoogLeNet, Partitioned, ResNet, Torchvision
 from searchlab.candidate import Candidate, Exit, Gate, Head, SixCopies, Training
-from searchlab.plain import from_plain, to_plain
+from searchlab.serialization import from_plain, to_plain
 
 SMALL = ResNet((1, 1), 4)
 EVERY = (

@@ -15,8 +15,8 @@ from searchlab.errors import UserError
 from searchlab.exits.table import ExitTable, load_table
 from searchlab.model.early_exit import build
 from searchlab.operating_point import Frontier
-from searchlab.plain import from_plain
 from searchlab.record import TrialRecord
+from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
 
 RECORD = made_record(TrialSpec(0, tiny_candidate(3), tiny_study(), seed=5))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Augmentation, Candidate, Exit, Head, Training
 from searchlab.errors import UserError, from_validation
-from searchlab.plain import from_plain, to_plain
+from searchlab.serialization import from_plain, to_plain
 
 SHARE = st.floats(0, 1)
 BELOW_ONE = st.floats(0, 1, exclude_max=True)

@@ -1,4 +1,4 @@
-"""The rules of design section 4, on syntax trees: imports go down, each library has its place, code is short.
+"""The rules of the layout, on syntax trees: imports go down, each library has its place, code is short.
 
 Every breach is one line of the failure. The rules are functions of a module's text, so that planted breaches try them.
 """
@@ -14,25 +14,27 @@ PACKAGE = Path(__file__).parent.parent / "searchlab"
 
 TOP_TO_BOTTOM = (
     ("cli",),
-    ("search", "report"),
+    ("analysis", "report"),
+    ("search",),
     ("runners", "papers"),
     ("trial",),
-    ("routed", "trial_hooks"),  # one step of a trial (a routed network, timed end to end), and what a trial is run with
-    ("artefacts", "train", "measure", "deploy"),
-    ("exits", "growth", "remaining", "replicates"),  # growth and replicates need front and nouns only, like front
-    ("model", "data", "front"),  # front needs nouns only; of those above, search and report use it
-    ("study", "record", "pareto", "stored", "phases"),
+    ("trial_hooks",),
+    ("deploy",),
+    ("artefacts", "train", "measure", "baselines"),
+    ("exits", "time_left"),
+    ("model", "data", "front"),
+    ("study", "record", "study_summary", "phases"),
     ("candidate", "objective", "operating_point"),
     ("architecture", "user_file"),
-    ("plain", "seeds"),
+    ("serialization", "seeds"),
     ("errors",),
 )
 LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}
 """Part of the package (a folder, or a module beside them) to its level: it may import parts of lower levels only."""
 
-TORCH = ("model", "data", "train", "exits", "measure", "deploy", "artefacts", "routed", "trial", "papers")
+TORCH = ("model", "data", "train", "exits", "baselines", "measure", "deploy", "artefacts", "trial", "papers")
 PLACES: dict[str, tuple[str, ...]] = {
-    "optuna": ("search",),
+    "optuna": ("search", "analysis"),
     "sqlalchemy": ("search",),  # what Optuna's store raises
     "ray": ("runners/tune",),
     "pandas": ("report",),
@@ -42,9 +44,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "matplotlib": ("report",),
     # launch sets the process's threads before it starts a runner, and both name the type of the device they hand
     # down. Neither computes: tensors are made, and networks run, below.
-    "torch": (*TORCH, "search/launch.py", "search/final.py"),
+    "torch": (*TORCH, "search/launch.py", "analysis/test_evaluation.py"),
     "torchvision": ("data", "model/backbones/torchvision.py"),
-    "sklearn": ("data", "exits/eenet.py"),
+    "sklearn": ("data", "baselines/eenet.py"),
     "safetensors": ("artefacts", "model/backbones/torchvision.py"),
     "PIL": ("data",),
     "spaces": (),
@@ -84,7 +86,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name, fully dotted ("searchlab.plain.NOUN"), with its line and whether it is inside a function."""
+    """One imported name, fully dotted ("searchlab.serialization.NOUN"), its line, and whether it is in a function."""
 
     target: str
     line: int
@@ -250,7 +252,7 @@ COMMAND = "def f(a: opt.A, b, c, d, e, f, g):\n" + '    """Help.\n' + "    more\
 PLANTED = [
     (upward, "study.py", "from searchlab.trial import run_trial", "study imports upward from trial"),
     (upward, "model/cost.py", "from searchlab.data import splits", "model imports sideways from data"),
-    (upward, "record.py", "from searchlab import pareto", "record imports sideways from pareto"),
+    (upward, "record.py", "from searchlab import study", "record imports sideways from study"),
     (upward, "train/loop.py", "from ..measure import latency", "train imports sideways from measure"),
     (
         upward,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint, difference_estimate, share_estimate
-from searchlab.plain import from_plain, to_plain
+from searchlab.serialization import from_plain, to_plain
 
 
 @pytest.mark.parametrize(

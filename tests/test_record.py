@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from searchlab.architecture import ResNet
 from searchlab.candidate import Candidate
 from searchlab.errors import from_validation
-from searchlab.plain import from_plain, to_plain
 from searchlab.record import LatencyCheck, LatencyReport, Machine, NetworkCost, SegmentCost, TrialRecord
+from searchlab.serialization import from_plain, to_plain
 
 STAGES = (SegmentCost("stem", 10, 1000), SegmentCost("layer1.block1", 20, 2000))
 HEADS = (SegmentCost("exit 0", 3, 300), SegmentCost("final", 4, 400))

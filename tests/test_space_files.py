@@ -12,9 +12,9 @@ from tiny import IMAGES, tiny_study
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate
 from searchlab.model.cost import excess_over, network_cost
-from searchlab.plain import from_plain, to_plain
-from searchlab.search.catalog import Source, load_space
+from searchlab.search.catalog import SourceFile, load_space
 from searchlab.search.spaces import propose
+from searchlab.serialization import from_plain, to_plain
 from searchlab.study import Study
 
 FILES = sorted((Path(__file__).parent.parent / "spaces").glob("*.py"))
@@ -29,7 +29,7 @@ PARTS = 5
 
 def sampled(path: Path, images: ImageSpec, count: int, seed: int = 0, **limits: int) -> list[Candidate]:
     """What a space makes of random suggestions."""
-    space, study = load_space(Source(path.stem, path)), Study(path.stem, "none", **limits)
+    space, study = load_space(SourceFile(path.stem, path)), Study(path.stem, "none", **limits)
     trials = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     return [propose(space, trials.ask(), images, study) for _ in range(count)]
 

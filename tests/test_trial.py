@@ -20,7 +20,7 @@ from searchlab.candidate import Augmentation, Candidate, Head, Training
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
 from searchlab.errors import Interrupted, UserError
-from searchlab.exits.costs import leaving_ms
+from searchlab.exits.costs import exit_cost_ms
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.exits.table import load_table
@@ -132,7 +132,7 @@ def quick_latency(monkeypatch):
     """A latency whose median is right to a few percent is enough here."""
     options = LatencyOptions(budget_s=0.05, fewest_rounds=2)
     monkeypatch.setattr(trial_module, "measure_latency", lambda *given: measure_latency(*given[:5], options))
-    monkeypatch.setattr("searchlab.routed.CHECK_OPTIONS", options)
+    monkeypatch.setattr("searchlab.deploy.latency_check.CHECK_OPTIONS", options)
     # So short a measurement beside other tests is in doubt, and would be made again.
     monkeypatch.setattr(LatencyReport, "doubt", "")
 
@@ -166,7 +166,7 @@ def test_it_measures_alone_and_trains_beside_others_letting_go_after_every_step(
             events.append("trained")
 
     monkeypatch.setattr(trial_module, "measuring", alone)
-    monkeypatch.setattr("searchlab.routed.measuring", alone)
+    monkeypatch.setattr("searchlab.deploy.latency_check.measuring", alone)
     monkeypatch.setattr(trial_module, "training_lock", lambda device, waiting: Lock())
     run_trial(spec_of(objectives=tiny_study("accuracy", "latency_ms").objectives, epochs=1), digits)
     steps = ["step"] * ceil(len(digits.train) / LEARNS["batch_size"])
@@ -200,7 +200,7 @@ def test_a_latency_that_its_check_refutes_is_measured_again_after_the_training_o
     assert len(seen) == 2 and record.latency.segments == seen[1 if quiet_again else 0].segments
     assert bool(record.latency.doubt) is not quiet_again
     alone_ms = [point.latency_ms for point in record.frontier.points if len(point.rule.exits) == 1]
-    priced = [leaving_ms(record.cost, record.latency.segments, (exit,), "margin")[0] for exit in range(3)]
+    priced = [exit_cost_ms(record.cost, record.latency.segments, (exit,), "margin")[0] for exit in range(3)]
     assert alone_ms and all(any(found == pytest.approx(ms) for ms in priced) for found in alone_ms)
 
 
@@ -252,7 +252,7 @@ def test_too_little_memory_is_a_failed_record(digits, monkeypatch, error):
     def full(*given, **named):
         raise error
 
-    monkeypatch.setattr(trial_module, "course_of", lambda candidate: full)
+    monkeypatch.setattr(trial_module, "procedure_of", lambda candidate: full)
     record = run_trial(spec_of(), digits)
     assert (record.state, record.epochs) == ("failed", 0)
     assert record.reason == f"out of memory: {str(error).splitlines()[0]}"
@@ -270,7 +270,7 @@ def test_batches_of_one_image_with_a_normalised_head_are_a_failed_record_and_no_
     )
 
 
-STEPS = ("network_cost", "build", "measure", "course_of", "tabulate", "exact_frontier")
+STEPS = ("network_cost", "build", "measure", "procedure_of", "tabulate", "exact_frontier")
 RAISED = (RuntimeError("mat1 and mat2"), AssertionError(), KeyError(3), TypeError("no"))
 
 
@@ -313,7 +313,7 @@ def test_ctrl_c_is_not_the_candidates_fault(digits, monkeypatch):
     def interrupted(candidate):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trial_module, "course_of", interrupted)
+    monkeypatch.setattr(trial_module, "procedure_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_trial(spec_of(), digits)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from searchlab.errors import Interrupted, UserError
-from searchlab.plain import from_plain, to_plain
+from searchlab.serialization import from_plain, to_plain
 from searchlab.user_file import UserFile, blamed, file_named, function_of, read_file
 
 

@@ -9,7 +9,7 @@ from searchlab.model.cost import network_cost
 from searchlab.objective import OBJECTIVES
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
 from searchlab.record import Epoch, Seconds, TrialRecord
-from searchlab.runners.source import Source
+from searchlab.runners.trial_source import TrialSource
 from searchlab.study import Study, TrialSpec
 
 IMAGES = ImageSpec(channels=1, height=8, width=8, classes=10)
@@ -83,7 +83,7 @@ class Seen:
         self.notes.append(("end", record.number, record.state))
 
 
-def run(source: Source, outcome=made_record, at_most: int = 10_000) -> list[int]:
+def run(source: TrialSource, outcome=made_record, at_most: int = 10_000) -> list[int]:
     """What a runner does, with trials that are made up; the numbers of those it was given."""
     numbers = []
     while len(numbers) < at_most and (spec := source.ask()) is not None:

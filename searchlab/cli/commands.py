@@ -44,7 +44,7 @@ COMMANDS = {
         "Train the front's candidates again with fresh seeds, and show the front with means and 95 % intervals.",
     ),
     "runs": Command(
-        "stored.runs",
+        "runs.runs",
         FOUND,
         "List the studies of the store: how each stands, its trials, its front in a few figures, when it changed.",
     ),

@@ -7,25 +7,25 @@ from typing import Annotated
 
 import typer
 
+from searchlab.analysis.test_evaluation import Unread, comparable, look, looked_at
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json, warn
 from searchlab.cli.data_options import root_of
-from searchlab.cli.kept import kept_words
 from searchlab.cli.replicating import show_replicated
+from searchlab.cli.store_options import kept_words
 from searchlab.data.prepared import LoadHooks
 from searchlab.errors import UserError
-from searchlab.front import FrontPoint, TestPoints, study_front
+from searchlab.front.points import FrontPoint, TestPoints, study_front
 from searchlab.record import TrialRecord
 from searchlab.report.frames import front_frame, write_csv
 from searchlab.report.payloads import front_payload, show_point_payload, trial_payload, trials_payload
 from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, trials_view
-from searchlab.search.facts import same_data, unit_of
-from searchlab.search.final import Unread, comparable, look, looked_at
-from searchlab.search.folders import check_artefacts
 from searchlab.search.launch import load_data
 from searchlab.search.storage import check_writable
 from searchlab.search.store import StudyStore, stored_study
+from searchlab.search.study_facts import same_data, unit_of
+from searchlab.search.study_folder import check_artefacts
 from searchlab.study import RunOptions, Study
 
 LONGEST_NUMBER = 10

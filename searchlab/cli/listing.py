@@ -6,7 +6,7 @@ from searchlab.errors import UserError
 from searchlab.report.payloads import spaces_payload, studies_payload
 from searchlab.report.tables import spaces_view, studies_view
 from searchlab.search.catalog import available, load_studies, places
-from searchlab.search.sketches import is_for_studies, read_studies
+from searchlab.search.static_reading import is_for_studies, read_studies
 from searchlab.study import Sketch, Study
 
 

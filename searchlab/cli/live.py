@@ -11,12 +11,11 @@ from rich.live import Live
 from rich.text import Text
 
 from searchlab.cli.console import console
-from searchlab.cli.ticking import ticking
-from searchlab.front import doubt_of, exit_names, study_front
-from searchlab.growth import Growth
+from searchlab.cli.periodic import ticking
+from searchlab.front.history import SearchHistory
+from searchlab.front.points import doubt_of, exit_names, study_front
 from searchlab.phases import MEASURES, TRAINING
 from searchlab.record import Epoch, TrialRecord
-from searchlab.remaining import Pace, Underway, at_most, left_words, study_left_s
 from searchlab.report import architectures, units
 from searchlab.report.growth import sparkline, standing
 from searchlab.report.payloads import best_point
@@ -25,6 +24,7 @@ from searchlab.report.units import counted
 from searchlab.search.budget import stalled_for
 from searchlab.search.storage import public
 from searchlab.study import RunOptions, Study, TrialSpec
+from searchlab.time_left import Pace, Underway, at_most, left_words, study_left_s
 
 LIVE_POINTS = 8
 
@@ -77,7 +77,7 @@ class PlainWatch:
     def __init__(self, study: Study, printer: Console) -> None:
         self.study, self.printer = study, printer
         self.records: list[TrialRecord] = []
-        self.growth = Growth(study)
+        self.growth = SearchHistory(study)
         self.running: dict[int, Running] = {}
         self.spoke = self.begun = self.phase_begun = monotonic()
         self.phase, self.last = "preparing", -1
@@ -91,7 +91,7 @@ class PlainWatch:
     def on_begin(self, records: Sequence[TrialRecord]) -> None:
         """What there is already."""
         self.records = list(records)
-        self.growth = Growth(self.study, records)
+        self.growth = SearchHistory(self.study, records)
         if records:
             of = f", of {self.study.most_trials}" if self.study.most_trials else ""
             self.say(f"{trial_counts(records)} so far{of}")

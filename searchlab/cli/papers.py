@@ -19,10 +19,10 @@ from searchlab.papers.paper import Finished, Table, cost_table
 from searchlab.papers.registry import PAPERS
 from searchlab.report.papers import tables_markdown, tables_payload, tables_view, write_csv
 from searchlab.search.catalog import find, load_space, named_studies
-from searchlab.search.folders import check_artefacts
 from searchlab.search.smoke import SMOKE
 from searchlab.search.spaces import enqueued_candidates
 from searchlab.search.store import stored_names, stored_study
+from searchlab.search.study_folder import check_artefacts
 from searchlab.study import RunOptions
 
 

@@ -8,22 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
+from searchlab.analysis.importance import importances
+from searchlab.analysis.test_evaluation import looked_at
 from searchlab.artefacts import disk_errors
 from searchlab.cli import options as opt
 from searchlab.cli.console import show, show_json
 from searchlab.cli.replicating import replicated
-from searchlab.front import common_machine
-from searchlab.growth import Growth
+from searchlab.front.history import SearchHistory
+from searchlab.front.points import common_machine
 from searchlab.record import TrialRecord
 from searchlab.report.convergence import write_convergence_html, write_convergence_png
 from searchlab.report.growth import growth_payload, write_growth_html, write_growth_png
 from searchlab.report.importance import Bars, write_importance_html, write_importance_png
 from searchlab.report.plots import write_html, write_png
 from searchlab.report.replicates_plot import write_replicates_html, write_replicates_png
-from searchlab.search.final import looked_at
-from searchlab.search.folders import check_folder
-from searchlab.search.importance import importances
 from searchlab.search.store import StudyStore, stored_study
+from searchlab.search.study_folder import check_folder
 from searchlab.study import Study
 
 
@@ -40,14 +40,14 @@ class Drawn:
         return self.store.records()
 
     @cached_property
-    def growth(self) -> Growth:
+    def growth(self) -> SearchHistory:
         """Of trials whose latencies compare.
 
         Raises:
             UserError: they were measured on different machines.
         """
         common_machine(self.study, self.records)
-        return Growth(self.study, self.store.ended())
+        return SearchHistory(self.study, self.store.ended())
 
     def paths(self, name: str) -> tuple[Path, Path]:
         """Where the page and the picture of a plot go."""

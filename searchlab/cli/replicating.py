@@ -12,27 +12,27 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from searchlab.analysis.replicate_jobs import Job
+from searchlab.analysis.replicates import Replication, replicates_of
+from searchlab.analysis.replicates import replicate as train_again
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json
 from searchlab.cli.data_options import root_of
 from searchlab.cli.live import Running, described, ending
+from searchlab.cli.periodic import ticking
 from searchlab.cli.running import ends_on_interrupt
-from searchlab.cli.ticking import ticking
 from searchlab.errors import Interrupted, UserError
-from searchlab.front import study_front
+from searchlab.front.points import study_front
+from searchlab.front.replicates import Repeated, Replicate, repeated
 from searchlab.phases import MEASURES
 from searchlab.record import Epoch, TrialRecord
-from searchlab.remaining import Pace, left_words, repeated_left_s
-from searchlab.replicates import Repeated, Replicate, repeated
 from searchlab.report import units
 from searchlab.report.frames import write_csv
 from searchlab.report.replicates import replicates_frame, replicates_payload, replicates_view
-from searchlab.search.replicate_jobs import Job
-from searchlab.search.replicates import Replication, replicates_of
-from searchlab.search.replicates import replicate as train_again
 from searchlab.search.storage import public
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.study import RunOptions, Study, TrialSpec
+from searchlab.time_left import Pace, left_words, repeated_left_s
 
 
 def replicate(

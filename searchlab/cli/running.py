@@ -18,17 +18,17 @@ from rich.text import Text
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, say, show
 from searchlab.cli.data_options import check_output, images_of, is_data_set, root_of
-from searchlab.cli.kept import kept_words
 from searchlab.cli.live import watch_for
 from searchlab.cli.papers import filled_from, stored_as
+from searchlab.cli.store_options import kept_words
 from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.errors import Interrupted, NotBegun, UserError
-from searchlab.front import study_front
+from searchlab.front.points import study_front
 from searchlab.report.growth import standing
 from searchlab.report.papers import tables_view
 from searchlab.report.tables import front_view
 from searchlab.search.catalog import (
-    Source,
+    SourceFile,
     find,
     label_of,
     load_space,
@@ -52,7 +52,7 @@ class Plan:
     """A study that is about to be searched, and how it begins: `start`, `start_afresh` or `resume`."""
 
     definition: Definition
-    space: Source
+    space: SourceFile
     where: RunOptions
     begin: Callable[[Launch], Driver]
     runner: str = "local"
@@ -227,7 +227,7 @@ def _on(study: Study, spec: str | None) -> Study:
 
 
 def _plan(
-    source: Source | None, written: Study, effective: Study, where: RunOptions, begin: Callable[[Launch], Driver]
+    source: SourceFile | None, written: Study, effective: Study, where: RunOptions, begin: Callable[[Launch], Driver]
 ) -> Plan:
     beside = source.path if source else None
     space, effective = find("space", written.space, beside=beside), with_files(effective, beside)
@@ -245,7 +245,7 @@ def _stored_name(study: str | None) -> str | None:
     return names[0]
 
 
-def _as_written_now(study: str | None, before: Definition) -> tuple[Study, Source | None]:
+def _as_written_now(study: str | None, before: Definition) -> tuple[Study, SourceFile | None]:
     """The study as its file has it today; as it was stored where the file is not at hand."""
     name = before.written.name
     if study is not None and study.endswith(".py"):
@@ -254,7 +254,7 @@ def _as_written_now(study: str | None, before: Definition) -> tuple[Study, Sourc
         # A space on one's own images, which has no file.
         return before.written, None
     elif Path(before.path).is_file():
-        source = Source(Path(before.path).stem, Path(before.path))
+        source = SourceFile(Path(before.path).stem, Path(before.path))
     else:
         try:
             source, _ = named_studies(name)

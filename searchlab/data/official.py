@@ -25,7 +25,7 @@ class MissingFiles(UserError):
 
 
 @dataclass(frozen=True)
-class Source:
+class OfficialFiles:
     """An official data set: torchvision's class, and a check for every file (a path below the data root)."""
 
     kind: Callable[..., Any]
@@ -47,17 +47,19 @@ def idx_is_whole(path: Path) -> bool:
     return path.stat().st_size == header + math.prod(sizes)
 
 
-def _cifar(kind: Any) -> Source:
+def _cifar(kind: Any) -> OfficialFiles:
     listed = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
-    return Source(kind, {f"{kind.base_folder}/{name}": partial(check_integrity, md5=md5) for name, md5 in listed})
+    return OfficialFiles(
+        kind, {f"{kind.base_folder}/{name}": partial(check_integrity, md5=md5) for name, md5 in listed}
+    )
 
 
-def _mnist(kind: Any) -> Source:
+def _mnist(kind: Any) -> OfficialFiles:
     names = [name.removesuffix(".gz") for name, _ in kind.resources]
-    return Source(kind, {f"{kind.__name__}/raw/{name}": idx_is_whole for name in names})
+    return OfficialFiles(kind, {f"{kind.__name__}/raw/{name}": idx_is_whole for name in names})
 
 
-SOURCES: dict[str, Source] = {
+SOURCES: dict[str, OfficialFiles] = {
     "cifar10": _cifar(CIFAR10),
     "cifar100": _cifar(CIFAR100),
     "mnist": _mnist(MNIST),
@@ -93,11 +95,11 @@ def read(name: str, root: Path, *, download: bool) -> tuple[Split, Split, tuple[
     return _split(train, len(classes), folder), _split(test, len(classes), folder), classes
 
 
-def _missing(source: Source, root: Path) -> list[str]:
+def _missing(source: OfficialFiles, root: Path) -> list[str]:
     return [file for file in source.checks if not (root / file).is_file()]
 
 
-def _refuse_corrupt(source: Source, root: Path) -> None:
+def _refuse_corrupt(source: OfficialFiles, root: Path) -> None:
     corrupt = [
         file for file, is_sound in source.checks.items() if (root / file).is_file() and not is_sound(root / file)
     ]

@@ -31,13 +31,13 @@ class _Parts:
     decision: float = 0.0
 
 
-def leaving_macs(cost: NetworkCost, exits: Sequence[int], score: str) -> Costs:
+def exit_cost_macs(cost: NetworkCost, exits: Sequence[int], score: str) -> Costs:
     """MACs of leaving at each used exit, by this score."""
     stages, heads, gates = ([part.macs for part in parts] for parts in (cost.stages, cost.heads, cost.gates))
     return _leaving_costs(_Parts(stages, heads, gates), cost.cuts, exits, score)
 
 
-def leaving_ms(cost: NetworkCost, latency: SegmentLatency, exits: Sequence[int], score: str) -> Costs:
+def exit_cost_ms(cost: NetworkCost, latency: SegmentLatency, exits: Sequence[int], score: str) -> Costs:
     """Milliseconds of leaving at each used exit, where a decision by `score` is taken at each but the last.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchlab.errors import UserError
-from searchlab.exits.costs import deployed_params, leaving_macs, leaving_ms, total_cost
+from searchlab.exits.costs import deployed_params, exit_cost_macs, exit_cost_ms, total_cost
 from searchlab.exits.scores import GATE, SCORES, Scores, score_named
 from searchlab.exits.table import ExitTable
 from searchlab.operating_point import ExitRule, OperatingPoint
@@ -73,14 +73,14 @@ def operating_point(
     stayed: Sequence[int] = (samples - np.cumsum(left[:-1], dtype=np.int64)).tolist()
     ms = None
     if latency is not None:
-        ms = total_cost(leaving_ms(cost, latency, rule.exits, rule.score), samples, stayed) / samples
+        ms = total_cost(exit_cost_ms(cost, latency, rule.exits, rule.score), samples, stayed) / samples
     return OperatingPoint(
         rule=rule,
         samples=samples,
         correct=sum(right),
         shares=tuple(count / samples for count in left),
         correct_per_exit=right,
-        macs=total_cost(leaving_macs(cost, rule.exits, rule.score), samples, stayed) / samples,
+        macs=total_cost(exit_cost_macs(cost, rule.exits, rule.score), samples, stayed) / samples,
         params=deployed_params(cost, rule.exits, rule.score),
         latency_ms=ms,
     )

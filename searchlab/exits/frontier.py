@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchlab.errors import UserError
-from searchlab.exits.costs import Costs, deployed_params, leaving_macs, leaving_ms
+from searchlab.exits.costs import Costs, deployed_params, exit_cost_macs, exit_cost_ms
+from searchlab.exits.dominance_filter import Axis, Sieve
 from searchlab.exits.evaluate import normalised, operating_point, scores_of
-from searchlab.exits.levels import Grid, grids_by_size, make_grid
 from searchlab.exits.scores import SCORES, Scores
-from searchlab.exits.sieve import Axis, Sieve
 from searchlab.exits.table import ExitTable
-from searchlab.exits.vectors import blocks, tally
+from searchlab.exits.threshold_vectors import blocks, tally
+from searchlab.exits.thresholds import Grid, grids_by_size, make_grid
+from searchlab.front.pareto import non_dominated, thin, values_of
 from searchlab.objective import Objective, accuracy, latency_ms, macs, params
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
-from searchlab.pareto import non_dominated, thin, values_of
 from searchlab.record import NetworkCost, SegmentLatency
 
 CELLS = 256
@@ -139,9 +139,9 @@ def _leaving(
     """Leaving costs in every objective that is a cost and varies with the thresholds."""
     costs = []
     if latency is not None and latency_ms in objectives:
-        costs.append(leaving_ms(cost, latency, exits, score))
+        costs.append(exit_cost_ms(cost, latency, exits, score))
     if macs in objectives:
-        costs.append(leaving_macs(cost, exits, score))
+        costs.append(exit_cost_macs(cost, exits, score))
     return tuple(costs)
 
 

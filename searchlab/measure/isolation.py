@@ -24,7 +24,7 @@ from typing import Self
 import torch
 
 from searchlab.errors import Interrupted
-from searchlab.measure.holders import Note, duration, holders
+from searchlab.measure.lock_holders import Note, duration, holders
 
 BREATHE_EVERY_S = 0.05
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from searchlab.architecture import ImageSpec
+from searchlab.measure.cpu_contention import load
 from searchlab.measure.device import this_machine
-from searchlab.measure.load import load
 from searchlab.measure.passes import MsRPI, Score, Timed, interleaved, quiet_host, whole_pass
 from searchlab.measure.quantiles import mean_over_samples, paired_ratio, quantiles, undisturbed_means
 from searchlab.measure.references import reference_network

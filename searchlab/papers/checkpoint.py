@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from searchlab.operating_point import Estimate
 from searchlab.papers.checkpoint_evaluation import CheckpointFound, NetworkFound, evaluate_checkpoints
 from searchlab.papers.paper import Cell, Finished, Paper, Table
-from searchlab.plain import from_plain
+from searchlab.serialization import from_plain
 
 Change = tuple[float, float | None, float | None]
 """Share let in, change of accuracy in points, change of runtime in percent (positive: faster)."""

@@ -14,11 +14,11 @@ from pydantic.dataclasses import dataclass as noun
 
 from searchlab.architecture import AlexNet
 from searchlab.artefacts import TABLE
+from searchlab.baselines.let_in import SCORE, LetIn, let_in_points
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
 from searchlab.deploy.runtime import EarlyExitRuntime
 from searchlab.exits.evaluate import scores_of
-from searchlab.exits.let_in import SCORE, LetIn, let_in_points
 from searchlab.exits.table import ExitTable, load_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.alternating import Alternated, Epochs, Turns, alternating
@@ -31,7 +31,7 @@ from searchlab.measure.segments import Segments
 from searchlab.operating_point import Estimate, share_estimate
 from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
 from searchlab.papers.paper import Findings, Subject
-from searchlab.plain import NOUN, to_plain
+from searchlab.serialization import NOUN, to_plain
 
 LITTLE = 500
 """With fewer test images (a smoke run), time is only looked at once: nothing is to be concluded from it."""
@@ -97,7 +97,7 @@ def evaluate_checkpoints(subject: Subject) -> Findings:
     validation, split = load_table(Path(record.directory) / TABLE), dataset.test.to(device)
     normaliser = Normaliser.of(dataset, device)
     test = tabulate(subject.network, split, normaliser)
-    bench = _Bench(subject, test, split, normaliser, turns_for(subject))
+    bench = _CheckpointSetup(subject, test, split, normaliser, turns_for(subject))
     with measuring(), quiet_host(subject.threads):
         segments = prepared(subject.network, bench.image(0))
         checkpoints = tuple(
@@ -128,7 +128,7 @@ def turns_for(subject: Subject) -> Turns:
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _CheckpointSetup:
     """What every checkpoint is judged with."""
 
     subject: Subject

@@ -17,8 +17,8 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.exits.top_k import correct_among
 from searchlab.operating_point import Estimate, difference_estimate, share_estimate
 from searchlab.papers.paper import Findings, Paper, Subject
-from searchlab.plain import to_plain
 from searchlab.record import TrialRecord
+from searchlab.serialization import to_plain
 
 FINDINGS = "findings.json"
 

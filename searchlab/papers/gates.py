@@ -13,7 +13,7 @@ from searchlab.papers.gates_found import BUDGETS, FRONTIER, PLAIN, ZERO, GatesFo
 from searchlab.papers.gates_runtime import SHARES, runtime_ratio, seconds, slope_ms, slope_ratio
 from searchlab.papers.gates_sweep import ALPHAS
 from searchlab.papers.paper import Cell, Finished, Paper, Table
-from searchlab.plain import from_plain
+from searchlab.serialization import from_plain
 
 EARLY_EXIT, BRANCHY_NET = "EarlyExit", "BranchyNet"
 """The rows that a study enqueues: one backbone, its exits trained for gates, or all at once."""
@@ -21,7 +21,7 @@ EARLY_EXIT, BRANCHY_NET = "EarlyExit", "BranchyNet"
 SWEPT = {0.8: 94.8, 0.85: 88.1}
 """Alpha to accuracy in percent, in the authors' own sweep, with ResNet50."""
 
-RULES = {
+RULE_LABELS = {
     ZERO: "gate at 0 (a training for each alpha)",
     FRONTIER: FRONTIER,
     "exact": "exact frontier, every score",
@@ -181,7 +181,7 @@ def _by_rule(parts: Sequence[_Part]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     notes = ["cost: that without exits, in latency where it was measured, else in MACs; fitted on validation"]
     for part in parts:
-        for manner, found, keys in ((EARLY_EXIT, part.gated, RULES), (BRANCHY_NET, part.joint, JOINT_RULES)):
+        for manner, found, keys in ((EARLY_EXIT, part.gated, RULE_LABELS), (BRANCHY_NET, part.joint, JOINT_RULES)):
             by_name = {rule.rule: rule for rule in found.rules} if found else {}
             for key in keys:
                 rule = by_name.get(key)
@@ -189,9 +189,9 @@ def _by_rule(parts: Sequence[_Part]) -> Table:
                 for i in range(len(BUDGETS)):
                     accuracy, cost = (rule.accuracy[i], rule.cost[i]) if rule else (None, None)
                     cells += [accuracy and percent(accuracy), None if cost is None else 100 * cost]
-                rows.append((part.name, manner, RULES[key], None, *cells))
+                rows.append((part.name, manner, RULE_LABELS[key], None, *cells))
                 if rule and rule.left_out:
-                    notes.append(f"{part.name}, {manner}, {RULES[key]}: left out, {rule.left_out}")
+                    notes.append(f"{part.name}, {manner}, {RULE_LABELS[key]}: left out, {rule.left_out}")
     return Table(
         "Rules on the same exit table, the gates of the alpha chosen for leaving at 0",
         tuple(columns),

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from searchlab.baselines.compare import Judged, Row, chosen_at, compare
+from searchlab.baselines.rules import exact, gate_at_zero
 from searchlab.data.batches import Normaliser
 from searchlab.deploy.runtime import EarlyExitRuntime
-from searchlab.exits.compare import Judged, Row, chosen_at, compare
-from searchlab.exits.costs import leaving_macs, leaving_ms
+from searchlab.exits.costs import exit_cost_macs, exit_cost_ms
 from searchlab.exits.evaluate import evaluate, route, scores_of
 from searchlab.exits.frontier import FrontierSettings
-from searchlab.exits.rules import exact, gate_at_zero
 from searchlab.exits.scores import GATE, available_scores
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
@@ -40,8 +40,8 @@ from searchlab.papers.gates_found import (
 from searchlab.papers.gates_runtime import RuntimeOptions, SetRuntime, runtimes
 from searchlab.papers.gates_sweep import Swept, sweep
 from searchlab.papers.paper import Findings, Subject
-from searchlab.plain import to_plain
 from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.serialization import to_plain
 
 
 def evaluate_gates(subject: Subject) -> Findings:
@@ -56,7 +56,7 @@ def evaluate_gates(subject: Subject) -> Findings:
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _GatesSetup:
     """What rules are searched and judged with. `full` is the cost without exits, in the cost `by` which choices go."""
 
     cost: NetworkCost
@@ -82,7 +82,7 @@ class _Bench:
         return max(range(len(points)), key=lambda i: (points[i].correct, -self.cost_of(points[i])))
 
 
-def _bench(subject: Subject) -> _Bench:
+def _bench(subject: Subject) -> _GatesSetup:
     record = subject.record
     assert record.cost is not None
     latency = record.latency.segments if record.latency else None
@@ -91,11 +91,13 @@ def _bench(subject: Subject) -> _Bench:
     # Every point there is: a frontier thinned to fifty could lose to rules that it contains.
     settings = FrontierSettings((accuracy, by), scores, subject.study.levels, max_points=10_000)
     last = (len(record.cost.heads) - 1,)
-    costs = leaving_ms(record.cost, latency, last, scores[0]) if latency else leaving_macs(record.cost, last, scores[0])
-    return _Bench(record.cost, latency, settings, by, float(costs[0]))
+    costs = (
+        exit_cost_ms(record.cost, latency, last, scores[0]) if latency else exit_cost_macs(record.cost, last, scores[0])
+    )
+    return _GatesSetup(record.cost, latency, settings, by, float(costs[0]))
 
 
-def _ungated(subject: Subject, bench: _Bench) -> GatesFound:
+def _ungated(subject: Subject, bench: _GatesSetup) -> GatesFound:
     """Of BranchyNet's network: the rules that need no gates."""
     normaliser, dataset = Normaliser.of(subject.dataset, subject.device), subject.dataset
     splits = [split.to(subject.device) for split in (dataset.validation, dataset.test)]
@@ -103,7 +105,7 @@ def _ungated(subject: Subject, bench: _Bench) -> GatesFound:
     return _found(bench, test, compare(validation, test, bench.cost, bench.latency, bench.settings))
 
 
-def _gated(subject: Subject, bench: _Bench) -> GatesFound:
+def _gated(subject: Subject, bench: _GatesSetup) -> GatesFound:
     swept = sweep(subject)
     alphas = tuple(_alpha(bench, each) for each in swept)
     validations = [each.validation for each in swept]
@@ -135,14 +137,14 @@ class _Gated:
     rule: ExitRule
 
 
-def _alpha(bench: _Bench, swept: Swept) -> AlphaFound:
+def _alpha(bench: _GatesSetup, swept: Swept) -> AlphaFound:
     arguments = (swept.validation, bench.cost, bench.latency, replace(bench.settings, scores=(GATE,)))
     (zero,), frontier = gate_at_zero(*arguments), exact(*arguments)
     cheapest = frontier[bench.cheapest(frontier, [swept.validation] * len(frontier))]
     return AlphaFound(swept.alpha, bench.both(zero.rule, swept), bench.both(cheapest.rule, swept))
 
 
-def _rules(bench: _Bench, swept: Swept, alphas: Sequence[AlphaFound]) -> list[Row]:
+def _rules(bench: _GatesSetup, swept: Swept, alphas: Sequence[AlphaFound]) -> list[Row]:
     """Every rule on the table of one alpha; of the gate at 0 there is one point for each alpha."""
     rows = compare(swept.validation, swept.test, bench.cost, bench.latency, bench.settings)
     gate_alone = replace(bench.settings, scores=(GATE,))
@@ -156,7 +158,7 @@ def _rules(bench: _Bench, swept: Swept, alphas: Sequence[AlphaFound]) -> list[Ro
     ]
 
 
-def _found(bench: _Bench, test: ExitTable, rows: Sequence[Row]) -> GatesFound:
+def _found(bench: _GatesSetup, test: ExitTable, rows: Sequence[Row]) -> GatesFound:
     return GatesFound(
         samples=test.samples,
         exits=tuple(bench.cost.stages[cut].name for cut in bench.cost.cuts),
@@ -166,7 +168,7 @@ def _found(bench: _Bench, test: ExitTable, rows: Sequence[Row]) -> GatesFound:
     )
 
 
-def _rule(bench: _Bench, row: Row) -> RuleFound:
+def _rule(bench: _GatesSetup, row: Row) -> RuleFound:
     chosen = [chosen_at(row.points, budget * bench.full, bench.by) for budget in BUDGETS]
     return RuleFound(
         row.rule,

@@ -18,7 +18,7 @@ from searchlab.measure.end_to_end import Run, samples_pass
 from searchlab.measure.isolation import measuring
 from searchlab.measure.passes import block_orders, quiet_host, warm_up
 from searchlab.operating_point import Estimate
-from searchlab.plain import NOUN
+from searchlab.serialization import NOUN
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Sizes of the sets, as shares of the largest."""

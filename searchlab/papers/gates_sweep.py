@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from searchlab.candidate import Training
 from searchlab.data.batches import Batch, Normaliser, evaluation_batches
 from searchlab.data.splits import Split
-from searchlab.exits.costs import leaving_macs, leaving_ms
+from searchlab.exits.costs import exit_cost_macs, exit_cost_ms
 from searchlab.exits.scores import GATE
 from searchlab.exits.table import ExitTable
 from searchlab.measure.device import has_bf16
@@ -26,8 +26,8 @@ from searchlab.measure.isolation import training_lock
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.model.heads import GateUnit, LearnedGate
 from searchlab.papers.paper import Subject
-from searchlab.train.loop import Feed, Hooks, train
-from searchlab.train.material import batches_for
+from searchlab.train.context import batches_for
+from searchlab.train.loop import BatchSource, Hooks, train
 from searchlab.train.recipes import recipe_of
 from searchlab.train.regimes import Phase, phases
 
@@ -106,7 +106,7 @@ class _Lesson:
     network: EarlyExitNetwork
     phase: Phase
     training: Training
-    feed: Feed
+    source: BatchSource
     hooks: Hooks
 
     def gates(self, alpha: float) -> GatesAlone:
@@ -116,7 +116,7 @@ class _Lesson:
             cast(GateUnit, unit).reset()
         training = replace(self.training, gate_loss_weight=alpha)
         # Linear units of this size gain nothing from bf16.
-        trained = train(alone, (self.phase,), training, self.feed, self.hooks, bf16=False).network
+        trained = train(alone, (self.phase,), training, self.source, self.hooks, bf16=False).network
         assert isinstance(trained, GatesAlone)
         return trained
 
@@ -135,8 +135,8 @@ def _lesson(
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device)):
                 epochs[-1].append((features_of(network, images_NCHW), labels_N))
             on_step()
-    feed = Feed(lambda number: iter(epochs[number % len(epochs)]), batches.steps)
-    return _Lesson(network, phase, training, feed, Hooks(on_step))
+    source = BatchSource(lambda number: iter(epochs[number % len(epochs)]), batches.steps)
+    return _Lesson(network, phase, training, source, Hooks(on_step))
 
 
 def gates_phase(subject: Subject) -> Phase:
@@ -148,9 +148,9 @@ def gates_phase(subject: Subject) -> Phase:
     assert record.cost is not None
     exits = range(len(record.cost.heads))
     if record.latency is not None:
-        cost_K = leaving_ms(record.cost, record.latency.segments, exits, GATE)
+        cost_K = exit_cost_ms(record.cost, record.latency.segments, exits, GATE)
     else:
-        cost_K = leaving_macs(record.cost, exits, GATE)
+        cost_K = exit_cost_macs(record.cost, exits, GATE)
     last = phases(record.candidate, subject.study.epochs)[-1]
     epochs = last.epochs if last.learns == "gates" else 1
     return Phase(epochs, "gates", last.loss_weights, tuple((cost_K / cost_K.max()).tolist()))

@@ -11,8 +11,8 @@ from pydantic.dataclasses import dataclass as noun
 from searchlab.data.splits import Dataset
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.operating_point import Estimate
-from searchlab.plain import NOUN
 from searchlab.record import NetworkCost, TrialRecord
+from searchlab.serialization import NOUN
 from searchlab.study import Study
 
 Cell = str | int | float | Estimate | None

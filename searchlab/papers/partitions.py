@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.front import deciding_score
+from searchlab.front.points import deciding_score
 from searchlab.operating_point import Estimate
 from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
 from searchlab.papers.paper import Cell, Finished, Paper, Table
 from searchlab.papers.partitions_evaluation import PartitionFound, evaluate_partitions, unpacked
-from searchlab.plain import from_plain
+from searchlab.serialization import from_plain
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from searchlab.model.partitioned import Classifier, RoutedExperts
 from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.papers.evaluation import gained_and_lost
 from searchlab.papers.paper import Findings, Subject
-from searchlab.plain import NOUN, to_plain
+from searchlab.serialization import NOUN, to_plain
 from searchlab.train.partitioned import budget
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.front import FrontPoint, deciding_score, doubt_of, exit_names, times_reference
+from searchlab.front.points import FrontPoint, deciding_score, doubt_of, exit_names, times_reference
 from searchlab.objective import Objective
 from searchlab.operating_point import OperatingPoint
 from searchlab.record import TrialRecord

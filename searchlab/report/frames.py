@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from searchlab.errors import UserError
-from searchlab.front import FrontPoint
+from searchlab.front.points import FrontPoint
 from searchlab.record import TrialRecord
 from searchlab.report.payloads import Plain, point_payload, trial_row
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from searchlab.errors import UserError
-from searchlab.growth import Growth, Step
+from searchlab.front.history import SearchHistory, Step
 from searchlab.report import units
 from searchlab.report.axes import linear_ticks, padded
 from searchlab.report.page import plot_page
@@ -27,7 +27,7 @@ SPARKS, SPARKS_WIDE = " ▁▂▃▄▅▆▇█", 24
 X_TITLE, Y_TITLE = "training spent (epochs × MACs per image)", "hypervolume"
 
 
-def standing(growth: Growth) -> str:
+def standing(growth: SearchHistory) -> str:
     """ "Hypervolume 0.756 after 480 epochs; training spent: 1.9 G (epochs × MACs per image)"."""
     last = growth.last
     if last is None:
@@ -36,7 +36,7 @@ def standing(growth: Growth) -> str:
     return f"Hypervolume {last.hypervolume:.3f} after {units.counted(last.epochs, 'epoch')}; {spent}"
 
 
-def sparkline(growth: Growth, width: int = SPARKS_WIDE) -> str:
+def sparkline(growth: SearchHistory, width: int = SPARKS_WIDE) -> str:
     """The hypervolume at equal steps of training, a character each, from the first front's to today's."""
     steps = growth.trained
     if not steps:
@@ -48,7 +48,7 @@ def sparkline(growth: Growth, width: int = SPARKS_WIDE) -> str:
     return "".join(SPARKS[1 + int((volume - low) * height) if volume else 0] for volume in shown)
 
 
-def growth_payload(growth: Growth) -> Plain:
+def growth_payload(growth: SearchHistory) -> Plain:
     """Every step, and what its hypervolume is measured in: a cost that is null in the reference point is boundless."""
     rows = [
         {
@@ -62,10 +62,10 @@ def growth_payload(growth: Growth) -> Plain:
         for step in growth.steps
     ]
     reference = {objective.name: None if objective.sign > 0 else 0.0 for objective in growth.study.objectives}
-    return {"reference_point": reference, "yardsticks": growth.units, "standard_error": growth.noise, "steps": rows}
+    return {"reference_point": reference, "cost_scales": growth.units, "standard_error": growth.noise, "steps": rows}
 
 
-def write_growth_html(path: Path, growth: Growth) -> None:
+def write_growth_html(path: Path, growth: SearchHistory) -> None:
     """Writes the interactive page; plotly.js is in the file, so that it needs no network.
 
     Raises:
@@ -76,7 +76,7 @@ def write_growth_html(path: Path, growth: Growth) -> None:
     save_page(page, path)
 
 
-def write_growth_png(path: Path, growth: Growth) -> None:
+def write_growth_png(path: Path, growth: SearchHistory) -> None:
     """Writes the picture, 1600 by 1000 pixels.
 
     Raises:
@@ -103,7 +103,7 @@ def write_growth_png(path: Path, growth: Growth) -> None:
     save(figure, path)
 
 
-def _drawn(growth: Growth) -> list[Step]:
+def _drawn(growth: SearchHistory) -> list[Step]:
     if not growth.trained:
         allowed = "needs at least one trial that was trained"
         raise UserError("nothing to plot", where=f"study {growth.study.name}", allowed=allowed)
@@ -116,7 +116,7 @@ def _line(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
     return [step.training for step in with_front], [step.hypervolume for step in with_front]
 
 
-def _y_range(growth: Growth, steps: Sequence[Step]) -> tuple[float, float]:
+def _y_range(growth: SearchHistory, steps: Sequence[Step]) -> tuple[float, float]:
     values = [*_line(steps)[1], steps[-1].hypervolume - growth.noise]
     return padded(min(values), max(values), logarithmic=False)
 
@@ -129,7 +129,7 @@ def _tick_label(value: float) -> str:
     return units.count(value).replace(".0 ", " ")
 
 
-def _figure(growth: Growth, steps: Sequence[Step]) -> Any:
+def _figure(growth: SearchHistory, steps: Sequence[Step]) -> Any:
     import plotly.graph_objects as go
 
     x, y = _line(steps)
@@ -164,7 +164,7 @@ def _description(step: Step, grown: float) -> str:
     )
 
 
-def _explanation(growth: Growth) -> str:
+def _explanation(growth: SearchHistory) -> str:
     costs = [objective for objective in growth.study.objectives if objective.name in growth.units]
     halves = [f"{objective.label} of {_cost(objective.name, growth.units[objective.name])}" for objective in costs]
     unit = f" A cost c counts as c / (c + u), u being a {' and '.join(halves)}." if halves else ""
@@ -180,5 +180,5 @@ def _cost(name: str, value: float) -> str:
     return units.milliseconds(value) if name == "latency_ms" else units.count(value)
 
 
-def _title(growth: Growth) -> str:
+def _title(growth: SearchHistory) -> str:
     return f"Hypervolume of {growth.study.name}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from searchlab.front import state_counts
+from searchlab.front.points import state_counts
 from searchlab.record import TrialRecord
 from searchlab.report import units
 from searchlab.report.page import plot_page

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from searchlab.front import FrontPoint, common_machine, deciding_score, exit_names, study_hypervolume
+from searchlab.front.points import FrontPoint, common_machine, deciding_score, exit_names, study_hypervolume
 from searchlab.record import TrialRecord
 from searchlab.report import units
 from searchlab.report.tables import accuracy_cell, doubt_note, latency_cell, trial_counts

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from searchlab.operating_point import Estimate
 from searchlab.papers.paper import Cell, Table
-from searchlab.plain import to_plain
 from searchlab.report import frames, units
 from searchlab.report.layout import FirstThatFits, figures, plain_table, titled, words
 from searchlab.report.payloads import Plain
+from searchlab.serialization import to_plain
 
 FEW = 3
 """Rows that fit beside each other."""

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from searchlab.front import (
+from searchlab.front.points import (
     FrontPoint,
     common_machine,
+    cost_scales,
     deciding_score,
     doubt_of,
     exit_names,
@@ -15,11 +16,10 @@ from searchlab.front import (
     state_counts,
     study_hypervolume,
     times_reference,
-    yardsticks,
 )
 from searchlab.operating_point import Estimate, OperatingPoint, share_estimate
-from searchlab.plain import to_plain
 from searchlab.record import Quantiles, TrialRecord
+from searchlab.serialization import to_plain
 from searchlab.study import Sketch, Study
 
 Plain = dict[str, Any]
@@ -28,7 +28,7 @@ Plain = dict[str, Any]
 def front_payload(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint]) -> Plain:
     """A study's front: `points` (from `study_front`) and what surrounds them.
 
-    `hypervolume` is that of the whole front, thinned or not; `yardsticks` are its units (see `study_hypervolume`).
+    `hypervolume` is that of the whole front, thinned or not; `cost_scales` are its units (see `study_hypervolume`).
     """
     machine = common_machine(study, records)
     return {
@@ -36,7 +36,7 @@ def front_payload(study: Study, records: Sequence[TrialRecord], points: Sequence
         "points": [point_payload(point) for point in points],
         "objectives": [objective.name for objective in study.objectives],
         "hypervolume": study_hypervolume(study, records),
-        "yardsticks": yardsticks(study, records),
+        "cost_scales": cost_scales(study, records),
         "machine": None if machine is None else to_plain(machine),
         "trials": state_counts(records),
     }

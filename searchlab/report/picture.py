@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchlab.errors import UserError
-from searchlab.front import FrontPoint, TestPoints, study_front
+from searchlab.front.pareto import non_dominated, values_of
+from searchlab.front.points import FrontPoint, TestPoints, study_front
 from searchlab.objective import Objective
-from searchlab.pareto import non_dominated, values_of
 from searchlab.record import TrialRecord
 from searchlab.report.axes import (
     Axes,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchlab.front import FrontPoint, TestPoints
+from searchlab.front.points import FrontPoint, TestPoints
 from searchlab.record import TrialRecord
 from searchlab.report import units
 from searchlab.report.axes import axis_title, coordinate, description, linear_ticks, tick_label

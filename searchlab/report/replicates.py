@@ -8,10 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from searchlab.front import deciding_score, exit_names
+from searchlab.front.points import deciding_score, exit_names
+from searchlab.front.replicates import FEWEST_SEEDS, Mean, Optimism, Repeated, Replicate, Split, optimism, reach
 from searchlab.objective import OBJECTIVES, Objective
 from searchlab.operating_point import Estimate
-from searchlab.replicates import FEWEST_SEEDS, Mean, Optimism, Repeated, Replicate, Split, optimism, reach
 from searchlab.report import units
 from searchlab.report.frames import front_frame
 from searchlab.report.layout import FirstThatFits, Footer, figures, plain_table, words

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchlab.errors import UserError
+from searchlab.front.replicates import Mean, Repeated, Split, optimism
 from searchlab.objective import Objective
-from searchlab.replicates import Mean, Repeated, Split, optimism
 from searchlab.report.axes import Axes, axes_of, axis_title, coordinate, is_logarithmic, padded
 from searchlab.report.page import plot_page
 from searchlab.report.replicates import accuracy_cell, amount, cost_cell, costs_of, doubt_lines, optimism_lines

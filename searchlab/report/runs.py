@@ -10,7 +10,7 @@ from rich.text import Text
 
 from searchlab.report import units
 from searchlab.report.layout import FirstThatFits, Footer, plain_table, words
-from searchlab.stored import FrontFigures, Stored, StoredStudy
+from searchlab.study_summary import FrontFigures, Stored, StoredStudy
 
 FIRST = ("complete", "running", "interrupted")
 """States of trials that are named first."""

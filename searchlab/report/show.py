@@ -8,15 +8,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from searchlab.candidate import Candidate, Head
-from searchlab.front import FrontPoint, deciding_score, doubt_of, exit_names, latency_estimate, times_reference
+from searchlab.front.pareto import thin, values_of
+from searchlab.front.points import FrontPoint, deciding_score, doubt_of, exit_names, latency_estimate, times_reference
 from searchlab.operating_point import Estimate, OperatingPoint
-from searchlab.pareto import thin, values_of
-from searchlab.plain import to_plain
 from searchlab.record import DIFFERENCE, LatencyReport, SegmentCost, TrialRecord
 from searchlab.report import architectures, units
 from searchlab.report.layout import facts, figures, plain_table, titled, words
 from searchlab.report.payloads import exit_accuracies
 from searchlab.report.tables import accuracy_cell, latency_cell
+from searchlab.serialization import to_plain
 from searchlab.study import Study
 
 

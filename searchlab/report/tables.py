@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from searchlab.front import (
+from searchlab.front.points import (
     FrontPoint,
     common_machine,
     deciding_score,

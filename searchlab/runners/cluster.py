@@ -5,7 +5,7 @@ import os
 
 from searchlab.data.splits import Dataset
 from searchlab.errors import UserError
-from searchlab.runners.source import Source
+from searchlab.runners.trial_source import TrialSource
 
 OWN_RAY = {
     # Listens on 127.0.0.1 alone, as it does on Windows and macOS.
@@ -30,7 +30,7 @@ TUNE = {
 """What Tune reads from the environment and nowhere else."""
 
 
-def run_tune(source: Source, dataset: Dataset) -> None:
+def run_tune(source: TrialSource, dataset: Dataset) -> None:
     """Runs what the source asks for on a Ray cluster, several trials at a time, until there is no more.
 
     Raises:

@@ -7,12 +7,12 @@ from searchlab.errors import RunError
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import is_usable, resolve_device
 from searchlab.record import LatencyReport, TimeUnit
-from searchlab.runners.source import Source
+from searchlab.runners.trial_source import TrialSource
 from searchlab.trial import run_trial
 from searchlab.trial_hooks import TrialHooks
 
 
-def run_local(source: Source, dataset: Dataset) -> None:
+def run_local(source: TrialSource, dataset: Dataset) -> None:
     """Runs what the source asks for until there is no more.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from searchlab.errors import UserError
-from searchlab.plain import from_plain
+from searchlab.serialization import from_plain
 
 LONGEST = 60_000
 """Characters of JSON that one attribute holds at most."""

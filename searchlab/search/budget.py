@@ -6,7 +6,7 @@ No trial begins once a limit is reached; one that has begun is finished. Whichev
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from searchlab.growth import Growth
+from searchlab.front.history import SearchHistory
 from searchlab.study import Study
 
 ROUNDING = 1e-12
@@ -20,7 +20,7 @@ UNTRAINED = 1000
 class Spent:
     """What a study has spent: its trials that ended, how many run, and the hours since this process took it up."""
 
-    growth: Growth
+    growth: SearchHistory
     running: int = 0
     hours: float = 0.0
 
@@ -37,7 +37,7 @@ class Spent:
 
 def reason_to_end(study: Study, spent: Spent) -> str | None:
     """Why no more trials begin, as a clause for the user; None while the study goes on."""
-    return next((reason for rule in RULES if (reason := rule(study, spent))), None)
+    return next((reason for rule in BUDGET_RULES if (reason := rule(study, spent))), None)
 
 
 def _trials(study: Study, spent: Spent) -> str | None:
@@ -76,7 +76,7 @@ def _untrained(study: Study, spent: Spent) -> str | None:
     return f"none of the last {UNTRAINED} trials could be trained ({last[-1].record.reason})"
 
 
-RULES: tuple[Callable[[Study, Spent], str | None], ...] = (_trials, _hours, _epochs, _stalled, _untrained)
+BUDGET_RULES: tuple[Callable[[Study, Spent], str | None], ...] = (_trials, _hours, _epochs, _stalled, _untrained)
 """What may end a study; the first that does gives the reason."""
 
 

@@ -31,7 +31,7 @@ SPACE_DEFAULTS: dict[str, Any] = {"max_params": 300_000, "epochs": 30}
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file that defines a space or a study."""
 
     name: str
@@ -101,16 +101,16 @@ def places(kind: Kind, beside: Path | None = None) -> str:
     return ", ".join(dict.fromkeys(short))
 
 
-def available(kind: Kind) -> list[Source]:
+def available(kind: Kind) -> list[SourceFile]:
     """Every file of that kind that can be named, by name; a nearer file hides a farther one of the same name."""
-    found: dict[str, Source] = {}
+    found: dict[str, SourceFile] = {}
     for folder in reversed(folders(kind)):
         for path in sorted(folder.glob("*.py")):
-            found[path.stem] = Source(path.stem, path)
+            found[path.stem] = SourceFile(path.stem, path)
     return [found[name] for name in sorted(found)]
 
 
-def find(kind: Kind, name: str, beside: Path | None = None) -> Source:
+def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
     """The file of that name, or at that path where it ends in ".py".
 
     Raises:
@@ -118,16 +118,16 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> Source:
     """
     if is_file_name(name):
         path = path_named(kind, name, beside)
-        return Source(path.stem, path)
+        return SourceFile(path.stem, path)
     for folder in folders(kind, beside):
         if (folder / f"{name}.py").is_file():
-            return Source(name, folder / f"{name}.py")
+            return SourceFile(name, folder / f"{name}.py")
     error = unknown(kind, name, [source.name for source in available(kind)])
     looked = f"{error.allowed}; looked in {places(kind, beside)}"
     raise UserError(error.what, where=error.where, value=error.value, allowed=looked)
 
 
-def load_studies(source: Source) -> tuple[Study, ...]:
+def load_studies(source: SourceFile) -> tuple[Study, ...]:
     """What the file's `study()` returns: one study, named after the file where it has no name, or a tuple of them.
 
     Those of a tuple are named after the file and their data ("mine-digits") where they have no name.
@@ -148,7 +148,7 @@ def load_studies(source: Source) -> tuple[Study, ...]:
     return tuple(with_files(study, source.path) for study in named_after(source, studies))
 
 
-def named_after(source: Source, studies: tuple[Study, ...]) -> tuple[Study, ...]:
+def named_after(source: SourceFile, studies: tuple[Study, ...]) -> tuple[Study, ...]:
     """The studies of a file with the names and descriptions that they have where they give themselves none.
 
     Raises:
@@ -196,7 +196,7 @@ def with_files(study: Study, beside: Path | None = None, known: Iterable[UserFil
     return replace(study, files=tuple(files))
 
 
-def named_studies(name: str) -> tuple[Source, tuple[Study, ...]]:
+def named_studies(name: str) -> tuple[SourceFile, tuple[Study, ...]]:
     """The file of that name, or at that path, with all its studies; or the file of the one study of that name.
 
     Raises:
@@ -214,7 +214,7 @@ def named_studies(name: str) -> tuple[Source, tuple[Study, ...]]:
     return source, load_studies(source)
 
 
-def studies_on(name: str, data: str | None) -> tuple[Source | None, tuple[Study, ...]]:
+def studies_on(name: str, data: str | None) -> tuple[SourceFile | None, tuple[Study, ...]]:
     """The studies of that name, as their file has them; else one that searches the space of that name on some data.
 
     A path is that of a study's file or a space's. Of a space there is no study's file, but a study of `SPACE_DEFAULTS`.
@@ -241,7 +241,7 @@ def studies_on(name: str, data: str | None) -> tuple[Source | None, tuple[Study,
     return None, (with_files(study),)
 
 
-def _space_meant(name: str) -> Source | None:
+def _space_meant(name: str) -> SourceFile | None:
     """The space of that name or path, where there is no study of it."""
     if is_file_name(name):
         source = find("study", name)
@@ -251,7 +251,7 @@ def _space_meant(name: str) -> Source | None:
     return find("space", name) if there["space"] and not there["study"] else None
 
 
-def load_space(source: Source) -> Space:
+def load_space(source: SourceFile) -> Space:
     """The file's `space` function; it is not called here.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from optuna.study import StudyDirection
 
 from searchlab.errors import UserError
-from searchlab.plain import to_plain
+from searchlab.serialization import to_plain
 from searchlab.study import BUDGET_FIELDS, Study
 
 DEFINED = "searchlab"

@@ -14,21 +14,21 @@ from optuna.trial import Trial
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate, Space
 from searchlab.errors import UserError
-from searchlab.front import Entry, entries_of, front_of, reference_of, scaled_values, yardsticks
-from searchlab.growth import Growth
+from searchlab.front.history import SearchHistory
+from searchlab.front.pareto import Values, closest_to_front, hypervolume, values_of
+from searchlab.front.points import Entry, cost_scales, entries_of, front_of, reference_of, scaled_values
 from searchlab.operating_point import Frontier, OperatingPoint
-from searchlab.pareto import Values, closest_to_front, hypervolume, values_of
 from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.search.budget import Spent, reason_to_end
-from searchlab.search.claims import Leases, Standby
 from searchlab.search.early_stopping import Stopper, rule_for
 from searchlab.search.enqueued import Mark
-from searchlab.search.facts import fix_unit, unit_of
-from searchlab.search.recorded import checkpoint_of, record_of
+from searchlab.search.heartbeat import Leases, Standby
 from searchlab.search.samplers import joint_space, sampler_for
 from searchlab.search.spaces import propose
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
+from searchlab.search.study_facts import fix_unit, unit_of
+from searchlab.search.trial_attributes import checkpoint_of, record_of
 from searchlab.seeds import trial_seed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import sized
@@ -102,7 +102,7 @@ class Driver:
         self.known = {record.number for record in self.records}
         self.leases = Leases(self.store.optuna, self.store.storage, self.store.url)
         self.standby = Standby(self.leases, self.stop.wait, self.say)
-        self.growth, self.ended_by = Growth(self.study, self.records), ""
+        self.growth, self.ended_by = SearchHistory(self.study, self.records), ""
         self.running: dict[int, Trial] = {}
         self.joint = joint_space()
         self.tried = {r.candidate.id: r.number for r in self.records if r.state != "failed"}
@@ -335,5 +335,5 @@ class Driver:
         return [float(getattr(best, objective.name)) for objective in self.study.objectives]
 
     def _scaled(self, points: Sequence[OperatingPoint], more: Sequence[TrialRecord] = ()) -> Values:
-        lengths = yardsticks(self.study, [*self.records, *more])
+        lengths = cost_scales(self.study, [*self.records, *more])
         return scaled_values(points, self.study.objectives, lengths)

@@ -13,10 +13,10 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from searchlab.errors import unknown
+from searchlab.front.pareto import Values
 from searchlab.objective import Objective, accuracy
-from searchlab.pareto import Values
-from searchlab.plain import NOUN
 from searchlab.search.rung_ranking import DIGITS, Rank, set_ranks, volumes
+from searchlab.serialization import NOUN
 from searchlab.study import Study
 
 ETA = 3

@@ -12,8 +12,8 @@ from typing import Any
 from optuna.trial import FrozenTrial
 from pydantic.dataclasses import dataclass as noun
 
-from searchlab.plain import NOUN, stable_id
 from searchlab.search.attributes import read_noun
+from searchlab.serialization import NOUN, stable_id
 from searchlab.study import Study
 
 MARK, ROW = "enqueued", "row"

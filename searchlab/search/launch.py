@@ -30,25 +30,25 @@ from searchlab.papers.evaluation import evaluate_trial, without_findings
 from searchlab.papers.paper import Subject
 from searchlab.papers.registry import PAPERS
 from searchlab.record import TimeUnit
-from searchlab.remaining import left_words
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
-from searchlab.runners.source import Source
+from searchlab.runners.trial_source import TrialSource
 from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
-from searchlab.search.facts import fix_data, same_data, unit_of
-from searchlab.search.folders import check_artefacts, claim
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import enqueue_missing
 from searchlab.search.storage import check_writable, open_storage
 from searchlab.search.store import StudyStore
+from searchlab.search.study_facts import fix_data, same_data, unit_of
+from searchlab.search.study_folder import check_artefacts, claim
 from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
+from searchlab.time_left import left_words
 from searchlab.user_file import is_file_name
 
-RUNNERS: dict[str, Callable[[Source, Dataset], None]] = {"local": run_local, "tune": run_tune}
+RUNNERS: dict[str, Callable[[TrialSource, Dataset], None]] = {"local": run_local, "tune": run_tune}
 
 RUN_ELSEWHERE = frozenset({"tune"})
 """Runners whose trials need not run on this machine."""
@@ -173,7 +173,7 @@ def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.devi
     return driver
 
 
-def run_trials(source: Source, dataset: Dataset, runner: str, options: RunOptions) -> None:
+def run_trials(source: TrialSource, dataset: Dataset, runner: str, options: RunOptions) -> None:
     """Runs all that a source asks for, on as many threads as the options say.
 
     Raises:

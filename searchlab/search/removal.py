@@ -19,14 +19,14 @@ from optuna.trial import FrozenTrial
 
 from searchlab.artefacts import RECORD, disk_errors
 from searchlab.errors import UserError, unknown
-from searchlab.search.folders import FILE, IDENTITY, owner_of
 from searchlab.search.launch import LOCK, NAME, only_driver
-from searchlab.search.recorded import plain_begun, plain_record
 from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
 from searchlab.search.storage import check_writable, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION
-from searchlab.stored import StoredStudy
+from searchlab.search.study_folder import FILE, IDENTITY, owner_of
+from searchlab.search.trial_attributes import plain_begun, plain_record
 from searchlab.study import RunOptions
+from searchlab.study_summary import StoredStudy
 
 TRIAL_FOLDER = re.compile(r"trial-(\d{5,})")
 REPLICATE_FOLDER = re.compile(r"trial-(\d{5,})-seed-\d+")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from searchlab.front.pareto import Positions, Values, hypervolume, non_dominated
 from searchlab.objective import Objective
-from searchlab.pareto import Positions, Values, hypervolume, non_dominated
 
 Rank = tuple[float, ...]
 """Less is better, the first number before the second; equal trials have equal ranks."""

@@ -12,17 +12,17 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from searchlab.errors import UserError
-from searchlab.pareto import non_dominated
-from searchlab.plain import from_plain
+from searchlab.front.pareto import non_dominated
 from searchlab.search.attributes import read
-from searchlab.search.claims import is_left, living
 from searchlab.search.definition import DEFINED
-from searchlab.search.recorded import CANDIDATE, plain_record
+from searchlab.search.heartbeat import is_left, living
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION, ENDED
-from searchlab.search.stubs import is_stub
-from searchlab.stored import FrontFigures, Standing, Stored, StoredStudy
+from searchlab.search.trial_attributes import CANDIDATE, plain_record
+from searchlab.search.unfinished import is_stub
+from searchlab.serialization import from_plain
 from searchlab.study import OTHER_BUDGETS, RunOptions, Study
+from searchlab.study_summary import FrontFigures, Standing, Stored, StoredStudy
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, UserError)
 """What reading an attribute raises that holds something else than it should."""

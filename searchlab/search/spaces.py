@@ -17,7 +17,7 @@ from searchlab.data.splits import Dataset
 from searchlab.errors import RunError, UserError, from_validation, line_of, reason_of
 from searchlab.model.cost import excess_over, network_cost
 from searchlab.record import NetworkCost
-from searchlab.search.quiet import scratch_study
+from searchlab.search.optuna_log import scratch_study
 from searchlab.study import Study
 from searchlab.train.regimes import check_regime
 from searchlab.train.schedules import check_schedule

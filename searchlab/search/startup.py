@@ -6,7 +6,7 @@ from searchlab.architecture import ImageSpec
 from searchlab.candidate import Space
 from searchlab.record import TrialRecord
 from searchlab.search.enqueued import configurations, drawn
-from searchlab.search.quiet import scratch_study
+from searchlab.search.optuna_log import scratch_study
 from searchlab.search.samplers import RANDOM_FIRST, STARTUP_TRIALS
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore

@@ -18,7 +18,7 @@ from sqlalchemy.pool import StaticPool
 
 from searchlab.errors import UserError
 from searchlab.search.attributes import damaged
-from searchlab.search.quiet import quieten
+from searchlab.search.optuna_log import quieten
 from searchlab.search.read_only import copied, may_write
 
 WAITS_FOR_LOCK_S = 20.0

@@ -12,17 +12,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
-from searchlab.plain import to_plain
 from searchlab.record import TestLook, TrialRecord
 from searchlab.search.attributes import read_noun, write
-from searchlab.search.claims import is_left, living
 from searchlab.search.dashboard import name_objectives, shown
 from searchlab.search.definition import DEFINED, Definition
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
-from searchlab.search.recorded import CANDIDATE, CHECKPOINT, Begun, record_of
+from searchlab.search.heartbeat import is_left, living
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
-from searchlab.search.stubs import discard_stub, is_stub
+from searchlab.search.trial_attributes import CANDIDATE, CHECKPOINT, Begun, record_of
+from searchlab.search.unfinished import discard_stub, is_stub
+from searchlab.serialization import to_plain
 from searchlab.study import RunOptions
 
 STATES = {

@@ -8,8 +8,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Space
 from searchlab.errors import UserError
-from searchlab.front import study_front
-from searchlab.search.quiet import scratch_study
+from searchlab.front.points import study_front
+from searchlab.search.optuna_log import scratch_study
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore
 from searchlab.study import Study

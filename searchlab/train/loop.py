@@ -4,7 +4,7 @@ Shape suffixes: N images, C channels, H and W pixels.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -18,14 +18,14 @@ from searchlab.errors import TrialFailure
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.record import Epoch
 from searchlab.train.learning import LossFunction, loss_function, set_learning
-from searchlab.train.progress import Progress
+from searchlab.train.progress import Progress, Schedule
 from searchlab.train.recipes import optimizer_of, recipe_of
 from searchlab.train.regimes import Phase
 from searchlab.train.schedules import Span, scheduler
 
 
 @dataclass(frozen=True)
-class Feed:
+class BatchSource:
     """Where batches come from: `batches(epoch)` yields (images_NCHW, labels_N) on the device, `steps` of them.
 
     Epochs are counted from `first`: how many there were before this loop.
@@ -78,7 +78,12 @@ class Trained:
 
 
 def train(
-    network: EarlyExitNetwork, phases: tuple[Phase, ...], training: Training, feed: Feed, hooks: Hooks, *, bf16: bool
+    network: EarlyExitNetwork,
+    phases: Sequence[Phase],
+    training: Training,
+    source: BatchSource,
+    hooks: Hooks,
+    bf16: bool,
 ) -> Trained:
     """Trains `network` in place, phase by phase, and keeps a moving average of its weights and statistics.
 
@@ -93,26 +98,31 @@ def train(
         end = begin + phase.epochs
         set_learning(network, phase)
         optimizer = optimizer_of(phase, training, [p for p in network.parameters() if p.requires_grad])
-        span = Span(feed.steps, phase.epochs, training.decay)
+        span = Span(source.steps, phase.epochs, training.decay)
         schedule = scheduler(recipe_of(phase, training).schedule, optimizer, span)
         loop.phase(optimizer, schedule, begin, end)
         step = _step_function(loss_function(network, phase, training, bf16=bf16), optimizer)
         for number in range(begin, end):
             if number == len(curve):
-                total, rate = torch.zeros((), device=next(network.parameters()).device), schedule.get_last_lr()[0]
-                for images_NCHW, labels_N in feed.batches(feed.first + number):
+                rate, total = schedule.get_last_lr()[0], torch.zeros((), device=next(network.parameters()).device)
+                for images_NCHW, labels_N in source.batches(source.first + number):
                     total = total + step(images_NCHW, labels_N)
-                    if not isinstance(schedule, ReduceLROnPlateau):
-                        schedule.step()
+                    _advance(schedule)
                     averaged.update_parameters(network)
                     hooks.on_step()
-                curve.append(_epoch(feed.first + number + 1, float(total) / feed.steps, float(rate)))
+                curve.append(_epoch(source.first + number + 1, float(total) / source.steps, float(rate)))
             if not hooks.on_epoch(curve[number], judged.eval()):
                 return Trained(judged.eval(), tuple(curve), stopped=True)
             if isinstance(schedule, ReduceLROnPlateau) and number >= loop.restored - 1:
                 schedule.step(hooks.validation_error(judged.eval()))
         begin = end
     return Trained(judged.eval(), tuple(curve), stopped=False)
+
+
+def _advance(schedule: Schedule) -> None:
+    """Advances a schedule by one batch; one that waits for a plateau advances by epochs."""
+    if not isinstance(schedule, ReduceLROnPlateau):
+        schedule.step()
 
 
 def _epoch(number: int, loss: float, rate: float) -> Epoch:

@@ -1,4 +1,4 @@
-"""The course of a partitioned network (paper 003, section 3): each of its networks learns by itself, one after another.
+"""Procedure for a partitioned network (paper 003, section 3): trains each of its networks by itself, in turn.
 
 Shape suffixes: N images, C classes (in images_NCHW, channels).
 """
@@ -19,9 +19,9 @@ from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.model.partitioned import Classifier, RoutedExperts
 from searchlab.record import Epoch
+from searchlab.train.context import TrainingContext
 from searchlab.train.loop import Trained
-from searchlab.train.material import Material
-from searchlab.train.usual import usual_course
+from searchlab.train.standard import standard_procedure
 
 ROUTER_SHARE = 35 / 75
 """Of the epochs of router and experts: the paper's router learnt for 35, each of its experts for 40."""
@@ -49,8 +49,8 @@ def budget(epochs: int, *, generalist: bool) -> Budget:
     return Budget(max(1, own) if generalist else 0, router, max(1, epochs - own - router))
 
 
-def partitioned_course(network: EarlyExitNetwork, candidate: Candidate, material: Material) -> Trained:
-    """Generalist, router and experts, each by the usual course on images and labels of its own.
+def partitioned_procedure(network: EarlyExitNetwork, candidate: Candidate, context: TrainingContext) -> Trained:
+    """Generalist, router and experts, each by the standard procedure on images and labels of its own.
 
     The generalist learns first, with its exits, by the candidate's regime: so rungs find a network that compares with
     others. (Without a generalist all is chance until the experts learn: do not stop such trials early.) The router
@@ -67,16 +67,16 @@ def partitioned_course(network: EarlyExitNetwork, candidate: Candidate, material
     """
     architecture, routed = candidate.architecture, network.heads[0]
     assert isinstance(architecture, Partitioned) and isinstance(routed, RoutedExperts)
-    lessons, plan = _Lessons(network.eval()), budget(material.epochs, generalist=bool(architecture.generalist))
+    lessons, plan = _Lessons(network.eval()), budget(context.epochs, generalist=bool(architecture.generalist))
     if architecture.generalist is not None:
         exits = tuple(replace(exit, cut=exit.cut - 1) for exit in candidate.exits)
         own = replace(candidate, architecture=architecture.generalist, exits=exits)
-        lessons.learn(own, network.stages[1:], network.heads[1:], replace(material, epochs=plan.generalist))
+        lessons.learn(own, network.stages[1:], network.heads[1:], replace(context, epochs=plan.generalist))
     own = Candidate(architecture.router, training=candidate.training)
-    lessons.learn(own, routed.router.stages, [routed.router.head], _for_router(architecture, material, plan.router))
-    went_N = _went(routed, material)
+    lessons.learn(own, routed.router.stages, [routed.router.head], _for_router(architecture, context, plan.router))
+    went_N = _went(routed, context)
     given = [
-        _for_expert(group, went_N == number, material, plan.experts) for number, group in enumerate(architecture.groups)
+        _for_expert(group, went_N == number, context, plan.experts) for number, group in enumerate(architecture.groups)
     ]
     images = sum(len(lesson.train) for lesson in given if lesson)
     for expert, backbone, lesson in zip(routed.experts, architecture.experts, given, strict=True):
@@ -101,10 +101,10 @@ class _Lessons:
         candidate: Candidate,
         stages: Iterable[nn.Module],
         heads: Iterable[nn.Module],
-        material: Material,
+        context: TrainingContext,
         share: Fraction = Fraction(1),
     ) -> None:
-        """A copy of these stages and heads, which are parts of the whole, takes the usual course as a network.
+        """Trains a copy of these stages and heads, parts of the whole, as a network by the standard procedure.
 
         `share` is how much of a pass one of its epochs is.
         """
@@ -121,32 +121,34 @@ class _Lessons:
             if int(self.passes) == len(self.curve):
                 return True
             self.curve.append(replace(epoch, epoch=int(self.passes)))
-            return material.hooks.on_epoch(self.curve[-1], self.network)
+            return context.hooks.on_epoch(self.curve[-1], self.network)
 
-        hooks = replace(material.hooks, on_epoch=on_epoch)
-        self.stopped = usual_course(learner, candidate, replace(material, hooks=hooks)).stopped
+        hooks = replace(context.hooks, on_epoch=on_epoch)
+        self.stopped = standard_procedure(learner, candidate, replace(context, hooks=hooks)).stopped
 
 
-def _for_router(architecture: Partitioned, material: Material, epochs: int) -> Material:
+def _for_router(architecture: Partitioned, context: TrainingContext, epochs: int) -> TrainingContext:
     """All images, labelled with the group of their class."""
-    group_C = torch.empty(material.images.classes, dtype=torch.int64, device=material.train.labels_N.device)
+    group_C = torch.empty(context.images.classes, dtype=torch.int64, device=context.train.labels_N.device)
     for number, group in enumerate(architecture.groups):
         group_C[list(group)] = number
     train, validation = (
-        Split(split.images_NCHW, group_C[split.labels_N]) for split in (material.train, material.validation)
+        Split(split.images_NCHW, group_C[split.labels_N]) for split in (context.train, context.validation)
     )
-    images = replace(material.images, classes=len(architecture.groups))
-    return replace(material, train=train, validation=validation, images=images, epochs=epochs)
+    images = replace(context.images, classes=len(architecture.groups))
+    return replace(context, train=train, validation=validation, images=images, epochs=epochs)
 
 
-def _went(routed: RoutedExperts, material: Material) -> Tensor:
+def _went(routed: RoutedExperts, context: TrainingContext) -> Tensor:
     """went_N: the group to which the router sends every training image, not augmented."""
     with torch.no_grad():
-        batches = evaluation_batches(material.train, material.normaliser)
+        batches = evaluation_batches(context.train, context.normaliser)
         return torch.cat([routed.route(images_NCHW).argmax(dim=1) for images_NCHW, _ in batches])
 
 
-def _for_expert(group: tuple[int, ...], here_N: Tensor, material: Material, epochs: int) -> Material | None:
+def _for_expert(
+    group: tuple[int, ...], here_N: Tensor, context: TrainingContext, epochs: int
+) -> TrainingContext | None:
     """The images that came here, labelled with the place of their class in the group; None where there is no lesson.
 
     An image of another group has a random place, the same in every epoch. The validation split is that of the group.
@@ -154,14 +156,14 @@ def _for_expert(group: tuple[int, ...], here_N: Tensor, material: Material, epoc
     device, classes = here_N.device, len(group)
     if classes == 1 or int(here_N.sum()) < FEWEST:
         return None
-    place_C = torch.full((material.images.classes,), -1, device=device)
+    place_C = torch.full((context.images.classes,), -1, device=device)
     place_C[list(group)] = torch.arange(classes, device=device)
-    generator = seeded_generator(device, material.seed, "wrongly routed")
+    generator = seeded_generator(device, context.seed, "wrongly routed")
     random_N = torch.randint(2**31, here_N.shape, generator=generator, device=device) % classes
-    place_N = place_C[material.train.labels_N]
+    place_N = place_C[context.train.labels_N]
     place_N = torch.where(place_N < 0, random_N, place_N)
-    train = replace(material.train.part(here_N), labels_N=place_N[here_N])
-    there_N = place_C[material.validation.labels_N]
-    validation = replace(material.validation.part(there_N >= 0), labels_N=there_N[there_N >= 0])
-    images = replace(material.images, classes=classes)
-    return replace(material, train=train, validation=validation, images=images, epochs=epochs)
+    train = replace(context.train.part(here_N), labels_N=place_N[here_N])
+    there_N = place_C[context.validation.labels_N]
+    validation = replace(context.validation.part(there_N >= 0), labels_N=there_N[there_N >= 0])
+    images = replace(context.images, classes=classes)
+    return replace(context, train=train, validation=validation, images=images, epochs=epochs)

@@ -1,7 +1,7 @@
 """Where a training is, so that another process can go on from there and come to the same weights.
 
-A course runs the loop once or several times, always in the same order. `Progress` goes with it: every run of the loop
-enters, and gets back what it had come to where the training was saved. Of a run that was over, that is what it left.
+A procedure runs the loop once or several times, always in the same order. `Progress` goes with it: every run of the
+loop enters and gets back what it had reached where the training was saved. Of a finished run, that is what it left.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from searchlab.plain import from_plain, to_plain
 from searchlab.record import Epoch
+from searchlab.serialization import from_plain, to_plain
 
 Schedule = LRScheduler | ReduceLROnPlateau
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from searchlab.growth import Growth
+from searchlab.front.history import SearchHistory
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.study import RunOptions
 
@@ -79,7 +79,7 @@ def test_growth_and_importances_are_plotted_in_place_of_the_front(searchlab):
     assert all(Path("runs/little", name).is_file() for name in names) and not Path("runs/little/front.html").exists()
     answer = searchlab("plot", "little", "--hypervolume", "--importance", "--json")
     plotted = json.loads(answer.out, parse_constant=lambda text: pytest.fail(text))
-    steps = Growth(kept().definition.study, kept().ended()).steps
+    steps = SearchHistory(kept().definition.study, kept().ended()).steps
     assert [row["hypervolume"] for row in plotted["hypervolume"]["steps"]] == [step.hypervolume for step in steps]
     assert plotted["hypervolume_html"] == "runs/little/hypervolume.html"
     assert plotted["importance"]["trials"] == 10

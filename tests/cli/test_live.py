@@ -11,7 +11,7 @@ from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.cli import live as live_module
 from searchlab.cli.live import LiveWatch, PlainWatch, described, ending, progress, watch_for
-from searchlab.cli.ticking import ticking
+from searchlab.cli.periodic import ticking
 from searchlab.record import Epoch, Seconds
 from searchlab.study import RunOptions, TrialSpec
 

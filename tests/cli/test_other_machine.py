@@ -7,11 +7,11 @@ import pytest
 from fake_records import CPU, GPU, fake_record, fake_study
 
 from searchlab import record as nouns
-from searchlab.front import study_front
-from searchlab.plain import to_plain
+from searchlab.front.points import study_front
 from searchlab.search.definition import Definition
 from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
+from searchlab.serialization import to_plain
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from tiny import tiny_study
 
 from searchlab.cli import running
-from searchlab.front import study_front
+from searchlab.front.points import study_front
 from searchlab.record import Seconds
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore, stored_study

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from searchlab.plain import to_json
-from searchlab.search.folders import FILE, Owner
+from searchlab.search.study_folder import FILE, Owner
+from searchlab.serialization import to_json
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def small_cifar100(monkeypatch, tmp_path):
         return SimpleNamespace(data=images, targets=[i % 100 for i in range(count)], classes=list(CLASSES))
 
     file = "cifar-100-python/train"
-    monkeypatch.setitem(official.SOURCES, "cifar100", official.Source(kind, {file: lambda path: True}))
+    monkeypatch.setitem(official.SOURCES, "cifar100", official.OfficialFiles(kind, {file: lambda path: True}))
     (tmp_path / file).parent.mkdir()
     (tmp_path / file).touch()
     return tmp_path, kind(None, train=False).data

@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchlab.errors import UserError
-from searchlab.exits import vectors
-from searchlab.exits.costs import leaving_ms, total_cost
+from searchlab.exits import threshold_vectors
+from searchlab.exits.costs import exit_cost_ms, total_cost
 from searchlab.exits.evaluate import evaluate, normalised, scores_of
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
-from searchlab.exits.levels import coarser, grids_by_size, make_grid, quantile_thresholds
 from searchlab.exits.scores import GATE, SCORES, available_scores
-from searchlab.exits.vectors import blocks, tally
+from searchlab.exits.threshold_vectors import blocks, tally
+from searchlab.exits.thresholds import coarser, grids_by_size, make_grid, quantile_thresholds
+from searchlab.front.pareto import values_of
 from searchlab.objective import OBJECTIVES, accuracy, latency_ms, macs, params
 from searchlab.operating_point import ExitRule
-from searchlab.pareto import values_of
 
 CHOICES = [c for size in (2, 3) for c in combinations(OBJECTIVES.values(), size)]
 
@@ -103,7 +103,7 @@ def test_equals_the_naive_twin_with_gates(example, objectives, scores, levels):
 @pytest.mark.parametrize("objectives", CHOICES, ids=lambda c: "-".join(o.name for o in c))
 def test_large_tables_equal_direct_evaluation(objectives, score, example, monkeypatch):
     """Big enough for wide cells in the sieve, and several blocks, the last one shorter."""
-    monkeypatch.setattr(vectors, "BLOCK", 40)
+    monkeypatch.setattr(threshold_vectors, "BLOCK", 40)
     table, cost, latency = example(400, 3)
     wanted = FrontierSettings(objectives, (score,), 13, max_points=10**6)
     points = exact_frontier(table, cost, latency, wanted).points
@@ -128,7 +128,7 @@ def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int, 
     score_NK = scores_of(table, score)
     grid = make_grid(score_NK, 6)
     used = tuple(range(exits))
-    cost_K = leaving_ms(cost, latency, used, score)
+    cost_K = exit_cost_ms(cost, latency, used, score)
     counts = tally(grid.levels_KN[:-1], tuple(table.correct_NK.T), grid.sizes(used[:-1]))
     found = [(w, t) for _, (wrong, total) in blocks(counts, [cost_K]) for w, t in zip(wrong, total, strict=True)]
     ladders = [[*t.tolist(), np.inf] for t in grid.thresholds[:-1]]

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from searchlab.errors import Interrupted
-from searchlab.measure.holders import Holder, holders
 from searchlab.measure.isolation import SAY_AFTER_S, SAY_EVERY_S, Waiting, measuring, training_lock, who_holds
+from searchlab.measure.lock_holders import Holder, holders
 
 CPU = torch.device("cpu")
 

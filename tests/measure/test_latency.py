@@ -14,8 +14,8 @@ from searchlab.measure.latency import LatencyOptions, example_image, measure_lat
 from searchlab.measure.routes import Route, route_pass, route_pieces
 from searchlab.measure.segments import segments_of
 from searchlab.model.early_exit import build
-from searchlab.plain import from_plain, to_plain
 from searchlab.record import LatencyReport
+from searchlab.serialization import from_plain, to_plain
 
 IMAGES = ImageSpec(1, 8, 8, 10)
 CANDIDATE = Candidate(ResNet((1, 1), 4), (Exit(1),))

@@ -7,7 +7,7 @@ from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.deploy.runtime import EarlyExitRuntime
 from searchlab.deploy.scores import score_functions
-from searchlab.exits.costs import leaving_ms
+from searchlab.exits.costs import exit_cost_ms
 from searchlab.exits.scores import GATE
 from searchlab.measure.clocks import CpuClock
 from searchlab.measure.end_to_end import check_latency
@@ -50,7 +50,7 @@ def test_additive_latency_is_that_of_the_routed_network_whatever_its_caches_hold
         segments,
         runtime.classify,
         samples_NCHW,
-        lambda latency: float(leaving_ms(cost_of(segments), latency, rule.exits, score)[list(leave)].mean()),
+        lambda latency: float(exit_cost_ms(cost_of(segments), latency, rule.exits, score)[list(leave)].mean()),
         score_functions([score]),
         OPTIONS,
     )
@@ -66,7 +66,7 @@ def test_an_exit_left_out_costs_nothing_however_slow_it_makes_what_follows(monke
             segments,
             EarlyExitRuntime(segments, rule).classify,
             sample_for(0),
-            lambda latency, rule=rule: leaving_ms(cost_of(segments), latency, rule.exits, score)[0],
+            lambda latency, rule=rule: exit_cost_ms(cost_of(segments), latency, rule.exits, score)[0],
             score_functions([score]),
             OPTIONS,
         )

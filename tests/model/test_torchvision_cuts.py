@@ -14,7 +14,7 @@ from searchlab.model.backbones import torchvision as backbone
 from searchlab.model.backbones.torchvision import torchvision_named, torchvision_stages
 from searchlab.model.cost import network_cost, parameter_count
 from searchlab.model.early_exit import build
-from searchlab.plain import from_plain, to_plain
+from searchlab.serialization import from_plain, to_plain
 
 CIFAR10 = ImageSpec(3, 32, 32, 10)
 CUTS = {

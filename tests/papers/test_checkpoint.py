@@ -7,9 +7,9 @@ from searchlab.operating_point import Estimate
 from searchlab.papers.checkpoint import BASE, CHANGES, CHECKPOINT, TABLE_2
 from searchlab.papers.checkpoint_evaluation import CheckpointFound, NetworkFound, TargetFound, Timing
 from searchlab.papers.paper import Finished
-from searchlab.plain import to_plain
 from searchlab.record import TrialRecord
 from searchlab.search.catalog import find, load_studies
+from searchlab.serialization import to_plain
 from searchlab.study import Study, TrialSpec
 
 STUDIES = load_studies(find("study", "paper_checkpoint"))

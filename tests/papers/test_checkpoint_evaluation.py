@@ -10,10 +10,10 @@ from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.architecture import AlexNet
 from searchlab.artefacts import TABLE
+from searchlab.baselines.let_in import SCORE, let_in_points
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import limited
 from searchlab.exits.evaluate import evaluate
-from searchlab.exits.let_in import SCORE, let_in_points
 from searchlab.exits.table import save_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.alternating import Turns
@@ -27,7 +27,7 @@ from searchlab.papers.checkpoint_evaluation import (
     turns_for,
 )
 from searchlab.papers.paper import Subject
-from searchlab.plain import from_plain
+from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
 
 

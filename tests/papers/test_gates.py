@@ -11,14 +11,14 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule
 from searchlab.papers import gates_evaluation
-from searchlab.papers.gates import GATES, JOINT_RULES, RULES
+from searchlab.papers.gates import GATES, JOINT_RULES, RULE_LABELS
 from searchlab.papers.gates_evaluation import accurate_enough, evaluate_gates, right_under
 from searchlab.papers.gates_found import FRONTIER, LOSS, PLAIN, ZERO, GatesFound
 from searchlab.papers.gates_runtime import RuntimeOptions
 from searchlab.papers.gates_sweep import ALPHAS, sweep
 from searchlab.papers.paper import Finished
-from searchlab.plain import from_plain
 from searchlab.record import NetworkCost, SegmentCost
+from searchlab.serialization import from_plain
 
 QUICK = RuntimeOptions(images=24, rounds=2, budget_s=0.5)
 
@@ -35,7 +35,7 @@ def found(gated, joint):
 def test_every_alpha_and_every_rule_is_there(found, gated, joint):
     (with_gates, without), _ = found
     assert tuple(each.alpha for each in with_gates.alphas) == ALPHAS
-    assert {rule.rule for rule in with_gates.rules} >= set(RULES)
+    assert {rule.rule for rule in with_gates.rules} >= set(RULE_LABELS)
     assert set(JOINT_RULES) <= {rule.rule for rule in without.rules} and without.contenders is None
     for each, subject in zip((with_gates, without), (gated, joint), strict=True):
         test = tabulate(subject.network, subject.dataset.test, Normaliser.of(subject.dataset, "cpu"))
@@ -105,7 +105,7 @@ def test_tables_from_what_was_found(found, gated):
     assert by_size[-1]["images"] == with_gates["samples"] and by_size[0]["images"] == 3
     assert sum(row["leave here %"] for row in by_depth) == pytest.approx(100)
     named = {(row["trained as"], row["rule"]): row for row in by_rule}
-    exact, branchy = named["EarlyExit", RULES["exact"]], named["BranchyNet", RULES["entropy_grid"]]
+    exact, branchy = named["EarlyExit", RULE_LABELS["exact"]], named["BranchyNet", RULE_LABELS["entropy_grid"]]
     assert 0 < exact["cost % there, of 75"] < 85 and branchy["accuracy % at 75 % of the cost"].value > 0
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from searchlab.data.batches import Normaliser
-from searchlab.exits.costs import leaving_macs
+from searchlab.exits.costs import exit_cost_macs
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.device import this_machine
@@ -14,8 +14,8 @@ from searchlab.operating_point import Estimate, ExitRule
 from searchlab.papers import gates_sweep
 from searchlab.papers.gates_sweep import ALPHAS, GatesAlone, features_of, gates_phase, sweep
 from searchlab.record import LatencyReport, Quantiles, SegmentLatency
-from searchlab.train.loop import Feed, Hooks, train
-from searchlab.train.material import batches_for
+from searchlab.train.context import batches_for
+from searchlab.train.loop import BatchSource, Hooks, train
 from searchlab.train.recipes import recipe_of
 
 AT_ZERO = ExitRule("gate", (0, 1, 2), (0.0, 0.0))
@@ -51,7 +51,7 @@ def through_the_network(subject, alpha):
         gate.unit.reset()
     split, seed = subject.dataset.train, subject.record.seed
     batches = batches_for(split, normaliser(subject), recipe_of(phase, training), seed)
-    return train(network, (phase,), training, Feed(batches.epoch, batches.steps), Hooks(), bf16=False).network
+    return train(network, (phase,), training, BatchSource(batches.epoch, batches.steps), Hooks(), bf16=False).network
 
 
 def test_shared_features_teach_gates_what_the_network_would(gated):
@@ -89,7 +89,7 @@ def test_the_more_cost_counts_the_earlier_they_leave(gated):
 
 def test_the_phase_is_the_trials_own_with_measured_costs_where_there_are_any(gated):
     phase = gates_phase(gated)
-    macs_K = leaving_macs(gated.record.cost, range(3), "gate")
+    macs_K = exit_cost_macs(gated.record.cost, range(3), "gate")
     assert (phase.learns, phase.epochs) == ("gates", 2)
     assert phase.exit_costs == pytest.approx(macs_K / macs_K.max())
     short = replace(gated, study=replace(gated.study, epochs=1))

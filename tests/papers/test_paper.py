@@ -6,7 +6,7 @@ from tiny import IMAGES, made_record, tiny_candidate, tiny_study
 from searchlab.model.cost import network_cost
 from searchlab.operating_point import Estimate
 from searchlab.papers.paper import Finished, Table, cost_table
-from searchlab.plain import from_plain, to_plain
+from searchlab.serialization import from_plain, to_plain
 from searchlab.study import TrialSpec
 
 STUDY = tiny_study(enqueue=({"width": 2}, {"width": 6}, {"width": 4}), rows=("narrow", "wide", "odd"))

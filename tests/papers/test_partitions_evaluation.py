@@ -17,7 +17,7 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule
 from searchlab.papers.paper import Subject
 from searchlab.papers.partitions_evaluation import PartitionFound, answered, evaluate_partitions, unpacked
-from searchlab.plain import from_plain
+from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
 

@@ -17,9 +17,9 @@ from searchlab.papers.evaluation import points_above
 from searchlab.papers.paper import Finished
 from searchlab.papers.partitions import ALONE, CPU, FOUR, THREE
 from searchlab.papers.partitions_evaluation import PartitionFound, RoutedFound, packed, training_macs, unpacked
-from searchlab.plain import to_plain
 from searchlab.search.catalog import find, load_space, load_studies
 from searchlab.search.spaces import enqueued_candidates
+from searchlab.serialization import to_plain
 from searchlab.study import TrialSpec
 
 SOURCE = find("study", "paper_partitions")

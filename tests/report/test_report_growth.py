@@ -7,7 +7,7 @@ from fake_records import fake_record, fake_records, fake_study
 from matplotlib.image import imread
 
 from searchlab.errors import UserError
-from searchlab.growth import Growth
+from searchlab.front.history import SearchHistory
 from searchlab.report.growth import SPARKS, growth_payload, sparkline, standing, write_growth_html, write_growth_png
 from searchlab.report.importance import Bars, write_importance_html, write_importance_png
 
@@ -20,7 +20,7 @@ def blue_pixels(path) -> int:
 
 @pytest.mark.parametrize("objectives", [("accuracy", "latency_ms"), ("accuracy", "macs", "params"), ("macs", "params")])
 def test_growth_is_drawn_with_every_trial_that_was_trained(tmp_path, objectives):
-    growth = Growth(fake_study(*objectives), fake_records(4))
+    growth = SearchHistory(fake_study(*objectives), fake_records(4))
     write_growth_html(tmp_path / "growth.html", growth)
     write_growth_png(tmp_path / "growth.png", growth)
     page = (tmp_path / "growth.html").read_text(encoding="utf-8")
@@ -34,18 +34,18 @@ def test_growth_is_drawn_with_every_trial_that_was_trained(tmp_path, objectives)
 
 def test_one_trial_or_one_without_a_front_can_be_drawn_and_none_is_said(tmp_path):
     for records in ([fake_record(0)], [fake_record(0, state="stopped")]):
-        write_growth_png(tmp_path / "one.png", Growth(fake_study(), records))
-        write_growth_html(tmp_path / "one.html", Growth(fake_study(), records))
+        write_growth_png(tmp_path / "one.png", SearchHistory(fake_study(), records))
+        write_growth_html(tmp_path / "one.html", SearchHistory(fake_study(), records))
     with pytest.raises(UserError, match=r"study digits: nothing to plot .*one trial that was trained"):
-        write_growth_png(tmp_path / "none.png", Growth(fake_study(), [fake_record(0, state="infeasible")]))
+        write_growth_png(tmp_path / "none.png", SearchHistory(fake_study(), [fake_record(0, state="infeasible")]))
     assert not (tmp_path / "none.png").exists()
 
 
 def test_growth_as_plain_data():
-    growth = Growth(fake_study("accuracy", "latency_ms"), fake_records(3))
+    growth = SearchHistory(fake_study("accuracy", "latency_ms"), fake_records(3))
     payload = json.loads(json.dumps(growth_payload(growth), allow_nan=False))
     assert payload["reference_point"] == {"accuracy": 0.0, "latency_ms": None}
-    assert payload["yardsticks"] == growth.units and payload["standard_error"] == growth.noise > 0
+    assert payload["cost_scales"] == growth.units and payload["standard_error"] == growth.noise > 0
     assert [row["trial"] for row in payload["steps"]] == list(range(7))
     last = growth.last
     expected = {"trial": 6, "state": "failed", "trained": 5, "epochs": 108, "training": last.training}
@@ -54,21 +54,23 @@ def test_growth_as_plain_data():
 
 def test_where_a_study_stands_in_words():
     record = fake_record(0)
-    said = standing(Growth(fake_study(max_latency_ms=0.4), [record]))
+    said = standing(SearchHistory(fake_study(max_latency_ms=0.4), [record]))
     assert said.startswith("Hypervolume 0.") and said.endswith(
         "after 30 epochs; training spent: 13.0 M (epochs × MACs per image)"
     )
-    assert standing(Growth(fake_study())) == "No trial has ended"
+    assert standing(SearchHistory(fake_study())) == "No trial has ended"
 
 
 def test_a_spark_line_rises_with_the_hypervolume():
-    growth = Growth(fake_study(), [fake_record(0, state="stopped"), *(fake_record(number) for number in range(1, 9))])
+    growth = SearchHistory(
+        fake_study(), [fake_record(0, state="stopped"), *(fake_record(number) for number in range(1, 9))]
+    )
     line = sparkline(growth, 40)
     heights = [SPARKS.index(mark) for mark in line]
     assert len(line) == 40 and heights == sorted(heights)
     assert heights[0] == 0 and heights[-1] == len(SPARKS) - 1
-    assert sparkline(Growth(fake_study())) == ""
-    assert set(sparkline(Growth(fake_study(), [fake_record(0)]))) <= set(SPARKS[:2])
+    assert sparkline(SearchHistory(fake_study())) == ""
+    assert set(sparkline(SearchHistory(fake_study(), [fake_record(0)]))) <= set(SPARKS[:2])
 
 
 def test_importances_are_drawn_and_the_page_says_what_they_leave_out(tmp_path):

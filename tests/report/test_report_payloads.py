@@ -4,7 +4,7 @@ import json
 import pytest
 from fake_records import SAMPLES, doubtful, fake_point, fake_record, fake_records, fake_study
 
-from searchlab.front import study_front
+from searchlab.front.points import study_front
 from searchlab.record import Epoch
 from searchlab.report.frames import front_frame, trials_frame, write_csv
 from searchlab.report.payloads import (

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from searchlab.errors import UserError
-from searchlab.front import study_front
+from searchlab.front.points import study_front
 from searchlab.report import plots
 from searchlab.report.axes import axes_of, description, is_logarithmic, linear_ticks, log_ticks, padded
 from searchlab.report.page import page_html

@@ -8,9 +8,9 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from searchlab.errors import UserError
-from searchlab.front import study_front
+from searchlab.front.points import study_front
+from searchlab.front.replicates import Mean, Optimism, Reading, Replicate, repeated
 from searchlab.objective import OBJECTIVES
-from searchlab.replicates import Mean, Optimism, Reading, Replicate, repeated
 from searchlab.report.replicates import (
     accuracy_cell,
     cost_cell,

@@ -6,7 +6,7 @@ import pytest
 from test_report_tables import text_of
 
 from searchlab.report.runs import front_words, removal_lines, runs_payload, runs_view, trial_words
-from searchlab.stored import FrontFigures, Stored, StoredStudy
+from searchlab.study_summary import FrontFigures, Stored, StoredStudy
 
 WHEN = datetime(2026, 3, 1, 12, 30)
 FIGURES = FrontFigures(12, {"accuracy": 0.989, "latency_ms": 0.062})

@@ -5,7 +5,7 @@ import pytest
 from fake_records import CPU, doubtful, fake_point, fake_record, fake_records, fake_study
 from rich.console import Console
 
-from searchlab.front import FrontPoint, study_front
+from searchlab.front.points import FrontPoint, study_front
 from searchlab.operating_point import Estimate
 from searchlab.record import LatencyCheck
 from searchlab.report import units

@@ -18,7 +18,7 @@ STUDY = tiny_study(epochs=3, rungs=(1, 2))
 
 
 class Notes:
-    """A Source of some trials that takes notes; `stop_at` is the number of the trial whose first rung says no."""
+    """A TrialSource of some trials that takes notes; `stop_at` is the number of the trial whose first rung says no."""
 
     def __init__(self, trials: int, stop_at: int = -1, interrupt: bool = False) -> None:
         self.left = [TrialSpec(number, tiny_candidate(2 + number), STUDY, seed=number) for number in range(trials)]

@@ -13,9 +13,10 @@ from searchlab.data.shared import OnNode
 from searchlab.errors import UserError
 from searchlab.record import Machine, TimeUnit
 from searchlab.runners.cluster import run_tune
-from searchlab.runners.tune import nodes, survey
-from searchlab.runners.tune.nodes import connected, slots_of
-from searchlab.runners.tune.survey import Node, Question, answered, machine_nodes
+from searchlab.runners.tune import cluster as cluster_module
+from searchlab.runners.tune import preflight
+from searchlab.runners.tune.cluster import connected, slots_of
+from searchlab.runners.tune.preflight import Node, Question, answered, machine_nodes
 from searchlab.study import Cluster, RunOptions
 
 EPYC = Machine("cpu", "AMD EPYC 9B14", 1, "", "2.15", "3.11")
@@ -59,7 +60,7 @@ def test_a_cluster_of_another_version(monkeypatch):
 
 
 def slots(monkeypatch, *there, device="auto", **cluster):
-    monkeypatch.setattr(nodes, "alive", lambda: [{"Resources": resources} for resources in there])
+    monkeypatch.setattr(cluster_module, "alive", lambda: [{"Resources": resources} for resources in there])
     return slots_of(RunOptions(device=device, cluster=Cluster(**cluster)))
 
 
@@ -108,12 +109,12 @@ def test_a_storage_path_that_cannot_be_written(tmp_path):
 def test_a_storage_path_that_is_another_folder_elsewhere(tmp_path):
     here, there = (str(tmp_path / name) for name in ("here", "there"))
     asked = [(Question("cpu", 1, None, place), Node(name, "node")) for place, name in ((here, "a"), (there, "b"))]
-    answers = [survey.look(*each) for each in asked]
+    answers = [preflight.look(*each) for each in asked]
     assert not any(node.mistake for node in answers)
-    survey._check_shared(here, answers[:1])
+    preflight._check_shared(here, answers[:1])
     assert not list((tmp_path / "here").iterdir())
     with pytest.raises(UserError, match=r"is another folder there than here: .*a folder that all nodes share"):
-        survey._check_shared(here, answers[1:])
+        preflight._check_shared(here, answers[1:])
 
 
 def test_latency_is_measured_on_machines_of_one_kind():
@@ -135,11 +136,11 @@ def test_without_ray(digits, monkeypatch):
 def test_a_study_measures_where_it_measured_before(monkeypatch):
     from searchlab.runners.tune import run
 
-    class Source:
+    class TrialSource:
         study = tiny_study("accuracy", "latency_ms")
         options = RunOptions(device="cpu", threads=1)
         unit = TimeUnit("resnet8", 0.5, replace(XEON, name="a machine of the past"))
 
-    monkeypatch.setattr(nodes, "alive", lambda: [{"Resources": {"CPU": 2.0}}])
+    monkeypatch.setattr(cluster_module, "alive", lambda: [{"Resources": {"CPU": 2.0}}])
     with pytest.raises(UserError, match=r"its latencies so far are of another machine.*a machine of the past"):
-        run._latency_nodes(Source(), slots_of(Source.options), None, "")
+        run._latency_nodes(TrialSource(), slots_of(TrialSource.options), None, "")

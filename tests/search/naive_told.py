@@ -2,7 +2,7 @@
 
 import math
 
-from searchlab.pareto import hypervolume, non_dominated, values_of
+from searchlab.front.pareto import hypervolume, non_dominated, values_of
 from searchlab.study import Study
 
 

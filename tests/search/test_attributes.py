@@ -6,8 +6,8 @@ import pytest
 
 from searchlab.errors import UserError
 from searchlab.operating_point import ExitRule
-from searchlab.plain import to_plain
 from searchlab.search.attributes import LONGEST, read, read_noun, write
+from searchlab.serialization import to_plain
 
 MYSQL_TEXT = 65_535
 """Bytes in a TEXT column of MySQL."""

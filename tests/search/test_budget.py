@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from optuna.storages import InMemoryStorage
 from tiny import IMAGES, Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
-from searchlab.growth import Growth
+from searchlab.front.history import SearchHistory
 from searchlab.search import budget
-from searchlab.search.budget import RULES, Spent, reason_to_end, stalled_for
+from searchlab.search.budget import BUDGET_RULES, Spent, reason_to_end, stalled_for
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.store import Definition, StudyStore
 from searchlab.study import DEFAULT_TRIALS, OTHER_BUDGETS, RunOptions, Study, TrialSpec
@@ -24,7 +24,7 @@ def spent_on(study: Study, *trials, running: int = 0, hours: float = 0.0) -> Spe
         spec = TrialSpec(number, tiny_candidate(4), study)
         record = made_record(spec, correct=(correct,)) if correct else made_record(spec, "failed")
         records.append(replace(record, epochs=epochs))
-    return Spent(Growth(study, records), running, hours)
+    return Spent(SearchHistory(study, records), running, hours)
 
 
 def unlimited(**fields) -> Study:
@@ -75,7 +75,7 @@ def test_of_two_limits_that_are_reached_one_is_named():
     study = tiny_study(trials=2, hours=1.0, epochs_total=1, until_stalled=1)
     spent = spent_on(study, (2, 50), (2, 50), hours=2.0)
     assert reason_to_end(study, spent) == "2 of 2 trials"
-    assert sum(rule(study, spent) is not None for rule in RULES) == 4
+    assert sum(rule(study, spent) is not None for rule in BUDGET_RULES) == 4
 
 
 # -- stalled
@@ -186,7 +186,7 @@ def test_a_resumed_study_ends_where_an_uninterrupted_one_does(limit, died_after)
     run(resumed, outcome)
     assert len(resumed.records) > died_after + 1
     assert (resumed.ended_by, resumed.growth.steps) == (whole.ended_by, whole.growth.steps)
-    assert Growth(study, store.ended()).steps == whole.growth.steps
+    assert SearchHistory(study, store.ended()).steps == whole.growth.steps
     assert run(driver_on(study, store), outcome) == []
 
 

@@ -5,9 +5,9 @@ import pytest
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.objective import OBJECTIVES
-from searchlab.plain import from_plain, to_plain
-from searchlab.search.catalog import Source, available, find, load_space, load_studies, named_studies, with_files
-from searchlab.search.sketches import read_studies
+from searchlab.search.catalog import SourceFile, available, find, load_space, load_studies, named_studies, with_files
+from searchlab.search.static_reading import read_studies
+from searchlab.serialization import from_plain, to_plain
 from searchlab.study import Study
 from searchlab.user_file import UserFile
 
@@ -27,7 +27,7 @@ def study():
 '''
 
 
-def load_study(source: Source) -> Study:
+def load_study(source: SourceFile) -> Study:
     (study,) = load_studies(source)
     return study
 

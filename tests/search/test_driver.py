@@ -12,14 +12,14 @@ from tiny import IMAGES, Seen, made_record, run, tiny_candidate, tiny_space, tin
 from searchlab import trial as trial_module
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
-from searchlab.plain import to_plain
 from searchlab.record import Epoch
-from searchlab.search import claims
+from searchlab.search import heartbeat
 from searchlab.search import storage as storage_module
 from searchlab.search.driver import FAILURES_AT_FIRST, Driver, Problem
 from searchlab.search.early_stopping import EARLY_STOPPING
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore
+from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, Study
 
 
@@ -221,7 +221,7 @@ def test_several_that_were_begun_all_run_again_before_anything_new():
 
 
 def test_a_driver_may_die_before_it_knew_what_to_train(monkeypatch):
-    monkeypatch.setattr(claims, "UNSIGNED_S", 0.0)
+    monkeypatch.setattr(heartbeat, "UNSIGNED_S", 0.0)
     study = tiny_study(trials=2)
     store = new_store(study)
     store.optuna.ask().suggest_int("width", 2, 8)

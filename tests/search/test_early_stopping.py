@@ -13,7 +13,6 @@ from tiny import tiny_study
 
 from searchlab.errors import UserError
 from searchlab.objective import Objective, accuracy, latency_ms, macs, params
-from searchlab.plain import from_plain, to_plain
 from searchlab.search.early_stopping import (
     EARLY_STOPPING,
     FIRST,
@@ -24,6 +23,7 @@ from searchlab.search.early_stopping import (
     with_rungs,
 )
 from searchlab.search.rung_ranking import set_ranks
+from searchlab.serialization import from_plain, to_plain
 
 STOPPING = [name for name in EARLY_STOPPING if name != "none"]
 

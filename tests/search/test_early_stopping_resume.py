@@ -8,7 +8,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 from tiny import IMAGES, Seen, made_record, run, tiny_space, tiny_study
 
-from searchlab.pareto import values_of
+from searchlab.front.pareto import values_of
 from searchlab.record import TrialRecord
 from searchlab.search.driver import Driver, Problem
 from searchlab.search.early_stopping import EARLY_STOPPING

@@ -9,14 +9,14 @@ from test_runs import damage
 
 from searchlab.artefacts import RECORD
 from searchlab.errors import UserError
-from searchlab.plain import to_plain
-from searchlab.search import claims, removal
-from searchlab.search.folders import IDENTITY, claim, owner_of
+from searchlab.search import heartbeat, removal
 from searchlab.search.launch import only_driver
 from searchlab.search.removal import planned, remove
 from searchlab.search.runs import stored
 from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
+from searchlab.search.study_folder import IDENTITY, claim, owner_of
+from searchlab.serialization import to_plain
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_killed_between_its_halves_the_same_command_mends_it(tiny, where, monkey
 def test_a_study_that_is_run_is_refused(tiny, where, monkeypatch):
     with only_driver("tiny", where), pytest.raises(UserError, match="is running this study"):
         remove("tiny", where)
-    monkeypatch.setattr(claims.os, "getpid", lambda: 1)
+    monkeypatch.setattr(heartbeat.os, "getpid", lambda: 1)
     with pytest.raises(UserError, match=r"study tiny: process .* works on it"):
         remove("tiny", where)
     assert len(list(tiny[1].glob("trial-*"))) == 4

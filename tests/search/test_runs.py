@@ -8,13 +8,13 @@ import sqlalchemy
 from fake_records import fake_records, fake_study
 from tiny import tiny_study
 
-from searchlab.front import study_front
-from searchlab.plain import to_plain
+from searchlab.front.points import study_front
 from searchlab.record import TrialRecord
-from searchlab.search import claims
+from searchlab.search import heartbeat
 from searchlab.search.runs import front_figures, standing_of, stored
 from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
+from searchlab.serialization import to_plain
 
 
 def standings(where):
@@ -44,7 +44,7 @@ def test_every_study_of_the_store_is_listed_with_how_it_stands(where, made):
 
 def test_a_study_at_work_names_its_process(where, made, monkeypatch):
     made("busy", 1)
-    monkeypatch.setattr(claims.os, "getpid", lambda: 1)
+    monkeypatch.setattr(heartbeat.os, "getpid", lambda: 1)
     (busy,) = stored(where).studies
     assert busy.standing == "running" and busy.trials == {"complete": 1, "running": 1}
     assert busy.detail.startswith("process ") and " on " in busy.detail
@@ -118,6 +118,6 @@ def test_a_trial_whose_driver_is_gone_is_interrupted_not_running(where, made, mo
     assert [record.state for record in store.records()] == ["complete", "interrupted"]
     assert isinstance(store.records()[1], TrialRecord)
     with monkeypatch.context() as patch:
-        patch.setattr(claims.os, "getpid", lambda: 1)
+        patch.setattr(heartbeat.os, "getpid", lambda: 1)
         assert [record.state for record in store.records()] == ["complete", "running"]
         assert [record.state for record in store.readable()[0]] == ["complete", "running"]

@@ -13,12 +13,12 @@ from tiny import made_record, tiny_candidate, tiny_study
 from searchlab import record as nouns
 from searchlab.errors import UserError
 from searchlab.objective import OBJECTIVES
-from searchlab.plain import to_plain
-from searchlab.search import claims
+from searchlab.search import heartbeat
 from searchlab.search import storage as storage_module
 from searchlab.search import store as store_module
 from searchlab.search.storage import open_storage, public
 from searchlab.search.store import Definition, StudyStore, stored_study
+from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, TrialSpec
 
 STUDY = tiny_study()
@@ -162,7 +162,7 @@ def test_records_survive_with_their_states_and_constraints(store):
 
 
 def test_a_trial_that_was_begun_is_unfinished_and_known_as_running_or_interrupted(store, monkeypatch):
-    monkeypatch.setattr(claims, "UNSIGNED_S", 0.0)
+    monkeypatch.setattr(heartbeat, "UNSIGNED_S", 0.0)
     trial = ask(store)
     assert store.records() == []
     store.begin(trial, tiny_candidate(5), seed=11)
@@ -170,7 +170,7 @@ def test_a_trial_that_was_begun_is_unfinished_and_known_as_running_or_interrupte
     (record,) = loaded.records()
     assert (record.state, record.candidate, record.seed) == ("interrupted", tiny_candidate(5), 11)
     with monkeypatch.context() as patch:
-        patch.setattr(claims, "UNSIGNED_S", 60.0)
+        patch.setattr(heartbeat, "UNSIGNED_S", 60.0)
         assert [each.state for each in loaded.records()] == ["running"]
     assert loaded.unfinished() == ([0], [])
     loaded.finish(loaded.again(0, RandomSampler(seed=0)), made_record(spec(0)), [0.5, 1e5])

@@ -12,7 +12,7 @@ from searchlab.artefacts import load_checkpoint, save_checkpoint
 from searchlab.candidate import Candidate, Decay, Exit, Gate, Head, HeadTraining, Training
 from searchlab.data.splits import limited
 from searchlab.errors import Interrupted, UserError
-from searchlab.plain import to_plain
+from searchlab.serialization import to_plain
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress, Snapshot
 from searchlab.trial import run_trial

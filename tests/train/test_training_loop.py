@@ -11,7 +11,7 @@ from searchlab.candidate import Candidate, Decay, Exit, Gate, Head, HeadTraining
 from searchlab.errors import TrialFailure
 from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork, build
-from searchlab.train.loop import Feed, Hooks, train
+from searchlab.train.loop import BatchSource, Hooks, train
 from searchlab.train.losses import exits_cross_entropy
 from searchlab.train.recipes import OPTIMIZERS
 from searchlab.train.regimes import Phase, phases
@@ -33,15 +33,15 @@ def batch(seed):
     return images_NCHW, labels_N
 
 
-FEED = Feed(lambda epoch: (batch(epoch * STEPS + step) for step in range(STEPS)), STEPS)
+FEED = BatchSource(lambda epoch: (batch(epoch * STEPS + step) for step in range(STEPS)), STEPS)
 
 
-def trained(candidate=CANDIDATE, epochs=4, hooks=None, feed=FEED, *, seed=0, bf16=False):
+def trained(candidate=CANDIDATE, epochs=4, hooks=None, source=FEED, *, seed=0, bf16=False):
     """What the loop leaves, and the network that it trained in place."""
     torch.manual_seed(seed)
     network = build(candidate, IMAGES)
     plan = phases(candidate, epochs)
-    return train(network, plan, candidate.training, feed, hooks or Hooks(), bf16=bf16), network
+    return train(network, plan, candidate.training, source, hooks or Hooks(), bf16=bf16), network
 
 
 def recipe(**fields):
@@ -80,7 +80,7 @@ def test_every_epoch_asks_for_its_own_batches():
         asked.append(epoch)
         return iter([batch(epoch)])
 
-    trained(recipe(regime="frozen"), epochs=8, feed=Feed(batches, 1))
+    trained(recipe(regime="frozen"), epochs=8, source=BatchSource(batches, 1))
     assert asked == list(range(8))
 
 
@@ -154,7 +154,7 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_names_the_epoch(value):
         yield (images_NCHW * value if epoch == 2 else images_NCHW), labels_N
 
     with pytest.raises(TrialFailure, match=r"the loss is nan in epoch 3: the training diverged"):
-        trained(feed=Feed(batches, 1), epochs=5)
+        trained(source=BatchSource(batches, 1), epochs=5)
 
 
 def test_a_rate_far_too_high_fails_the_trial():
@@ -280,8 +280,10 @@ def test_the_rate_of_heads_on_stored_features_stays_as_it_is():
 
 def test_epochs_are_counted_from_where_the_feed_begins():
     asked, seen = [], []
-    feed = Feed(lambda epoch: asked.append(epoch) or iter([batch(epoch)]), 1, first=5)
-    result, _ = trained(epochs=2, feed=feed, hooks=Hooks(on_epoch=lambda epoch, _: seen.append(epoch.epoch) or True))
+    source = BatchSource(lambda epoch: asked.append(epoch) or iter([batch(epoch)]), 1, first=5)
+    result, _ = trained(
+        epochs=2, source=source, hooks=Hooks(on_epoch=lambda epoch, _: seen.append(epoch.epoch) or True)
+    )
     assert (asked, seen, [row.epoch for row in result.curve]) == ([5, 6], [6, 7], [6, 7])
 
 

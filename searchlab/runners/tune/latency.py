@@ -11,8 +11,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from searchlab.architecture import ImageSpec
 from searchlab.errors import Interrupted, TrialFailure, UserError, reason_of
 from searchlab.measure.device import out_of_memory, resolve_device
-from searchlab.measure.holders import duration
 from searchlab.measure.isolation import PATIENT, SAY_AFTER_S, SAY_EVERY_S, Waiting, who_holds
+from searchlab.measure.lock_holders import duration
 from searchlab.measure.references import REFERENCES
 from searchlab.model.early_exit import build
 from searchlab.record import LatencyReport, TimeUnit

@@ -13,13 +13,13 @@ from searchlab.data.prepared import IN_MEMORY_BYTES
 from searchlab.data.shared import OnNode, SharedDataset, size_of
 from searchlab.data.splits import Dataset
 from searchlab.measure.calibration import other_machine
-from searchlab.runners.source import Source
-from searchlab.runners.tune.asking import AskTell, EndsWithDesk, Receiver, RungScheduler
-from searchlab.runners.tune.desk import Desk
+from searchlab.runners.trial_source import TrialSource
+from searchlab.runners.tune.adapters import AskTell, EndsWithDesk, Receiver, RungScheduler
+from searchlab.runners.tune.bridge import Bridge
+from searchlab.runners.tune.cluster import Slots, alive, connected, slots_of
 from searchlab.runners.tune.latency import reference_unit
-from searchlab.runners.tune.nodes import Slots, alive, connected, slots_of
-from searchlab.runners.tune.play import Work
-from searchlab.runners.tune.survey import Question, answered, machine_nodes, survey
+from searchlab.runners.tune.preflight import Question, answered, machine_nodes, survey
+from searchlab.runners.tune.stepped_trial import Work
 from searchlab.runners.tune.worker import Job, Task, TrialWorker
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
@@ -31,7 +31,7 @@ RESULTS_PER_S = 50
 """Results that Tune is asked to handle per second at most, over all running trials."""
 
 
-def run_on_tune(source: Source, dataset: Dataset, work: Work = run_trial) -> None:
+def run_on_tune(source: TrialSource, dataset: Dataset, work: Work = run_trial) -> None:
     """Runs what the source asks for, several trials at a time; `work` is what a trial does.
 
     Raises:
@@ -46,14 +46,14 @@ def run_on_tune(source: Source, dataset: Dataset, work: Work = run_trial) -> Non
         place = f"{(source.options.cluster.storage_path or str(source.options.output.absolute())).rstrip('/')}"
         tasks = Tasks(source, slots, dataset.spec, *_latency_nodes(source, slots, data, place))
         shares_memory = 0 < slots.gpus < 1 or slots.cpus < slots.whole_node_cpus
-        desk = Desk(source, tasks.task, shares_memory)
+        desk = Bridge(source, tasks.task, shares_memory)
         source.on_phase(None, "waiting for Ray to begin the first trial")
         trainable = tune.with_parameters(TrialWorker, job=Job(data, work))
         _tune(desk, trainable, slots, f"{place}/{source.study.name}")
         desk.raise_error()
 
 
-def _data_for(source: Source, dataset: Dataset) -> SharedDataset | OnNode:
+def _data_for(source: TrialSource, dataset: Dataset) -> SharedDataset | OnNode:
     """The images for the object store, or where every process reads them, if they would fill it."""
     smallest = min(node["Resources"].get("object_store_memory", 0.0) for node in alive())
     if size_of(dataset) <= SHARE_OF_STORE * smallest and not _lies_here(source, dataset):
@@ -63,14 +63,14 @@ def _data_for(source: Source, dataset: Dataset) -> SharedDataset | OnNode:
     return OnNode(data, source.options.data_root.absolute(), study.max_images, dataset.hash, study.files)
 
 
-def _lies_here(source: Source, dataset: Dataset) -> bool:
+def _lies_here(source: TrialSource, dataset: Dataset) -> bool:
     """Whether every process can map the images from the file that this one has mapped, so that nothing is copied."""
     study, here = source.study, not source.options.cluster.address
     return here and is_folder(study.data) and study.max_images is None and size_of(dataset) > IN_MEMORY_BYTES
 
 
 def _latency_nodes(
-    source: Source, slots: Slots, data: SharedDataset | OnNode, place: str
+    source: TrialSource, slots: Slots, data: SharedDataset | OnNode, place: str
 ) -> tuple[tuple[str, ...], bool]:
     """The nodes to measure latencies on, and whether trials run on others too; every node is asked what it can.
 
@@ -101,7 +101,7 @@ def _latency_nodes(
 class Tasks:
     """Makes of a spec what a worker gets. `elsewhere` says that trials run on nodes that latency is not measured on."""
 
-    source: Source
+    source: TrialSource
     slots: Slots
     images: ImageSpec
     latency_nodes: tuple[str, ...]
@@ -126,7 +126,7 @@ class Tasks:
         return Task(spec, cpus, gpus, alone, every_s, self.latency_nodes if self.elsewhere else (), unit)
 
 
-def _tune(desk: Desk, trainable: type[TrialWorker], slots: Slots, place: str) -> None:
+def _tune(desk: Bridge, trainable: type[TrialWorker], slots: Slots, place: str) -> None:
     name = f"tune-{time.strftime('%Y-%m-%d-%H-%M-%S')}"
     tune.run(
         trainable,

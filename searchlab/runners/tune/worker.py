@@ -18,7 +18,7 @@ from searchlab.errors import UserError
 from searchlab.measure.device import is_usable, resolve_device
 from searchlab.record import TimeUnit, TrialRecord
 from searchlab.runners.tune.latency import measured_on
-from searchlab.runners.tune.play import News, Play, Work
+from searchlab.runners.tune.stepped_trial import News, SteppedTrial, Work
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress, Snapshot
 
@@ -68,7 +68,7 @@ class TrialWorker(tune.Trainable):
         self.dataset: Dataset | None = None
         # One thread for all trials: OpenMP would else start a pool of threads for each.
         self.stage = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
-        self.play: Play | None = None
+        self.play: SteppedTrial | None = None
         self.saved: Snapshot | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -115,10 +115,10 @@ class TrialWorker(tune.Trainable):
         self._break_off()
         self.stage.shutdown()
 
-    def _begun(self, task: Task) -> Play:
+    def _begun(self, task: Task) -> SteppedTrial:
         dataset = self.dataset = self.dataset or self.data.dataset()
         measure = partial(measured_on, task.latency_nodes, dataset.spec) if task.latency_nodes else None
-        play = Play(Progress(self.saved or _left_at(task.spec.checkpoint)), measure, task.unit)
+        play = SteppedTrial(Progress(self.saved or _left_at(task.spec.checkpoint)), measure, task.unit)
         self.folder = tempfile.TemporaryDirectory(prefix=f"searchlab-trial-{task.spec.number}-")
         spec = replace(task.spec, directory=Path(self.folder.name))
 

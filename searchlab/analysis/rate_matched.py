@@ -1,0 +1,63 @@
+"""The points of a trial on another training of its candidate.
+
+A replicate has a network of its own, so a rule's thresholds mean something else there. The rule is re-read: same score,
+same exits, and thresholds at which the same shares of the replicate's validation images leave. That needs no labels,
+so a replicate's accuracy is picked by nothing, on the validation split as little as on the test split; and it costs the
+same MACs. (The point of its own frontier that is nearest in cost would be picked by accuracy once more, and flatter
+again; the old thresholds as they stand would move the cost, and measure how scores drift rather than how well it does.)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from searchlab.artefacts import TABLE, load_network
+from searchlab.data.batches import Normaliser
+from searchlab.data.splits import Dataset
+from searchlab.exits.budgets import surest_first
+from searchlab.exits.evaluate import operating_point, scores_of
+from searchlab.exits.scores import Scores
+from searchlab.exits.table import load_table
+from searchlab.exits.tabulate import tabulate
+from searchlab.front.replicates import Reading
+from searchlab.measure.device import resolve_device
+from searchlab.operating_point import ExitRule, OperatingPoint
+from searchlab.record import TrialRecord
+
+
+def readings_of(
+    record: TrialRecord, trials: Sequence[TrialRecord], dataset: Dataset, device_name: str
+) -> tuple[Reading, ...]:
+    """The frontiers of trials as they are on a replicate of their candidate: rules re-read on its validation split.
+
+    Raises:
+        UserError: the replicate's weights or exit table are missing or damaged.
+    """
+    assert record.cost is not None
+    cost, segments = record.cost, record.latency.segments if record.latency else None
+    folder, device = Path(record.directory), resolve_device(device_name)
+    network = load_network(folder, record.candidate, dataset.spec).to(device)
+    test = tabulate(network, dataset.test.to(device), Normaliser.of(dataset, device))
+    tables = (load_table(folder / TABLE), test)
+    points = [(trial.number, point) for trial in trials if trial.frontier for point in trial.frontier.points]
+    scores = {name: [scores_of(table, name) for table in tables] for name in {point.rule.score for _, point in points}}
+    found = []
+    for number, point in points:
+        rule = at_same_shares(scores[point.rule.score][0], point)
+        both = zip(tables, scores[point.rule.score], strict=True)
+        seen = [operating_point(table.correct_NK, score_NK, rule, cost, segments) for table, score_NK in both]
+        found.append(Reading(number, point.rule, *seen))
+    return tuple(found)
+
+
+def at_same_shares(score_NK: Scores, point: OperatingPoint) -> ExitRule:
+    """The point's rule with thresholds at which as many of these samples leave at each exit, or more where scores tie.
+
+    Shapes: N samples, as many as the point has; K exits of the table.
+    """
+    assert len(score_NK) == point.samples, (len(score_NK), point.samples)
+    counts = np.asarray(point.shares) * point.samples
+    # Shares were whole numbers of samples once; half a sample more survives the rounding down.
+    thresholds = surest_first(score_NK[:, point.rule.exits], (counts + 0.5) / point.samples)
+    return ExitRule(point.rule.score, point.rule.exits, thresholds)

@@ -1,0 +1,264 @@
+"""The candidates of a front trained again with fresh seeds, kept beside the study: its search never sees them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from sys import float_info
+from threading import Event
+from typing import Protocol
+
+from optuna.trial import FrozenTrial, Trial
+
+from searchlab.analysis.rate_matched import readings_of
+from searchlab.analysis.replicate_jobs import Job, Jobs, job_of
+from searchlab.data.splits import Dataset
+from searchlab.deploy.own_scores import use_scores
+from searchlab.errors import Interrupted, UserError
+from searchlab.front.points import study_front
+from searchlab.front.replicates import Reading, Replicate
+from searchlab.measure.device import resolve_device
+from searchlab.operating_point import Frontier
+from searchlab.record import Epoch, TimeUnit, TrialRecord
+from searchlab.search.attributes import read_noun, write
+from searchlab.search.launch import load_data, only_driver, run_trials, same_machine
+from searchlab.search.storage import check_writable, storage_errors
+from searchlab.search.store import StudyStore
+from searchlab.search.study_facts import fix_unit, same_data, unit_of
+from searchlab.search.study_folder import claim
+from searchlab.search.trial_attributes import record_of
+from searchlab.seeds import replicate_seed
+from searchlab.serialization import to_plain
+from searchlab.study import RunOptions, Study, TrialSpec
+from searchlab.trial import failed
+
+READINGS = "readings"
+"""The user attribute of a trial of the companion that holds the front's points as they are on it."""
+
+log = logging.getLogger("searchlab")
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+class ReplicateWatch(Protocol):
+    """Who looks on."""
+
+    def on_begin(self, done: Sequence[Replicate], left: Sequence[tuple[Job, TrialRecord]]) -> None:
+        """These are done already; those are left, each with the trial that it repeats."""
+
+    def on_start(self, job: Job, spec: TrialSpec) -> None:
+        """A training begins."""
+
+    def on_epoch(self, job: Job, epoch: Epoch) -> None:
+        """It finished an epoch."""
+
+    def on_phase(self, job: Job | None, phase: str) -> None:
+        """It, or where there is no job the run itself, begins something that may take a while."""
+
+    def on_word(self, job: Job, text: str) -> None:
+        """It has something to tell: that it waits, and for whom."""
+
+    def on_end(self, job: Job, record: TrialRecord) -> None:
+        """It ended, however it did."""
+
+
+@dataclass(frozen=True)
+class Replication:
+    """What is to be repeated: the candidates of the front (thinned to `points`), with so many `seeds` each.
+
+    `say` is told of what other processes are at.
+    """
+
+    store: StudyStore
+    options: RunOptions
+    watch: ReplicateWatch
+    seeds: int = 3
+    points: int = 12
+    runner: str = "local"
+    stop: Event = field(default_factory=Event)
+    say: Callable[[str], None] = _silent
+
+
+def replicate(asked: Replication) -> None:
+    """Trains what is missing of the replicates, and reads the front's points on each.
+
+    Raises:
+        UserError: the front is empty, the data or the machine are not those of the study, or another process runs it.
+        Interrupted: the user asked to end.
+    """
+    study, records = asked.store.definition.study, asked.store.records()
+    wanted = originals(study, records, asked.points)
+    if not wanted:
+        what, where = "its front is empty, so there is nothing to repeat", f"study {study.name}"
+        raise UserError(what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`")
+    check_writable(asked.store.storage, asked.store.url)
+    use_scores(study)
+    asked.watch.on_phase(None, f"reading {study.data}")
+    dataset = load_data(study, asked.options)
+    same_data(asked.store, records, dataset)
+    unit = unit_of(asked.store, records)
+    options = same_machine(unit, study, asked.options, resolve_device(asked.options.device))
+    with only_driver(study.name, options):
+        claim(options.output / study.name, asked.store, records)
+        source = Replicator(replace(asked, options=options), records, wanted, dataset)
+        with source.jobs.leases.renewed():
+            run_trials(source, dataset, asked.runner, options)
+    if asked.stop.is_set():
+        raise Interrupted
+
+
+def originals(study: Study, records: Sequence[TrialRecord], most: int) -> list[TrialRecord]:
+    """The trials of the front as `searchlab front` shows it, the best first; of one candidate the first alone."""
+    found: dict[str, TrialRecord] = {}
+    for point in study_front(study, records, most=most):
+        found.setdefault(point.record.candidate.id, point.record)
+    return list(found.values())
+
+
+def replicates_of(store: StudyStore) -> list[Replicate]:
+    """The study's replicates that ended, in the order in which they were begun."""
+    companion = store.companion()
+    found = [] if companion is None else [_replicate_of(trial) for trial in companion.trials()]
+    return [replicate for replicate in found if replicate is not None]
+
+
+def _replicate_of(trial: FrozenTrial) -> Replicate | None:
+    record, job = record_of(trial), job_of(trial)
+    if record is None or job is None or not trial.state.is_finished():
+        return None
+    where = f"replicate {trial.number}"
+    known = READINGS in trial.user_attrs
+    readings = read_noun(tuple[Reading, ...], trial.user_attrs, READINGS, where) if known else ()
+    return Replicate(job.trial, job.run, record, readings)
+
+
+def as_replicated(study: Study) -> Study:
+    """The study as its replicates are trained: to the end, whatever the limits say today.
+
+    The trial held them once. Its latency is measured as it was, for gates learn by it.
+    """
+    boundless = None if study.max_latency_ms is None else float_info.max
+    free = replace(study, max_params=None, max_macs=None, max_latency_ms=boundless)
+    return replace(free, early_stopping="none", rungs=(), curves=False)
+
+
+class Replicator:
+    """TrialSource of replicates: those not in the store yet, first seeds of all candidates before second ones."""
+
+    def __init__(
+        self, asked: Replication, records: Sequence[TrialRecord], wanted: Sequence[TrialRecord], dataset: Dataset
+    ) -> None:
+        companion = asked.store.companion(create=True)
+        assert companion is not None
+        self.asked, self.store, self.dataset, self.records = asked, companion, dataset, records
+        self.study, self.options = asked.store.definition.study, asked.options
+        self.originals = {record.number: record for record in wanted}
+        done = replicates_of(asked.store)
+        wanted_jobs = [Job(number, run + 1) for run in range(asked.seeds) for number in self.originals]
+        ended = {Job(replicate.trial, replicate.run) for replicate in done}
+        self.jobs = Jobs(companion, wanted_jobs, ended, asked.stop, asked.say, asked.watch.on_end)
+        self.running: dict[int, tuple[Job, Trial]] = {}
+        left = [(job, self.originals[job.trial]) for job in wanted_jobs if job not in ended]
+        asked.watch.on_begin(done, left)
+
+    # -- what the runner calls: see runners.trial_source.TrialSource
+
+    @property
+    def unit(self) -> TimeUnit | None:
+        """That of the study."""
+        return unit_of(self.asked.store, self.records)
+
+    def fix_unit(self, unit: TimeUnit) -> TimeUnit:
+        """That of the study."""
+        return fix_unit(self.asked.store, self.records, unit)
+
+    def ask(self) -> TrialSpec | None:
+        """The next replicate."""
+        while (taken := self.jobs.next(self.running)) is not None:
+            job, trial = taken
+            # The record may have been written before the state was told: then nothing is trained twice.
+            written = record_of(trial)
+            self.running[trial.number] = job, trial
+            if written is not None and written.state != "running":
+                self.tell(written)
+                continue
+            spec = self._spec(job, trial.number)
+            self.store.begin(trial, spec.candidate, spec.seed)
+            self.asked.watch.on_start(job, spec)
+            return spec
+        return None
+
+    def tell(self, record: TrialRecord) -> None:
+        """Reads the front's points on it, then keeps it; one that cannot be read has failed."""
+        job, trial = self.running.pop(record.number)
+        try:
+            readings = None if "record" in trial.user_attrs else self._readings(record)
+        except UserError:
+            raise
+        except Exception as error:  # of any type, as in a trial: on the test split its logits may not be finite, say
+            record, readings = failed(record, error, record.epochs), None
+        self._end(job, trial, record, readings)
+
+    def _end(self, job: Job, trial: Trial, record: TrialRecord, readings: tuple[Reading, ...] | None) -> None:
+        """Keeps a replicate with its readings, where there are new ones, unless another process took it up."""
+        values = None
+        if record.state == "complete":
+            assert record.frontier is not None
+            best = max(record.frontier.points, key=lambda point: point.accuracy)
+            values = [float(getattr(best, objective.name)) for objective in self.study.objectives]
+
+        def keep() -> None:
+            if readings is not None:
+                with storage_errors(self.store.url):
+                    write(trial.set_user_attr, READINGS, [to_plain(reading) for reading in readings])
+            self.store.finish(trial, record, values)
+
+        if not self.jobs.leases.write(trial, keep):
+            log.warning("%s: left out, as another process took it up while this one was silent", job)
+            return
+        self.jobs.ended.add(job)
+        self.asked.watch.on_end(job, record)
+
+    def _readings(self, record: TrialRecord) -> tuple[Reading, ...] | None:
+        """The front's points on a complete replicate; None of another."""
+        if record.state != "complete":
+            return None
+        # What of them is on the front may change.
+        alike = [r for r in self.records if r.state == "complete" and r.candidate.id == record.candidate.id]
+        return readings_of(record, alike, self.dataset, self.asked.options.device)
+
+    def on_epoch(self, number: int, epoch: Epoch) -> None:
+        """Passes the epoch on to who looks on."""
+        self.asked.watch.on_epoch(self.running[number][0], epoch)
+
+    def on_phase(self, number: int | None, phase: str) -> None:
+        """Passes on what begins."""
+        self.asked.watch.on_phase(None if number is None else self.running[number][0], phase)
+
+    def on_word(self, number: int, text: str) -> None:
+        """Passes on what a training has to tell."""
+        self.asked.watch.on_word(self.running[number][0], text)
+
+    def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
+        """A replicate is never stopped."""
+        return True
+
+    def on_checkpoint(self, number: int, path: str) -> None:
+        """A replicate whose process dies is trained again from its beginning."""
+
+    def interrupted(self) -> bool:
+        """Whether the user asked to end."""
+        return self.asked.stop.is_set()
+
+    def _spec(self, job: Job, number: int) -> TrialSpec:
+        original, options = self.originals[job.trial], self.asked.options
+        return TrialSpec(
+            number=number,
+            candidate=original.candidate,
+            study=as_replicated(self.study),
+            seed=replicate_seed(original.seed, job.run),
+            directory=options.output / self.study.name / "replicates" / f"trial-{job.trial:05d}-seed-{job.run}",
+            device=str(resolve_device(options.device)),
+            threads=options.threads,
+        )

@@ -1,0 +1,207 @@
+"""The front for the record: its points measured once more, one after the other, then read once on the test split."""
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from searchlab.artefacts import TABLE, load_network
+from searchlab.data.batches import Normaliser
+from searchlab.data.splits import Dataset
+from searchlab.deploy.latency_check import checked
+from searchlab.deploy.own_scores import use_scores
+from searchlab.deploy.scores import score_functions
+from searchlab.errors import TrialFailure, UserError
+from searchlab.exits.evaluate import evaluate
+from searchlab.exits.scores import available_scores
+from searchlab.exits.table import load_table
+from searchlab.exits.tabulate import tabulate
+from searchlab.front.points import FrontPoint, TestPoints
+from searchlab.measure.calibration import calibrated, other_reference
+from searchlab.measure.device import out_of_memory, resolve_device, this_machine
+from searchlab.measure.isolation import PATIENT, measuring
+from searchlab.measure.latency import LatencyOptions, measure_latency
+from searchlab.measure.remeasure import until_trusted
+from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
+from searchlab.record import LatencyReport, Machine, TestLook, TimeUnit, TrialRecord
+from searchlab.study import Study
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A trial that could not be measured again, or read on the test split, and why."""
+
+    trial: int
+    reason: str
+
+
+def look(
+    study: Study,
+    points: Sequence[FrontPoint],
+    dataset: Dataset,
+    device_name: str,
+    before: Sequence[TestLook] = (),
+    unit: TimeUnit | None = None,
+) -> Iterator[TestLook | Unread]:
+    """Every trial on the front, measured again, then read on the test split at its points' rules, one by one.
+
+    Latencies are in the milliseconds of the looks `before`, so that points looked at on different days compare; those
+    of the first looks in the study's `unit`, where this is the study's machine.
+
+    Raises:
+        UserError: the looks before are of another machine: then nothing is measured. Or weights or exit table of a
+            trial are missing or damaged.
+    """
+    use_scores(study)
+    device = resolve_device(device_name)
+    unit = _unit_here(study, points, device, before) or _of_this_machine(unit, study, points, device)
+    return _looks(study, points, dataset, device, unit)
+
+
+def _looks(
+    study: Study, points: Sequence[FrontPoint], dataset: Dataset, device: torch.device, unit: TimeUnit | None
+) -> Iterator[TestLook | Unread]:
+    by_trial: dict[int, list[FrontPoint]] = {}
+    for point in points:
+        by_trial.setdefault(point.record.number, []).append(point)
+    again = {n: _tried(n, _measured, study, found[0].record, dataset, device) for n, found in by_trial.items()}
+    timed = [latency for latency in again.values() if isinstance(latency, LatencyReport)]
+    if timed and unit is None:
+        unit = replace(TimeUnit.of(timed[0]), reference_ms=statistics.median(each.reference.p50 for each in timed))
+    for number, found in by_trial.items():
+        latency = again[number]
+        if isinstance(latency, Unread):
+            yield latency
+        else:
+            yield _tried(number, _look, found, dataset, device, calibrated(latency, unit) if latency else None)
+
+
+def _tried(number: int, step: Callable[..., T], *given: Any) -> T | Unread:
+    """What a step gives, or why it cannot: the other trials are looked at all the same."""
+    try:
+        return step(*given)
+    except TrialFailure as failure:
+        return Unread(number, str(failure))
+    except RuntimeError as error:
+        if not (reason := out_of_memory(error)):
+            raise
+        return Unread(number, reason)
+
+
+def _machines(points: Sequence[FrontPoint], device: torch.device) -> list[Machine]:
+    """What the points' latencies will be of if they are measured here: with as many threads as they had."""
+    threads = {point.record.latency.machine.threads for point in points if point.record.latency}
+    return [this_machine(device, each) for each in sorted(threads)]
+
+
+def _unit_here(
+    study: Study, points: Sequence[FrontPoint], device: torch.device, before: Sequence[TestLook]
+) -> TimeUnit | None:
+    """The unit of the looks before; None where there are none.
+
+    Raises:
+        UserError: they are of another machine than this one.
+    """
+    unit = next((TimeUnit.of(seen.latency) for seen in before if seen.latency), None)
+    for here in _machines(points, device) if unit else ():
+        assert unit is not None
+        if here != unit.machine:
+            raise UserError(
+                "its points were measured again on another machine, and latencies do not mix",
+                where=f"study {study.name}",
+                value=here.in_full,
+                allowed=f"so far {unit.machine.in_full}: look at new points there, or see --device",
+            )
+        if study.reference != unit.reference_name:
+            raise other_reference(unit, study.reference, f"study {study.name}")
+    return unit
+
+
+def _of_this_machine(
+    unit: TimeUnit | None, study: Study, points: Sequence[FrontPoint], device: torch.device
+) -> TimeUnit | None:
+    """The study's unit where it is of this machine, and None where it is not."""
+    if unit is None or unit.reference_name != study.reference:
+        return None
+    return unit if all(here == unit.machine for here in _machines(points, device)) else None
+
+
+def _measured(study: Study, record: TrialRecord, dataset: Dataset, device: torch.device) -> LatencyReport | None:
+    if record.latency is None:
+        return None
+    network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
+    scores = score_functions(available_scores(study.scores, gated=bool(record.candidate.gates)))
+    options = LatencyOptions(threads=record.latency.machine.threads)
+
+    def measured() -> LatencyReport:
+        with measuring():
+            report = measure_latency(network, study.reference, dataset.spec, scores, device, options)
+        again = replace(record, latency=report)
+        table, normaliser = load_table(Path(record.directory) / TABLE), Normaliser.of(dataset, device)
+        return checked(again, network, table, dataset.validation.to(device), normaliser).latency or report
+
+    return until_trusted(measured, PATIENT)
+
+
+def _look(
+    points: Sequence[FrontPoint], dataset: Dataset, device: torch.device, latency: LatencyReport | None
+) -> TestLook:
+    record = points[0].record
+    assert record.cost is not None
+    network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
+    test = tabulate(network, dataset.test.to(device), Normaliser.of(dataset, device))
+    validation = load_table(Path(record.directory) / TABLE)
+    segments = latency.segments if latency else None
+    return TestLook(
+        trial=record.number,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        latency=latency,
+        validation=tuple(evaluate(validation, p.point.rule, record.cost, segments) for p in points),
+        test=tuple(evaluate(test, p.point.rule, record.cost, segments) for p in points),
+    )
+
+
+def comparable(looks: Sequence[TestLook]) -> list[TestLook]:
+    """Those looks that are of the first one's machine. Old stores may hold others, whose milliseconds mean nothing."""
+    first = next((seen.latency.machine for seen in looks if seen.latency), None)
+    return [seen for seen in looks if seen.latency is None or seen.latency.machine == first]
+
+
+def looked_at(records: Sequence[TrialRecord], looks: Sequence[TestLook]) -> tuple[list[TrialRecord], TestPoints]:
+    """Records whose frontiers are the looked-at points alone, with their new latencies; those points on the test split.
+
+    A trial that was measured again on several days comes as several records: every point has the latency that it was
+    measured with. Trials that were not looked at keep no frontier: what was not measured again is no part of the final
+    front.
+    """
+    final = [each for record in records for each in _as_seen(record, [s for s in looks if s.trial == record.number])]
+    tests: dict[tuple[int, ExitRule], OperatingPoint] = {}
+    for seen in looks:
+        for validation, test in zip(seen.validation, seen.test, strict=True):
+            tests.setdefault((seen.trial, validation.rule), test)
+    return final, tests
+
+
+def _as_seen(record: TrialRecord, looks: Sequence[TestLook]) -> list[TrialRecord]:
+    found: list[tuple[LatencyReport | None, dict[ExitRule, OperatingPoint]]] = []
+    for seen in looks:
+        # Two processes may have looked at the same point at once: the first look counts.
+        known = {rule for _, points in found for rule in points}
+        new = {point.rule: point for point in seen.validation if point.rule not in known}
+        same = next((points for latency, points in found if latency == seen.latency), None)
+        if same is None:
+            found.append((seen.latency, new))
+        else:
+            same |= new
+    if not found:
+        return [replace(record, latency=None, frontier=None)]
+    return [
+        replace(record, latency=latency, frontier=Frontier("validation", tuple(points.values())))
+        for latency, points in found
+    ]

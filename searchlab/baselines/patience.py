@@ -1,0 +1,49 @@
+"""Patience: leave once several exits in a row agree (Zhou et al. 2020, PABEE, section 3.2).
+
+Shapes: N samples, K exits, E early ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from searchlab.baselines.policy import Taken, first_exit
+from searchlab.exits.frontier import FrontierSettings
+from searchlab.exits.table import ExitTable
+from searchlab.record import NetworkCost, SegmentLatency
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Leave at the first exit that names the same class as the `agreeing` - 1 exits before it, all in a row."""
+
+    agreeing: int
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Finding the class is the work of finding the highest logit."""
+        return ("max_logit",)
+
+    @property
+    def exits(self) -> None:
+        """All are in use."""
+        return None
+
+    def leaves_at(self, table: ExitTable) -> Taken:
+        """The first exit at the end of a streak that is long enough, else the last exit."""
+        class_NK = table.logits_NKC.argmax(axis=2)
+        streak_NK = np.ones_like(class_NK)
+        for k in range(1, table.exits):
+            same_N = class_NK[:, k] == class_NK[:, k - 1]
+            streak_NK[:, k] = np.where(same_N, streak_NK[:, k - 1] + 1, 1)
+        return first_exit(streak_NK[:, :-1] >= self.agreeing)
+
+
+def patience(
+    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
+) -> tuple[Patience, ...]:
+    """Every patience that the number of exits allows. There is nothing to fit: 1 leaves at once, K never early.
+
+    The paper counts agreements, one fewer than exits that agree.
+    """
+    return tuple(Patience(agreeing) for agreeing in range(1, table.exits + 1))

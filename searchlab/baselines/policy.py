@@ -1,0 +1,143 @@
+"""Policies: ways to leave that are more than one score and one threshold per exit. Fitted on one table, used on others.
+
+A new one is a frozen dataclass of plain numbers with what `Policy` asks for, a function that fits it, and one line in
+`rules.POLICIES`. Shapes: N samples, K exits of the table, E early ones (all but the last).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchlab.errors import unknown
+from searchlab.exits.costs import Costs, exit_cost_macs, exit_cost_ms, total_cost
+from searchlab.exits.frontier import FrontierSettings
+from searchlab.exits.table import ExitTable
+from searchlab.objective import Objective, latency_ms, macs
+from searchlab.operating_point import Estimate, share_estimate
+from searchlab.record import NetworkCost, SegmentLatency
+
+Taken = NDArray[np.intp]
+"""exit_N: the position in the table of the exit that each sample takes."""
+
+FOLDS = 5
+
+
+class Policy(Protocol):
+    """Who leaves where. A sample pays for the head of every exit in use up to the one that it takes."""
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The scores that are computed at every exit in use but the last: what a decision costs."""
+
+    @property
+    def exits(self) -> tuple[int, ...] | None:
+        """The exits in use; None for all of the table."""
+
+    def leaves_at(self, table: ExitTable) -> Taken:
+        """Where each sample of a table leaves; the labels are not looked at."""
+
+
+@dataclass(frozen=True)
+class PolicyPoint:
+    """What a policy gave on one split. `shares` and `correct_per_exit` follow the table's exits."""
+
+    samples: int
+    correct: int
+    shares: tuple[float, ...]
+    correct_per_exit: tuple[int, ...]
+    macs: float
+    latency_ms: float | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples that were right, 0 to 1."""
+        return self.correct / self.samples
+
+    @property
+    def accuracy_estimate(self) -> Estimate:
+        """The accuracy with its 95 % interval."""
+        return share_estimate(self.correct, self.samples)
+
+
+def policy_point(
+    table: ExitTable,
+    exit_N: Taken,
+    cost: NetworkCost,
+    latency: SegmentLatency | None = None,
+    scores: tuple[str, ...] = (),
+    exits: tuple[int, ...] | None = None,
+) -> PolicyPoint:
+    """What it gives to leave at `exit_N`, where a decision computes `scores`; `exits` are those in use, or all.
+
+    Costs are those of an exit rule that leaves alike (`costs`), to the last bit.
+
+    Raises:
+        UserError: no decision was measured.
+    """
+    used = tuple(range(table.exits)) if exits is None else exits
+    assert np.isin(exit_N, used).all(), "a sample leaves at an exit that is not in use"
+    left_K = np.bincount(exit_N, minlength=table.exits)
+    right_N = table.correct_NK[np.arange(table.samples), exit_N]
+    stayed: list[int] = (table.samples - np.cumsum(left_K[list(used)])[:-1]).tolist()
+    ms = None
+    if latency is not None:
+        ms = total_cost(_leaving_ms(cost, latency, used, scores), table.samples, stayed) / table.samples
+    return PolicyPoint(
+        samples=table.samples,
+        correct=int(np.count_nonzero(right_N)),
+        shares=tuple((left_K / table.samples).tolist()),
+        correct_per_exit=tuple(np.bincount(exit_N[right_N], minlength=table.exits).tolist()),
+        macs=total_cost(exit_cost_macs(cost, used, _together(scores)), table.samples, stayed) / table.samples,
+        latency_ms=ms,
+    )
+
+
+def driving(latency: SegmentLatency | None, settings: FrontierSettings) -> Objective:
+    """The cost that a policy is fitted to: latency where it was measured and is an objective, else MACs."""
+    return latency_ms if latency is not None and latency_ms in settings.objectives else macs
+
+
+def relative_costs(
+    cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings, scores: tuple[str, ...]
+) -> Costs:
+    """cost_K of leaving at each exit, all in use, as a share of the last one's; in the `driving` cost."""
+    exits = tuple(range(len(cost.heads)))
+    if latency is not None and driving(latency, settings) == latency_ms:
+        cost_K = _leaving_ms(cost, latency, exits, scores)
+    else:
+        cost_K = exit_cost_macs(cost, exits, _together(scores))
+    return np.asarray(cost_K / cost_K[-1]) if cost_K[-1] else cost_K
+
+
+def first_exit(leaves_NE: NDArray[np.bool_]) -> Taken:
+    """The first early exit where a sample leaves, else the last exit."""
+    return np.asarray(np.pad(leaves_NE, ((0, 0), (0, 1)), constant_values=True).argmax(axis=1))
+
+
+def held_out(samples: int) -> list[NDArray[np.bool_]]:
+    """Masks of samples, in a shuffled order that is always the same: every sample in exactly one of `FOLDS`.
+
+    One sample alone cannot be judged on what was fitted to others: there is then no mask.
+    """
+    folds = min(FOLDS, samples) if samples > 1 else 0
+    fold_N = np.random.default_rng(0).permutation(samples) % max(folds, 1)
+    return [fold_N == fold for fold in range(folds)]
+
+
+def _together(scores: Sequence[str]) -> str:
+    return "+".join(scores)
+
+
+def _leaving_ms(cost: NetworkCost, latency: SegmentLatency, exits: tuple[int, ...], scores: tuple[str, ...]) -> Costs:
+    """Milliseconds of leaving at each used exit, where a decision takes as long as by all of `scores` one by one.
+
+    A score whose decision was not measured counts as the dearest that was.
+    """
+    if not latency.decision_ms:
+        raise unknown("score", _together(scores), (), where="measured decision latencies")
+    dearest = max(latency.decision_ms.values())
+    decision = sum(latency.decision_ms.get(score, dearest) for score in scores)
+    return exit_cost_ms(cost, replace(latency, decision_ms={_together(scores): decision}), exits, _together(scores))

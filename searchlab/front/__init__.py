@@ -1,0 +1,1 @@
+"""The front of a study: dominance, points, the history of a search, replicates."""

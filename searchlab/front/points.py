@@ -1,0 +1,203 @@
+"""The front of a study: which points of which trials no other trial beats, and how much they dominate."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from searchlab.candidate import Candidate
+from searchlab.errors import UserError
+from searchlab.front.pareto import Values, hypervolume, non_dominated, thin, values_of
+from searchlab.objective import Objective
+from searchlab.operating_point import Estimate, ExitRule, OperatingPoint
+from searchlab.record import Machine, TrialRecord
+from searchlab.study import Study
+
+TestPoints = Mapping[tuple[int, ExitRule], OperatingPoint]
+"""What trial `number` gave under a rule on the test split, for the points that were looked at there."""
+
+Entry = tuple[TrialRecord, OperatingPoint]
+"""A point, and the trial whose frontier it is on."""
+
+STATES = ("complete", "running", "interrupted", "stopped", "infeasible", "failed")
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A point of a study's front, numbered from 1; `test` is the same rule on the test split, where it was read."""
+
+    number: int
+    record: TrialRecord
+    point: OperatingPoint
+    test: OperatingPoint | None = None
+
+    @property
+    def latency(self) -> Estimate | None:
+        """Expected latency in milliseconds; see `latency_estimate`."""
+        return latency_estimate(self.record, self.point)
+
+    @property
+    def doubt(self) -> str:
+        """Why its latency is in doubt; "" where it is not, or where there is none."""
+        return doubt_of(self.record) if self.point.latency_ms is not None else ""
+
+    @property
+    def times_reference(self) -> Estimate | None:
+        """Latency as a multiple of the reference network's; see `times_reference`."""
+        return times_reference(self.record, self.point)
+
+
+def study_front(
+    study: Study, records: Sequence[TrialRecord], *, most: int | None = 12, tests: TestPoints | None = None
+) -> list[FrontPoint]:
+    """The non-dominated union of all complete trials' frontiers, the best of the first objective first.
+
+    Stopped, failed and infeasible trials never enter. Of equal points the earliest trial's stays. The front is thinned
+    to `most` points for reading (None: all of it). Empty where no trial is complete.
+
+    Raises:
+        UserError: the trials' latencies were measured on different machines.
+    """
+    common_machine(study, records)
+    entries = front_of(
+        [entry for record in _complete(records) for entry in entries_of(record, study)], study.objectives
+    )
+    if most is not None:
+        entries = [entries[i] for i in thin(values_of([point for _, point in entries], study.objectives), most)]
+    return [
+        FrontPoint(number, record, point, (tests or {}).get((record.number, point.rule)))
+        for number, (record, point) in enumerate(entries, start=1)
+    ]
+
+
+def entries_of(record: TrialRecord, study: Study) -> list[Entry]:
+    """What a trial brings to the front: its frontier, as far as it is accurate enough, if the trial is complete."""
+    if record.state != "complete" or record.frontier is None:
+        return []
+    return [(record, point) for point in record.frontier.points if point.accuracy >= study.min_accuracy]
+
+
+def front_of(entries: Sequence[Entry], objectives: Sequence[Objective]) -> list[Entry]:
+    """The non-dominated entries. One that lacks an objective (a latency never measured) cannot be compared."""
+    values_PM = values_of([point for _, point in entries], objectives)
+    known = np.flatnonzero(np.all(np.isfinite(values_PM), axis=1))
+    return [entries[int(known[i])] for i in non_dominated(values_PM[known])]
+
+
+def scaled_values(
+    points: Sequence[OperatingPoint], objectives: Sequence[Objective], lengths: Mapping[str, float]
+) -> Values:
+    """values_PM in which every cost c is c / (c + its yardstick): free is 0, as dear as the yardstick 1/2, boundless 1.
+
+    So no point, however dear, lies beyond `reference_of`, and one reference point serves every study.
+    """
+    values_PM = values_of(points, objectives)
+    for column, objective in enumerate(objectives):
+        if objective.sign > 0 and len(points):
+            values_PM[:, column] /= values_PM[:, column] + lengths[objective.name]
+    return values_PM
+
+
+def reference_of(objectives: Sequence[Objective]) -> Values:
+    """The reference point of hypervolumes of `scaled_values`: accuracy 0, boundless cost."""
+    return np.asarray([1.0 if o.sign > 0 else 0.0 for o in objectives])
+
+
+def study_hypervolume(study: Study, records: Sequence[TrialRecord]) -> float:
+    """Share of the space of objectives that the front dominates, 0 to 1; 0.0 where no trial is complete.
+
+    Adding a trial never shrinks it: see `scaled_values` and `cost_scales`.
+    """
+    front = study_front(study, records, most=None)
+    if not front:
+        return 0.0
+    values_PM = scaled_values([entry.point for entry in front], study.objectives, cost_scales(study, records))
+    return hypervolume(values_PM, reference_of(study.objectives))
+
+
+def cost_scales(study: Study, records: Sequence[TrialRecord]) -> dict[str, float]:
+    """The unit of every cost objective: the study's limit on it, or what the first complete trial says.
+
+    That is the reference network's median for latency, the trial's own whole network for MACs and parameters. It is
+    the first by number, so that later trials change nothing; where trials run at once and one overtakes the first,
+    the unit changes one last time when that completes.
+    """
+    found = {o.name: _cost_scale(study, records, o) for o in study.objectives if o.sign > 0}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _cost_scale(study: Study, records: Sequence[TrialRecord], objective: Objective) -> float | None:
+    limit: float | None = getattr(study, f"max_{objective.name}")
+    if limit is not None:
+        return float(limit)
+    for record in _complete(records):
+        # All latencies of a study are in its unit of time, which is what the reference took.
+        if objective.name == "latency_ms" and record.latency:
+            return record.latency.reference.p50
+        if objective.name != "latency_ms" and record.cost:
+            return float(getattr(record.cost, objective.name))
+    return None
+
+
+def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | None:
+    """The machine on which all complete trials' latencies were measured; None where none was.
+
+    Raises:
+        UserError: there are two, and latencies of different machines do not compare.
+    """
+    measured = [(record, record.latency.machine) for record in _complete(records) if record.latency]
+    if not measured:
+        return None
+    (first, machine), *others = measured
+    for record, other in others:
+        if other != machine:
+            raise UserError(
+                "latencies of different machines do not mix in one front",
+                where=f"study {study.name}",
+                value=f"trial {first.number}: {machine.in_full}; trial {record.number}: {other.in_full}",
+                allowed="run the study under another name or --output on each machine",
+            )
+    return machine
+
+
+def latency_estimate(record: TrialRecord, point: OperatingPoint) -> Estimate | None:
+    """A point's expected latency in milliseconds, with the relative interval of its whole network's median."""
+    if record.latency is None or point.latency_ms is None:
+        return None
+    whole, value_ms = record.latency.whole, point.latency_ms
+    return Estimate(value_ms, value_ms * whole.low / whole.p50, value_ms * whole.high / whole.p50)
+
+
+def doubt_of(record: TrialRecord) -> str:
+    """Why a trial's latency is in doubt; "" where it is not, or where there is none."""
+    return record.latency.doubt if record.latency else ""
+
+
+def times_reference(record: TrialRecord, point: OperatingPoint) -> Estimate | None:
+    """A point's latency over the reference network's: the whole network's measured ratio, scaled to the point."""
+    if record.latency is None or point.latency_ms is None:
+        return None
+    ratio, share = record.latency.ratio, point.latency_ms / record.latency.whole.p50
+    return Estimate(ratio.value * share, ratio.low * share, ratio.high * share)
+
+
+def exit_names(candidate: Candidate, rule: ExitRule) -> list[str]:
+    """The exits in use as their cuts ("2", "4"); the final head is "final"."""
+    last = len(candidate.cuts) - 1
+    return ["final" if exit == last else str(candidate.cuts[exit]) for exit in rule.exits]
+
+
+def deciding_score(rule: ExitRule) -> str | None:
+    """The score that decides who leaves where; None where one exit takes everyone, so that nothing is decided."""
+    return rule.score if rule.thresholds else None
+
+
+def state_counts(records: Sequence[TrialRecord]) -> dict[str, int]:
+    """How many trials are in each state, states without trials left out."""
+    counts = Counter[str]({record.number: record.state for record in records}.values())
+    return {state: counts[state] for state in STATES if counts[state]}
+
+
+def _complete(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return sorted((r for r in records if r.state == "complete"), key=lambda record: record.number)

@@ -1,0 +1,179 @@
+"""A front whose candidates were trained again with fresh seeds: what its points are worth then, and what picking added.
+
+A point was picked for its accuracy on the validation split, so luck of its seed, and of its thresholds on those
+images, was picked along with it. Fresh seeds had no part in any choice.
+
+All intervals are Student's t over seeds, at 95 %: how much a mean of so few trainings may be off. Of two seeds there is
+none: their difference is one number, as likely small as large, so the interval would be arbitrarily narrow by chance;
+nor of seeds that all came to the same figure, which is one of a few where images are few. The images are the same for
+every seed, so the intervals say nothing of other images.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev, variance
+from typing import Literal
+
+from pydantic.dataclasses import dataclass as noun
+from scipy.special import stdtrit
+
+from searchlab.front.points import FrontPoint
+from searchlab.operating_point import ExitRule, OperatingPoint
+from searchlab.record import TrialRecord
+from searchlab.serialization import NOUN
+
+Split = Literal["validation", "test"]
+
+FEWEST_SEEDS = 3
+"""So many seeds have an interval."""
+
+
+ROUNDING = 1e-6
+"""How far degrees of freedom may be off by rounding."""
+
+
+@noun(frozen=True, config=NOUN)
+class Reading:
+    """The point that a trial has under a rule, on a replicate of its candidate: the rule re-read, on either split."""
+
+    trial: int
+    rule: ExitRule
+    validation: OperatingPoint
+    test: OperatingPoint
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """A trial's candidate, trained once more; `run` counts its fresh seeds from 1. Only complete ones have readings."""
+
+    trial: int
+    run: int
+    record: TrialRecord
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds and the ends of its 95 % interval; None where so few seeds say nothing of the spread.
+
+    `ends` are the least and the greatest value of two seeds that differ, to be shown instead.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    ends: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A point of the front as it was picked, and its reading on every replicate of its candidate, in order of runs."""
+
+    picked: FrontPoint
+    readings: tuple[Reading, ...]
+
+    def values(self, name: str, split: Split) -> list[float]:
+        """That field ("accuracy", "latency_ms" ...) of every reading; empty where it was not measured."""
+        found = [getattr(getattr(reading, split), name) for reading in self.readings]
+        return [] if None in found else [float(value) for value in found]
+
+    def mean(self, name: str, split: Split) -> Mean | None:
+        """That field over seeds, its interval cut to what is possible; None where there is no value."""
+        values = self.values(name, split)
+        return over_seeds(values, most=1.0 if name == "accuracy" else math.inf) if values else None
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """Means over `points` points: of the accuracy they were picked for, and of what fresh seeds reach.
+
+    `lost` is the difference of the first two, on the validation split both: what is owed to the picking.
+    """
+
+    points: int
+    candidates: int
+    picked: float
+    validation: Mean
+    test: Mean
+
+    @property
+    def lost(self) -> Mean:
+        """Picked less fresh, as shares: positive where picking flattered. The picked accuracies are given numbers."""
+        ends = self.validation.interval
+        return Mean(self.picked - self.validation.value, ends and (self.picked - ends[1], self.picked - ends[0]))
+
+
+def reach(seeds: int) -> float:
+    """How many standard deviations a 95 % t interval over so many seeds reaches to either side of their mean."""
+    return t_quantile(seeds - 1) / math.sqrt(seeds)
+
+
+def t_quantile(freedom: float) -> float:
+    """The 97.5 % quantile of Student's t with so many degrees of freedom."""
+    return float(stdtrit(freedom, 0.975))
+
+
+def over_seeds(values: Sequence[float], most: float = math.inf) -> Mean:
+    """The mean of values that lie in 0 to `most`, with its t interval, cut to that range."""
+    value, ends = fmean(values), (min(values), max(values))
+    if ends[0] == ends[1]:
+        return Mean(value, None)
+    if len(values) < FEWEST_SEEDS:
+        return Mean(value, None, ends)
+    half = reach(len(values)) * stdev(values)
+    return Mean(value, (max(0.0, value - half), min(most, value + half)))
+
+
+def repeated(points: Sequence[FrontPoint], replicates: Sequence[Replicate]) -> list[Repeated]:
+    """Every point with its readings."""
+    found: dict[tuple[int, ExitRule], list[Reading]] = {}
+    for replicate in sorted(replicates, key=lambda replicate: replicate.run):
+        for reading in replicate.readings:
+            found.setdefault((reading.trial, reading.rule), []).append(reading)
+    return [Repeated(p, tuple(found.get((p.record.number, p.point.rule), ()))) for p in points]
+
+
+def optimism(front: Sequence[Repeated]) -> Optimism | None:
+    """What the points that have readings promise and hold, on average; None where none has any.
+
+    Points of one candidate share its seeds, so each of its replicates is one observation: the mean over its points.
+    Candidates weigh as many points as they have.
+    """
+    known = [point for point in front if point.readings]
+    if not known:
+        return None
+    by_candidate: dict[str, list[Repeated]] = {}
+    for point in known:
+        by_candidate.setdefault(point.picked.record.candidate.id, []).append(point)
+    weights = [len(points) / len(known) for points in by_candidate.values()]
+    means = [stratified([_by_seed(points, split) for points in by_candidate.values()], weights) for split in _SPLITS]
+    return Optimism(len(known), len(by_candidate), fmean(p.picked.point.accuracy for p in known), *means)
+
+
+_SPLITS: tuple[Split, ...] = ("validation", "test")
+
+
+def _by_seed(points: Sequence[Repeated], split: Split) -> list[float]:
+    """The mean accuracy over a candidate's points, seed by seed."""
+    return [fmean(seed) for seed in zip(*(point.values("accuracy", split) for point in points), strict=True)]
+
+
+def stratified(groups: Sequence[Sequence[float]], weights: Sequence[float]) -> Mean:
+    """The weighted mean of the groups' means, all of them shares, with its t interval, cut to 0 to 1.
+
+    The groups are independent and may vary unequally: degrees of freedom after Welch (1947) and Satterthwaite (1946).
+    No interval where a group has a single value, where nothing varies, or where there are no more degrees of freedom
+    than two values have.
+    """
+    value = sum(weight * fmean(group) for weight, group in zip(weights, groups, strict=True))
+    if min(map(len, groups)) < 2:
+        return Mean(value, None)
+    parts = [weight**2 * variance(group) / len(group) for weight, group in zip(weights, groups, strict=True)]
+    total = sum(parts)
+    if total == 0:
+        return Mean(value, None)
+    freedom = total**2 / sum(part**2 / (len(group) - 1) for part, group in zip(parts, groups, strict=True))
+    if freedom < FEWEST_SEEDS - 1 - ROUNDING:
+        return Mean(value, None)
+    half = t_quantile(freedom) * math.sqrt(total)
+    return Mean(value, (max(0.0, value - half), min(1.0, value + half)))

@@ -1,0 +1,145 @@
+"""A study knows its folder and a folder its study: a small file in the folder names the study that writes there.
+
+A study has an identity of its own, whatever its name and its store. Its drivers may have a folder each.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic.dataclasses import dataclass
+
+from searchlab.artefacts import RECORD, disk_errors
+from searchlab.candidate import Candidate
+from searchlab.errors import UserError
+from searchlab.record import TrialRecord
+from searchlab.search.storage import public, sqlite_file, storage_errors
+from searchlab.search.store import StudyStore
+from searchlab.serialization import NOUN, from_plain, to_plain
+
+IDENTITY, FILE = "identity", "study.json"
+"""The attribute of a study, and the file in a study's folder, that say which study it is."""
+
+
+@dataclass(frozen=True, config=NOUN)
+class Owner:
+    """Which study a folder belongs to; its store is named for people, without its password."""
+
+    identity: str
+    name: str
+    store: str
+
+
+def identity_of(store: StudyStore) -> str:
+    """What tells a study from all others; "" where it has no trial yet and no driver had it at hand.
+
+    Stores of before there was such an attribute have it from when their first trial began, so that all drivers agree.
+    """
+    with storage_errors(store.url):
+        attributes = store.optuna.user_attrs
+    if IDENTITY in attributes:
+        return str(attributes[IDENTITY])
+    began = next((trial.datetime_start for trial in store.trials() if trial.number == 0), None)
+    signature = f"{store.optuna.study_name} {began and began.isoformat()}"
+    return hashlib.blake2s(signature.encode(), digest_size=16).hexdigest() if began else ""
+
+
+def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> None:
+    """Makes the folder the study's, which holds the lock on it; trials of these records may lie there already.
+
+    Raises:
+        UserError: the folder holds trials of another study, or cannot be written.
+    """
+    identity = identity_of(store)
+    with storage_errors(store.url):
+        if IDENTITY not in store.optuna.user_attrs:
+            store.optuna.set_user_attr(IDENTITY, identity or uuid4().hex)
+    ours, owner = Owner(identity_of(store), store.optuna.study_name, _named(store.url)), owner_of(folder)
+    if owner == ours:
+        return
+    trials, known = list(_trials_in(folder)), owner is not None and owner.identity == ours.identity
+    # A folder of before there was such a file belongs to the study whose trials lie in it.
+    adopted = owner is None and any(_is_of(path, records) for path in trials)
+    if trials and not known and not adopted:
+        raise UserError(
+            "it holds trials of another study",
+            where=str(folder),
+            value=owner.store if owner else None,
+            allowed="another --output or --name keeps both; or move that folder away",
+        )
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f"{FILE}.part"
+        unfinished.write_text(json.dumps(to_plain(ours), indent=1))
+        unfinished.replace(folder / FILE)
+
+
+def check_folder(folder: Path, store: StudyStore) -> None:
+    """Whether a folder is free for a study, or its own.
+
+    Raises:
+        UserError: it belongs to another study.
+    """
+    owner = owner_of(folder)
+    if owner is not None and owner.identity != identity_of(store):
+        raise UserError(
+            "it belongs to another study",
+            where=str(folder),
+            value=owner.store,
+            allowed=f"not to study {store.optuna.study_name} of {_named(store.url)}: see --storage and --output",
+        )
+
+
+def check_artefacts(store: StudyStore, records: Sequence[TrialRecord]) -> None:
+    """Whether what lies in the folders of trials is theirs; folders that are gone are not missed here.
+
+    Raises:
+        UserError: a folder belongs to another study, or another study's trial overwrote what was in it.
+    """
+    for folder in sorted({Path(record.directory).parent for record in records if record.directory}):
+        check_folder(folder, store)
+    for record in records:
+        folder = Path(record.directory)
+        if record.directory and (folder / RECORD).is_file() and not _is_of(folder, [record]):
+            where = f"trial {record.number} of study {store.optuna.study_name}"
+            mend = "restore it from a copy, or run the study again under another --name or --output"
+            raise UserError("another study wrote into its folder", where=where, value=str(folder), allowed=mend)
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """The study that a folder belongs to; None where that is not noted.
+
+    Raises:
+        UserError: the file that notes it is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        return from_plain(Owner, json.loads(path.read_text()))
+    except (OSError, ValueError, UserError) as error:
+        mend = "delete it: `searchlab resume` writes it again"
+        raise UserError("does not say which study the folder belongs to", where=str(path), allowed=mend) from error
+
+
+def _trials_in(folder: Path) -> Iterator[Path]:
+    """Folders of trials and replicates that were written to their end."""
+    return (path.parent for path in (*folder.glob(f"trial-*/{RECORD}"), *folder.glob(f"replicates/trial-*/{RECORD}")))
+
+
+def _is_of(folder: Path, records: Sequence[TrialRecord]) -> bool:
+    """Whether a trial's folder was written by one of these trials: same number, candidate and seed."""
+    try:
+        written = json.loads((folder / RECORD).read_text())
+        signature = written["number"], from_plain(Candidate, written["candidate"]), written["seed"]
+    except (OSError, ValueError, KeyError, TypeError, UserError):
+        return False
+    return any(signature == (record.number, record.candidate, record.seed) for record in records)
+
+
+def _named(url: str) -> str:
+    """A store as people find it from any folder."""
+    file = sqlite_file(url)
+    return public(url) if file is None else f"sqlite:///{file.absolute()}"

@@ -1,0 +1,69 @@
+"""TrainingContext: the inputs of a training procedure: images, hooks, exit costs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from searchlab.architecture import ImageSpec
+from searchlab.candidate import Candidate, SixCopies, Training
+from searchlab.data.batches import Batch, Normaliser, TrainBatches
+from searchlab.data.six_copies import SixCopiesBatches
+from searchlab.data.splits import Split
+from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.train.loop import Hooks, Trained
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingContext:
+    """All inputs of a training procedure besides the network and its candidate.
+
+    Attributes:
+        train: on the device, as `validation` is; weights are fitted to it.
+        validation: what schedules that go by an error go by.
+        exit_costs: what leaving at each exit costs, in any unit; gates learn from it.
+        scratch: the folder for stored features; they are removed afterwards. None: the system's own temporary one.
+    """
+
+    train: Split
+    validation: Split
+    normaliser: Normaliser
+    images: ImageSpec
+    epochs: int
+    seed: int
+    bf16: bool
+    exit_costs: tuple[float, ...]
+    scratch: Path | None
+    hooks: Hooks
+
+    @property
+    def scaled_costs(self) -> tuple[float, ...]:
+        """`exit_costs` as shares of the largest."""
+        largest = max(self.exit_costs)
+        assert largest > 0 and min(self.exit_costs) >= 0, self.exit_costs
+        return tuple(cost / largest for cost in self.exit_costs)
+
+
+Procedure = Callable[[EarlyExitNetwork, Candidate, TrainingContext], Trained]
+"""The whole training of a freshly built network, in place; what is returned is the averaged network and the curve."""
+
+
+class Batches(Protocol):
+    """An epoch's batches by the epoch's number, counted from 0; `steps` of them."""
+
+    @property
+    def steps(self) -> int: ...
+
+    def epoch(self, number: int) -> Iterator[Batch]: ...
+
+
+def batches_for(split: Split, normaliser: Normaliser, training: Training, seed: int) -> Batches:
+    """The augmented batches that a recipe asks for.
+
+    Raises:
+        UserError: the augmentation does not fit the size of the images.
+    """
+    augmentation, batch_size = training.augmentation, training.batch_size
+    if isinstance(augmentation, SixCopies):
+        return SixCopiesBatches(split, normaliser, batch_size, seed)
+    return TrainBatches(split, normaliser, augmentation, batch_size, seed)

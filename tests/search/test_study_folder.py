@@ -1,0 +1,207 @@
+"""A folder belongs to one study: two stores on one output folder never write over, or read, each other's trials."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
+
+from searchlab.artefacts import RECORD
+from searchlab.errors import UserError
+from searchlab.search import launch as launch_module
+from searchlab.search.definition import Definition
+from searchlab.search.launch import RUNNERS, Launch, resume, start, start_afresh
+from searchlab.search.store import StudyStore, stored_study
+from searchlab.search.study_facts import DATA, UNIT
+from searchlab.search.study_folder import FILE, IDENTITY, check_artefacts, check_folder, identity_of, owner_of
+from searchlab.serialization import to_plain
+from searchlab.study import RunOptions, TrialSpec
+
+
+def with_artefacts(spec: TrialSpec, dataset):
+    """A trial that leaves its record in its folder, as trials do."""
+    record = replace(made_record(spec), data_hash=dataset.hash, directory=str(spec.directory.absolute()))
+    spec.directory.mkdir(parents=True, exist_ok=True)
+    (spec.directory / RECORD).write_text(json.dumps(to_plain(record)))
+    return record
+
+
+@pytest.fixture(autouse=True)
+def runner(monkeypatch):
+    monkeypatch.setitem(RUNNERS, "made up", lambda source, data: run(source, lambda spec: with_artefacts(spec, data)))
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Options with a store beside the output folder, by its name."""
+
+    def of(store: str = "", output: str = "runs") -> RunOptions:
+        storage = f"sqlite:///{tmp_path / store}.db" if store else ""
+        return RunOptions(output=tmp_path / output, storage=storage, device="cpu")
+
+    return of
+
+
+def launched(options, **study) -> Launch:
+    made = tiny_study(**{"trials": 2, **study})
+    return Launch(Definition(made, made, ""), tiny_space, options, Seen(), runner="made up")
+
+
+def begun(options, **study) -> StudyStore:
+    start(launched(options, **study))
+    return stored_study("tiny", options)
+
+
+def as_before(store: StudyStore, folder: Path) -> StudyStore:
+    """The study as it was left before there were identities."""
+    study_id = store.storage.get_study_id_from_name("tiny")
+    kept = {key: value for key, value in store.optuna.user_attrs.items() if key not in (IDENTITY, UNIT, DATA)}
+    with store.storage.engine.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM study_user_attributes WHERE key = '{IDENTITY}'")
+    store.storage.remove_session()
+    assert IDENTITY not in store.optuna.user_attrs and study_id and kept
+    (folder / FILE).unlink()
+    return store
+
+
+def complaint(function, *given) -> str:
+    with pytest.raises(UserError) as raised:
+        function(*given)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.json")}
+
+
+def test_a_second_store_on_a_folder_is_refused_and_leaves_nothing(options, tmp_path):
+    begun(options("first"))
+    before = contents(tmp_path / "runs")
+    line = complaint(start, launched(options("second"), seed=5))
+    assert f"{tmp_path / 'runs' / 'tiny'}: it holds trials of another study" in line
+    assert f"{tmp_path / 'first'}.db" in line and "--output" in line and "--name" in line
+    assert contents(tmp_path / "runs") == before
+    assert "unknown study" in complaint(stored_study, "tiny", options("second"))
+    assert len(begun(options("second", "elsewhere"), seed=5).records()) == 2
+    assert len(resume(launched(options("first"), trials=3), stored_study("tiny", options("first"))).records) == 3
+
+
+def test_what_is_resumed_with_another_studys_folder_is_refused(options):
+    begun(options("first"))
+    store = begun(options("second", "elsewhere"), seed=5)
+    line = complaint(resume, launched(options("second"), seed=5, trials=3), store)
+    assert "it holds trials of another study" in line and store.definition.study.trials == 2
+
+
+def test_drivers_of_one_study_have_a_folder_each(options, tmp_path):
+    store = begun(options("first"))
+    driver = resume(launched(options("first", "elsewhere"), trials=4), store)
+    assert len(driver.records) == 4
+    folders = [tmp_path / name / "tiny" for name in ("runs", "elsewhere")]
+    assert len({owner_of(folder).identity for folder in folders}) == 1
+    check_artefacts(store, store.records())
+
+
+def test_a_store_that_moved_with_its_folder_goes_on(options, tmp_path):
+    begun(options())
+    shutil.move(tmp_path / "runs", tmp_path / "moved")
+    moved = options(output="moved")
+    store = stored_study("tiny", moved)
+    assert len(resume(launched(moved, trials=3), store).records) == 3
+    assert str(tmp_path / "moved" / "studies.db") in owner_of(tmp_path / "moved" / "tiny").store
+
+
+def test_passwords_of_stores_are_not_written(tmp_path, monkeypatch, options):
+    store = begun(options())
+    store.url = "postgresql://me:secret@host/db"
+    (tmp_path / "runs" / "tiny" / FILE).unlink()
+    launch_module.claim(tmp_path / "runs" / "tiny", store, store.records())
+    assert "secret" not in (tmp_path / "runs" / "tiny" / FILE).read_text()
+
+
+# -- folders and stores of before
+
+
+def test_a_folder_without_its_file_is_adopted_by_the_study_whose_trials_lie_in_it(options, tmp_path):
+    folder = tmp_path / "runs" / "tiny"
+    store = as_before(begun(options("first")), folder)
+    identity = identity_of(store)
+    other = begun(options("second", "elsewhere"), seed=5)
+    assert "it holds trials of another study" in complaint(start, launched(options("third")))
+    assert "it holds trials of another study" in complaint(resume, launched(options("second"), seed=5), other)
+    check_artefacts(store, store.records())
+    resume(launched(options("first"), trials=3), store)
+    assert owner_of(folder).identity == identity_of(store) == identity
+
+
+def test_weights_that_another_store_overwrote_are_not_read(options, tmp_path):
+    """As two stores on one folder did before there were identities."""
+    store = as_before(begun(options("first")), tmp_path / "runs" / "tiny")
+    check_artefacts(store, store.records())
+    other = replace(made_record(TrialSpec(0, tiny_candidate(7), tiny_study())), seed=77)
+    (tmp_path / "runs" / "tiny" / "trial-00000" / RECORD).write_text(json.dumps(to_plain(other)))
+    line = complaint(check_artefacts, store, store.records())
+    assert line.startswith("trial 0 of study tiny: another study wrote into its folder")
+
+
+# -- kills and leftovers
+
+
+def test_killed_between_the_store_and_the_folder_the_study_can_be_resumed(options, monkeypatch, tmp_path):
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(launch_module, "claim", killed)
+        with pytest.raises(KeyboardInterrupt):
+            start(launched(options()))
+    store = stored_study("tiny", options())
+    assert identity_of(store) == "" and owner_of(tmp_path / "runs" / "tiny") is None
+    assert len(resume(launched(options()), store).records) == 2
+    assert owner_of(tmp_path / "runs" / "tiny").identity == identity_of(store) != ""
+
+
+def test_a_folder_in_which_no_trial_ended_is_free(options, tmp_path, monkeypatch):
+    def unreachable(source, dataset):
+        raise UserError("no Ray cluster there")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(RUNNERS, "made up", unreachable)
+        assert "no Ray" in complaint(start, launched(options("first")))
+    (tmp_path / "runs" / "tiny" / "trial-00000" / "features-1").mkdir(parents=True)
+    store = begun(options("second"))
+    assert owner_of(tmp_path / "runs" / "tiny").identity == identity_of(store)
+
+
+def test_afresh_forgets_whose_the_folder_was(options, tmp_path):
+    before = identity_of(begun(options()))
+    start_afresh(launched(options()))
+    assert owner_of(tmp_path / "runs" / "tiny").identity == identity_of(stored_study("tiny", options())) != before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"identity": "a"}'])
+def test_a_damaged_file_is_one_line_and_mended_by_its_removal(options, tmp_path, text):
+    store, file = begun(options()), tmp_path / "runs" / "tiny" / FILE
+    file.write_text(text)
+    assert f"{file}: does not say which study" in complaint(check_artefacts, store, store.records())
+    assert "delete it" in complaint(resume, launched(options(), trials=3), store)
+    file.unlink()
+    assert len(resume(launched(options(), trials=3), store).records) == 3
+
+
+def test_folders_that_are_gone_are_not_missed(options, tmp_path):
+    store = begun(options())
+    shutil.rmtree(tmp_path / "runs" / "tiny")
+    check_artefacts(store, store.records())
+    check_folder(tmp_path / "runs" / "tiny", store)
+
+
+def test_a_folder_names_the_file_of_its_store_without_the_options_of_the_url(tmp_path, options):
+    where = replace(options(), storage=f"sqlite:///{tmp_path / 'kept.db'}?timeout=3")
+    study = tiny_study(name="named")
+    definition = Definition(study, study, "", "")
+    start(Launch(definition, tiny_space, where, Seen(), "made up"))
+    assert owner_of(where.output / "named").store == f"sqlite:///{tmp_path / 'kept.db'}"
