@@ -1,4 +1,4 @@
-"""Trials one after the other, in this process."""
+"""Local runner: runs trials in this process, one after the other."""
 
 from functools import partial
 
@@ -13,12 +13,12 @@ from searchlab.trial_hooks import TrialHooks
 
 
 def run_local(source: TrialSource, dataset: Dataset) -> None:
-    """Runs what the source asks for until there is no more.
+    """Runs the trials of a source one after the other until none is left.
 
     Raises:
-        Interrupted: the user asked to end; the running trial is left untold.
+        Interrupted: the user asked to end; the running trial has no result in the store.
         RunError: a trial left the device unusable for this process.
-        UserError: this is another machine than that which the study's latencies are of.
+        UserError: the study's latencies were measured on another machine.
     """
 
     def in_unit(report: LatencyReport) -> LatencyReport:

@@ -1,4 +1,4 @@
-"""What a runner is given: where trials come from, and who is told about them."""
+"""TrialSource: supplies trials to a runner and receives their results."""
 
 from typing import Protocol
 
@@ -8,46 +8,48 @@ from searchlab.study import RunOptions, Study, TrialSpec
 
 
 class TrialSource(Protocol):
-    """Asks and tells, as the driver does them. A runner calls `ask` until it is None, and tells every trial it took.
+    """Supplies trials to a runner and receives their results; `search.driver.Driver` implements it.
+
+    A runner calls `ask` until it returns None, and calls `tell` for every trial that it was given.
 
     Several trials may run at a time; all calls come from one thread.
     """
 
     @property
     def study(self) -> Study:
-        """What is searched."""
+        """The study that is searched."""
 
     @property
     def unit(self) -> TimeUnit | None:
-        """The study's unit of time, and the machine that its latencies are of; None where none was measured yet."""
+        """The study's unit of time and the machine of its latencies; None before the first measurement."""
 
     def fix_unit(self, unit: TimeUnit) -> TimeUnit:
-        """The study's unit of time: this one, if it has none yet."""
+        """Sets the study's unit of time if it has none yet; returns the one that holds."""
 
     @property
     def options(self) -> RunOptions:
-        """Where it runs."""
+        """Where the study runs."""
 
     def ask(self) -> TrialSpec | None:
-        """The next trial, or None where there is no more to do."""
+        """Returns the next trial, or None if none is left."""
 
     def tell(self, record: TrialRecord) -> None:
-        """How a trial ended."""
+        """Receives the record of a trial that ended."""
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
-        """A trial finished an epoch."""
+        """Called when a trial has finished an epoch."""
 
     def on_phase(self, number: int | None, phase: str) -> None:
-        """A trial, or where there is no number the run itself, begins something that may take a while."""
+        """Called when a trial (None: the run itself) enters a phase that may take a while."""
 
     def on_word(self, number: int, text: str) -> None:
-        """A trial has something to tell: that it waits, and for whom."""
+        """Receives a message of a trial, for example that it waits for a lock."""
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
-        """A trial showed its frontier at a rung; False stops it there."""
+        """Receives the frontier of a trial at a rung; returns False to stop the trial."""
 
     def on_checkpoint(self, number: int, path: str) -> None:
-        """A trial can be gone on with from what lies at a path or URL."""
+        """Receives the path or URL of a new checkpoint of a trial."""
 
     def interrupted(self) -> bool:
-        """Whether the user wants everything to end after the running step."""
+        """Whether the user asked to end after the current step."""

@@ -16,7 +16,7 @@ from searchlab.runners.cluster import run_tune
 from searchlab.runners.tune import cluster as cluster_module
 from searchlab.runners.tune import preflight
 from searchlab.runners.tune.cluster import connected, slots_of
-from searchlab.runners.tune.preflight import Node, Question, answered, machine_nodes
+from searchlab.runners.tune.preflight import NodeReport, PreflightRequest, checked_here, machine_nodes
 from searchlab.study import Cluster, RunOptions
 
 EPYC = Machine("cpu", "AMD EPYC 9B14", 1, "", "2.15", "3.11")
@@ -97,19 +97,22 @@ def test_as_many_trials_as_there_is_room_for(there, asked, room, threads, monkey
 
 def test_a_node_without_the_data(tmp_path):
     with pytest.raises(UserError, match="nowhere: no data there"):
-        answered(Question("cpu", 1, OnNode("cifar10", tmp_path / "nowhere", None, ""), ""))
+        checked_here(PreflightRequest("cpu", 1, OnNode("cifar10", tmp_path / "nowhere", None, ""), ""))
 
 
 def test_a_storage_path_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"^--storage-path: cannot write: .*in/here'$"):
-        answered(Question("cpu", 1, None, f"{tmp_path}/file/in/here"))
+        checked_here(PreflightRequest("cpu", 1, None, f"{tmp_path}/file/in/here"))
 
 
 def test_a_storage_path_that_is_another_folder_elsewhere(tmp_path):
     here, there = (str(tmp_path / name) for name in ("here", "there"))
-    asked = [(Question("cpu", 1, None, place), Node(name, "node")) for place, name in ((here, "a"), (there, "b"))]
-    answers = [preflight.look(*each) for each in asked]
+    asked = [
+        (PreflightRequest("cpu", 1, None, place), NodeReport(name, "node"))
+        for place, name in ((here, "a"), (there, "b"))
+    ]
+    answers = [preflight.check_node(*each) for each in asked]
     assert not any(node.mistake for node in answers)
     preflight._check_shared(here, answers[:1])
     assert not list((tmp_path / "here").iterdir())
@@ -118,7 +121,7 @@ def test_a_storage_path_that_is_another_folder_elsewhere(tmp_path):
 
 
 def test_latency_is_measured_on_machines_of_one_kind():
-    mixed = [Node("a", "node a", EPYC), Node("b", "node b", XEON), Node("c", "node c", EPYC)]
+    mixed = [NodeReport("a", "node a", EPYC), NodeReport("b", "node b", XEON), NodeReport("c", "node c", EPYC)]
     assert machine_nodes(mixed, "epyc") == [mixed[0], mixed[2]]
     assert machine_nodes(mixed[:1], "") == mixed[:1]
     with pytest.raises(UserError, match=r"latencies of different machines do not mix.*name one of: .*EPYC.*Xeon"):

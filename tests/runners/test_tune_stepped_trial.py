@@ -1,4 +1,4 @@
-"""A trial in a thread, stepped through as Tune does; and the desk that passes on what it says."""
+"""A trial in a thread, stepped through as Tune does; and the bridge that passes on what it says."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +16,7 @@ from searchlab.operating_point import Frontier
 from searchlab.record import Epoch
 from searchlab.runners.tune import latency
 from searchlab.runners.tune.bridge import Bridge
-from searchlab.runners.tune.stepped_trial import News, Rung, SteppedTrial
+from searchlab.runners.tune.stepped_trial import Rung, SteppedTrial, Update
 from searchlab.runners.tune.worker import Task, TrialWorker
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress
@@ -28,97 +28,97 @@ LONG = 30.0
 
 
 @pytest.fixture
-def stage():
+def executor():
     with ThreadPoolExecutor(1) as made:
         yield made
 
 
-def played(stage, until=3, ends_with=None):
+def played(executor, until=3, ends_with=None):
     """A trial of epochs with a rung after each but the last."""
-    play = SteppedTrial(Progress())
+    stepped = SteppedTrial(Progress())
 
     def trial():
         for epoch in range(1, until + 1):
-            play.hooks.on_epoch(Epoch(epoch, 1.0, 0.1))
-            if epoch < until and not play.hooks.on_rung(epoch, SHOWN):
+            stepped.hooks.on_epoch(Epoch(epoch, 1.0, 0.1))
+            if epoch < until and not stepped.hooks.on_rung(epoch, SHOWN):
                 return made_record(SPEC, "stopped")
         if ends_with:
             raise ends_with
         return made_record(SPEC)
 
-    play.begin(stage, trial)
-    return play
+    stepped.begin(executor, trial)
+    return stepped
 
 
-def test_it_waits_at_every_rung_and_comes_back_with_its_record(stage):
-    play = played(stage)
-    first, second, last = (play.next(LONG) for _ in range(3))
-    assert [[epoch.epoch for epoch in news.epochs] for news in (first, second, last)] == [[1], [2], [3]]
+def test_it_waits_at_every_rung_and_comes_back_with_its_record(executor):
+    stepped = played(executor)
+    first, second, last = (stepped.next(LONG) for _ in range(3))
+    assert [[epoch.epoch for epoch in update.epochs] for update in (first, second, last)] == [[1], [2], [3]]
     assert (first.rung, second.rung, last.rung) == (Rung(1, SHOWN), Rung(2, SHOWN), None)
     assert (last.record, last.done, first.done) == (made_record(SPEC), True, False)
 
 
-def test_ended_at_a_rung_it_comes_back_as_stopped(stage):
-    play = played(stage)
-    play.next(LONG)
-    play.end_here()
-    assert play.next(LONG).record.state == "stopped"
+def test_ended_at_a_rung_it_comes_back_as_stopped(executor):
+    stepped = played(executor)
+    stepped.next(LONG)
+    stepped.stop_at_rung()
+    assert stepped.next(LONG).record.state == "stopped"
 
 
-def test_a_trial_that_waits_for_the_lock_says_so_to_whoever_looks_on(stage):
-    play = SteppedTrial(Progress())
-    play.begin(stage, lambda: play.hooks.say("measuring waits") or made_record(SPEC))
-    news = play.next(LONG)
-    assert news.words == ("measuring waits",)
-    desk = desk_of(SPEC)
-    desk.next_task("a")
-    desk.follow("a", news)
-    assert desk.source.words == [(SPEC.number, "measuring waits")]
+def test_a_trial_that_waits_for_the_lock_says_so_to_whoever_looks_on(executor):
+    stepped = SteppedTrial(Progress())
+    stepped.begin(executor, lambda: stepped.hooks.say("measuring waits") or made_record(SPEC))
+    update = stepped.next(LONG)
+    assert update.words == ("measuring waits",)
+    bridge = desk_of(SPEC)
+    bridge.next_task("a")
+    bridge.follow("a", update)
+    assert bridge.source.words == [(SPEC.number, "measuring waits")]
 
 
-def test_what_a_trial_is_doing_is_passed_on_unless_an_epoch_ended_since(stage):
+def test_what_a_trial_is_doing_is_passed_on_unless_an_epoch_ended_since(executor):
     def trial(*ends: int) -> SteppedTrial:
         def works():
-            play.hooks.on_phase("training")
+            stepped.hooks.on_phase("training")
             for epoch in ends:
-                play.hooks.on_epoch(Epoch(epoch, 1.0, 0.1))
+                stepped.hooks.on_epoch(Epoch(epoch, 1.0, 0.1))
             return made_record(SPEC)
 
-        play = SteppedTrial(Progress())
-        play.begin(stage, works)
-        return play
+        stepped = SteppedTrial(Progress())
+        stepped.begin(executor, works)
+        return stepped
 
-    news = trial().next(LONG)
-    assert news.phase == "training" and trial(1).next(LONG).phase == ""
-    desk = desk_of(SPEC)
-    desk.next_task("a")
-    desk.follow("a", news)
-    assert desk.source.phases == [(SPEC.number, "training")]
-
-
-def test_nothing_for_a_while_is_no_news(stage):
-    play = SteppedTrial(Progress())
-    play.begin(stage, lambda: play.hooks.on_rung(1, SHOWN) and made_record(SPEC))
-    assert play.next(LONG).rung
-    play._waits = False  # as if it were still training
-    assert play.next(0.01) == News()
-    play.break_off()
+    update = trial().next(LONG)
+    assert update.phase == "training" and trial(1).next(LONG).phase == ""
+    bridge = desk_of(SPEC)
+    bridge.next_task("a")
+    bridge.follow("a", update)
+    assert bridge.source.phases == [(SPEC.number, "training")]
 
 
-def test_broken_off_it_ends_where_it_waits_or_after_a_step(stage):
-    play = played(stage)
-    play.next(LONG)
-    play.break_off()
+def test_nothing_for_a_while_is_no_news(executor):
+    stepped = SteppedTrial(Progress())
+    stepped.begin(executor, lambda: stepped.hooks.on_rung(1, SHOWN) and made_record(SPEC))
+    assert stepped.next(LONG).rung
+    stepped._waits = False  # as if it were still training
+    assert stepped.next(0.01) == Update()
+    stepped.abort()
+
+
+def test_broken_off_it_ends_where_it_waits_or_after_a_step(executor):
+    stepped = played(executor)
+    stepped.next(LONG)
+    stepped.abort()
     with pytest.raises(Interrupted):
-        play._trial.result()
-    assert play.hooks.interrupted()
+        stepped._trial.result()
+    assert stepped.hooks.interrupted()
 
 
 @pytest.mark.parametrize("error", [UserError("no such cut"), ValueError("a bug")])
-def test_what_a_trial_raises_comes_through(stage, error):
-    play = played(stage, until=1, ends_with=error)
+def test_what_a_trial_raises_comes_through(executor, error):
+    stepped = played(executor, until=1, ends_with=error)
     with pytest.raises(type(error), match=str(error)):
-        play.next(LONG)
+        stepped.next(LONG)
 
 
 class Notes:
@@ -149,39 +149,39 @@ def desk_of(*specs, shares_memory=True):
     return Bridge(Notes(*specs), lambda spec, alone: Task(spec, alone=alone), shares_memory)
 
 
-def ended(desk, trial_id, record, files=None):
-    desk.ends[trial_id] = (record, files or {})
-    desk.end(trial_id)
+def ended(bridge, trial_id, record, files=None):
+    bridge.ends[trial_id] = (record, files or {})
+    bridge.end(trial_id)
 
 
 TOO_LARGE = replace(made_record(SPEC, "failed"), reason="out of memory: tried to allocate 2.00 GiB")
 
 
 def test_what_does_not_fit_beside_others_is_tried_once_more_alone():
-    desk = desk_of(SPEC)
-    assert not desk.next_task("a").alone
-    ended(desk, "a", TOO_LARGE)
-    assert desk.source.told == []
-    again = desk.next_task("b")
+    bridge = desk_of(SPEC)
+    assert not bridge.next_task("a").alone
+    ended(bridge, "a", TOO_LARGE)
+    assert bridge.source.told == []
+    again = bridge.next_task("b")
     assert (again.spec, again.alone) == (SPEC, True)
-    ended(desk, "b", TOO_LARGE)
-    assert desk.source.told == [TOO_LARGE]
-    assert desk.next_task("c") is None
+    ended(bridge, "b", TOO_LARGE)
+    assert bridge.source.told == [TOO_LARGE]
+    assert bridge.next_task("c") is None
 
 
 def test_what_has_the_memory_for_itself_is_not_tried_again():
-    desk = desk_of(SPEC, shares_memory=False)
-    desk.next_task("a")
-    ended(desk, "a", TOO_LARGE)
-    assert desk.source.told == [TOO_LARGE]
+    bridge = desk_of(SPEC, shares_memory=False)
+    bridge.next_task("a")
+    ended(bridge, "a", TOO_LARGE)
+    assert bridge.source.told == [TOO_LARGE]
 
 
 def test_a_trial_that_was_lost_too_often_has_failed_and_says_why():
-    desk = desk_of(SPEC)
-    desk.next_task("a")
-    desk.lost("a", "The node died.")
-    desk.end("a")
-    (record,) = desk.source.told
+    bridge = desk_of(SPEC)
+    bridge.next_task("a")
+    bridge.lost("a", "The node died.")
+    bridge.end("a")
+    (record,) = bridge.source.told
     assert (record.number, record.state, record.reason) == (3, "failed", "The node died.; see --max-failures")
 
 
@@ -190,31 +190,31 @@ def test_artefacts_come_with_the_record_to_where_the_study_is_kept(tmp_path):
     there.mkdir()
     (there / "weights.safetensors").write_bytes(b"weights")
     (there / "record.json").write_text("says where it was written")
-    desk = desk_of(replace(SPEC, directory=here))
-    desk.next_task("a")
-    ended(desk, "a", made_record(SPEC), packed(there))
-    (record,) = desk.source.told
+    bridge = desk_of(replace(SPEC, directory=here))
+    bridge.next_task("a")
+    ended(bridge, "a", made_record(SPEC), packed(there))
+    (record,) = bridge.source.told
     assert record == replace(made_record(SPEC), directory=str(here))
     assert (here / "weights.safetensors").read_bytes() == b"weights"
     assert str(here) in Path(here / "record.json").read_text()
 
 
 def test_the_first_error_is_kept_and_ends_the_run():
-    desk = desk_of(SPEC)
-    assert desk.kept(lambda: 3) == 3 and not desk.over
-    assert desk.kept(lambda: 1 / 0) is None
-    assert desk.kept(lambda: [][1]) is None
-    assert desk.over
+    bridge = desk_of(SPEC)
+    assert bridge.kept(lambda: 3) == 3 and not bridge.over
+    assert bridge.kept(lambda: 1 / 0) is None
+    assert bridge.kept(lambda: [][1]) is None
+    assert bridge.over
     with pytest.raises(ZeroDivisionError):
-        desk.raise_error()
+        bridge.raise_error()
 
 
-def test_a_candidate_that_raises_comes_back_as_a_failed_record_and_is_not_tried_again(stage, digits):
+def test_a_candidate_that_raises_comes_back_as_a_failed_record_and_is_not_tried_again(executor, digits):
     """Tune begins a trial again that raises; this one would raise again."""
     alone = replace(tiny_candidate(batch_size=1), final=Head(hidden=(4,), batch_norm=True))
-    play = SteppedTrial(Progress())
-    play.begin(stage, lambda: run_trial(replace(SPEC, candidate=alone), digits, play.hooks))
-    record = play.next(LONG).record
+    stepped = SteppedTrial(Progress())
+    stepped.begin(executor, lambda: run_trial(replace(SPEC, candidate=alone), digits, stepped.hooks))
+    record = stepped.next(LONG).record
     assert record.state == "failed" and record.reason.startswith("ValueError: Expected more than 1 value per channel")
 
 
@@ -264,7 +264,7 @@ def test_a_trial_measured_on_another_node_says_who_holds_the_lock_there_and_can_
 
 def test_a_worker_whose_device_is_unusable_is_not_used_again(monkeypatch):
     worker = object.__new__(TrialWorker)
-    worker.play = None
+    worker.stepped = None
     config = {"task": Task(SPEC)}
     assert worker.reset_config(config)
     monkeypatch.setattr("searchlab.runners.tune.worker.is_usable", lambda device: False)

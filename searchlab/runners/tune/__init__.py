@@ -1,1 +1,1 @@
-"""Trials on Ray Tune. The only package that imports ray; `runners/cluster.py` is the way in."""
+"""Ray Tune runner. The only package that imports ray; `runners/cluster.py` is its entry."""

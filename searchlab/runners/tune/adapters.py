@@ -1,6 +1,6 @@
-"""Tune's ways to ask and to tell, each a translation to the TrialSource, which is the driver over the store.
+"""Adapters from Tune's interfaces (searcher, scheduler, callback, stopper) to the bridge.
 
-Nothing is decided and nothing is kept here: Tune's own view of the trials is thrown away with the run.
+They hold no state and make no decisions. Tune's own view of the trials is discarded after the run.
 """
 
 from pathlib import Path
@@ -14,121 +14,121 @@ from ray.tune.search import Searcher
 
 from searchlab.errors import UserError
 from searchlab.runners.tune.bridge import Bridge
-from searchlab.runners.tune.stepped_trial import News
+from searchlab.runners.tune.stepped_trial import Update
 
 FAILURE = "Failure #"
-"""What every failure begins with in the file in which Tune keeps those of a trial."""
+"""Prefix of every failure in Tune's error file of a trial."""
 
 
-class AskTell(Searcher):
-    """Asks the source for trials, and tells it how they ended."""
+class StoreSearcher(Searcher):
+    """Searcher: takes trials from the source and reports their results to it."""
 
-    def __init__(self, desk: Bridge) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         super().__init__()
-        self.desk = desk
+        self.bridge = bridge
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial; FINISHED where there will be no more, None where a running one may yet be tried again."""
-        if self.desk.over:
+        """Returns the next trial: FINISHED if none will follow, None while a running trial may be retried."""
+        if self.bridge.over:
             return self.FINISHED
-        task = self.desk.kept(lambda: self.desk.next_task(trial_id))
+        task = self.bridge.kept(lambda: self.bridge.next_task(trial_id))
         if task is None:
-            return None if self.desk.tasks and self.desk.error is None else self.FINISHED
+            return None if self.bridge.tasks and self.bridge.error is None else self.FINISHED
         return {"task": task, "number": task.spec.number}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial ended, or was lost too often."""
-        if trial_id in self.desk.tasks and not self.desk.over:
-            self.desk.kept(lambda: self.desk.end(trial_id))
+        """Called when a trial has ended or has failed too often."""
+        if trial_id in self.bridge.tasks and not self.bridge.over:
+            self.bridge.kept(lambda: self.bridge.end(trial_id))
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the store is the only truth."""
+        """Does nothing: the store is the only source of truth."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a resume is a new run over what the store says is unfinished."""
+        """Does nothing: a resume is a new Tune run over the unfinished trials in the store."""
 
 
 class RungScheduler(FIFOScheduler):
-    """Asks the source at every rung. A trial that is to end there is told so, and comes back with its record."""
+    """Scheduler: asks the source at every rung. A stopped trial finishes by itself and returns its record."""
 
-    def __init__(self, desk: Bridge) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.desk = desk
+        self.bridge = bridge
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """CONTINUE in any case."""
-        goes_on = self.desk.kept(lambda: self.desk.follow(trial.trial_id, result["news"]))
+        """Returns CONTINUE in every case; the worker itself stops a trial."""
+        goes_on = self.bridge.kept(lambda: self.bridge.follow(trial.trial_id, result["update"]))
         if goes_on is False:
-            # A worker does what it is asked in order: this comes before Tune's next step.
+            # An actor runs its calls in order, so this call runs before Tune's next step.
             worker = trial.temporary_state.ray_actor
             assert worker is not None
             worker.end_at_rung.remote()
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Its process is gone, or it raised: Tune begins it again, or gives it up."""
-        self.desk.lost(trial.trial_id, _last_failure(trial))
+        """Called when a worker died or raised. Tune then retries the trial or marks it as failed."""
+        self.bridge.lost(trial.trial_id, _last_failure(trial))
 
 
-class Receiver(Callback):
-    """Takes what workers send out of Tune's results, so that Tune does not keep it.
+class ResultReceiver(Callback):
+    """Callback: removes workers' updates from Tune's results, so that Tune does not store them.
 
     `place` is the folder or URL of the run.
     """
 
-    def __init__(self, desk: Bridge, place: str) -> None:
-        self.desk, self.place = desk, place
+    def __init__(self, bridge: Bridge, place: str) -> None:
+        self.bridge, self.place = bridge, place
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A result came, the last one perhaps."""
-        news: News = result.pop("news")
-        if not result[DONE] or trial.trial_id not in self.desk.tasks:
+        """Called for every result, the last one included."""
+        update: Update = result.pop("update")
+        if not result[DONE] or trial.trial_id not in self.bridge.tasks:
             return
-        if news.mistake:
-            self.desk.error = self.desk.error or UserError(news.mistake)
+        if update.mistake:
+            self.bridge.error = self.bridge.error or UserError(update.mistake)
             return
-        assert news.record is not None
-        self.desk.kept(lambda: self.desk.follow(trial.trial_id, news))
-        self.desk.ends[trial.trial_id] = (news.record, news.files or {})
+        assert update.record is not None
+        self.bridge.kept(lambda: self.bridge.follow(trial.trial_id, update))
+        self.bridge.ends[trial.trial_id] = (update.record, update.files or {})
 
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Checkpoint, **info: Any
     ) -> None:
-        """A checkpoint was written. Tune numbers them in the trial's folder, which lies in the run's."""
-        if trial.trial_id in self.desk.tasks and not self.desk.over:
+        """Called for every checkpoint. Tune numbers them in the trial's folder, inside the run's folder."""
+        if trial.trial_id in self.bridge.tasks and not self.bridge.over:
             path = "/".join([self.place, *Path(checkpoint.path).parts[-2:]])
-            self.desk.kept(lambda: self.desk.keep(trial.trial_id, checkpoint, path))
+            self.bridge.kept(lambda: self.bridge.keep(trial.trial_id, checkpoint, path))
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Tune begins a trial again."""
-        self.desk.retried(trial.trial_id)
+        """Called when Tune retries a trial."""
+        self.bridge.retried(trial.trial_id)
 
 
-class EndsWithDesk(Stopper):
-    """Ends the run on an error, or when the user wants it."""
+class StopOnError(Stopper):
+    """Stopper: ends the run after an error or when the user asks for it."""
 
-    def __init__(self, desk: Bridge) -> None:
-        self.desk = desk
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No trial by itself."""
+        """Stops no single trial."""
         return False
 
     def stop_all(self) -> bool:
-        """Everything."""
-        return self.desk.over
+        """Whether to stop all trials."""
+        return self.bridge.over
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles it into its state file, which is never read."""
+        """Returns no state: Tune pickles stoppers into its state file, which is never read."""
         return {}
 
 
 def _last_failure(trial: Trial) -> str:
-    """Why a trial failed last, in one line; Tune keeps it in a file."""
+    """The last failure of a trial in one line, from Tune's error file."""
     text = Path(trial.error_file).read_text() if trial.error_file else ""
     *_, last = text.split(FAILURE)
     lines = [line.strip() for line in last.splitlines()[1:] if line.strip()]
-    # What a trial raised comes last, after the traceback; what Ray says of a process or a node comes first.
+    # A trial's exception is the last line, after the traceback; Ray's message about a process or node is the first.
     return (lines[-1] if lines[0].startswith("ray::") else lines[0]) if lines else "lost"

@@ -1,4 +1,4 @@
-"""Where Tune's events are handed in, and passed on to the source."""
+"""Bridge from Tune's events to the source of trials."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from searchlab.errors import Interrupted
 from searchlab.measure.device import OUT_OF_MEMORY
 from searchlab.record import TrialRecord
 from searchlab.runners.trial_source import TrialSource
-from searchlab.runners.tune.stepped_trial import News
+from searchlab.runners.tune.stepped_trial import Update
 from searchlab.runners.tune.worker import Task
 from searchlab.study import TrialSpec
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 @dataclass
 class Bridge:
-    """Where Tune's events are handed in, and passed on to the source.
+    """Passes Tune's events to the source of trials.
 
-    Tune logs what its parts raise, and goes on: so the first error is kept, ends the run, and is raised afterwards.
-    `task_of` makes of a spec what a worker gets; with True, one that has the memory for itself.
+    Tune logs exceptions of its plug-ins and continues. So the bridge stores the first error, which ends the run and is
+    raised afterwards. `task_of` makes a worker's task from a spec; with True, a task that shares memory with no other.
     """
 
     source: TrialSource
@@ -42,47 +42,47 @@ class Bridge:
     error: Exception | None = None
 
     def next_task(self, trial_id: str) -> Task | None:
-        """The next trial for Tune's `trial_id`; None where there is none to be had now."""
+        """Returns the next task for Tune's `trial_id`; None if none is available now."""
         if self.again:
             self.tasks[trial_id] = self.again.pop()
         elif (spec := self.source.ask()) is not None:
             self.tasks[trial_id] = self.task_of(spec, False)
         return self.tasks.get(trial_id)
 
-    def follow(self, trial_id: str, news: News) -> bool:
-        """Passes on epochs and what was shown at a rung; whether the trial goes on."""
+    def follow(self, trial_id: str, update: Update) -> bool:
+        """Passes an update to the source; returns whether the trial continues."""
         number = self.tasks[trial_id].spec.number
-        for epoch in news.epochs:
+        for epoch in update.epochs:
             self.source.on_epoch(number, epoch)
-        if news.phase:
-            self.source.on_phase(number, news.phase)
-        for text in news.words:
+        if update.phase:
+            self.source.on_phase(number, update.phase)
+        for text in update.words:
             self.source.on_word(number, text)
-        if news.rung is None:
+        if update.rung is None:
             return True
-        self.rungs[trial_id] = news.rung.epoch
-        return self.source.on_rung(number, news.rung.epoch, news.rung.frontier)
+        self.rungs[trial_id] = update.rung.epoch
+        return self.source.on_rung(number, update.rung.epoch, update.rung.frontier)
 
     def keep(self, trial_id: str, checkpoint: Checkpoint, path: str) -> None:
-        """A checkpoint of the last rung is written whole: the one before is needed no more."""
+        """Registers a complete checkpoint of the last rung and deletes the one before."""
         before, self.saved[trial_id] = self.saved.get(trial_id), (self.rungs[trial_id], checkpoint)
         self.source.on_checkpoint(self.tasks[trial_id].spec.number, path)
         if before is not None:
             _delete(before[1])
 
     def lost(self, trial_id: str, reason: str) -> None:
-        """A trial's process or node is gone, or it raised what nobody foresaw."""
+        """Stores why a trial lost its process or node, or what it raised."""
         self.losses[trial_id] = reason
 
     def retried(self, trial_id: str) -> None:
-        """Tune begins it again."""
+        """Logs that Tune retries a trial."""
         rung = self.saved.get(trial_id)
         task = self.tasks[trial_id]
         place = f"the rung at epoch {rung[0]}" if rung else task.spec.checkpoint or "its beginning"
         log.warning("trial %d: %s; begun again from %s", task.spec.number, self.losses[trial_id], place)
 
     def end(self, trial_id: str) -> None:
-        """A trial of Tune's is over: with a record, or lost too often."""
+        """Reports the end of a trial: its record, or a failed one if it was lost too often."""
         task = self.tasks.pop(trial_id)
         left = [self.saved.pop(trial_id)[1]] if trial_id in self.saved else []
         if task.spec.checkpoint:
@@ -105,11 +105,11 @@ class Bridge:
 
     @property
     def over(self) -> bool:
-        """Whether no more is to be run: an error, or the user's wish."""
+        """Whether the run ends: after an error, or because the user asked for it."""
         return self.error is not None or self.source.interrupted()
 
     def kept(self, step: Callable[[], T]) -> T | None:
-        """What the step returns; None where it raises, and the first such error is kept."""
+        """Returns the result of `step`; None if it raises. The first error is stored."""
         try:
             return step()
         except Exception as error:
@@ -117,10 +117,10 @@ class Bridge:
             return None
 
     def raise_error(self) -> None:
-        """What ended the run.
+        """Raises the error that ended the run, if any.
 
         Raises:
-            Interrupted: the user.
+            Interrupted: the user asked to end.
             Exception: the first error.
         """
         if self.error is not None:
@@ -130,7 +130,7 @@ class Bridge:
 
 
 def _delete(checkpoint: Checkpoint) -> None:
-    """What cannot be deleted any more is gone, or stays as litter: neither is worth ending a study for."""
+    """Deletes a checkpoint; a failure is ignored, because a leftover file must not end a study."""
     assert checkpoint.filesystem is not None
     with suppress(OSError):
         checkpoint.filesystem.delete_dir(checkpoint.path)

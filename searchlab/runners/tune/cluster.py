@@ -1,4 +1,4 @@
-"""The cluster: joining or starting it, what its nodes have, and what it cannot do."""
+"""The Ray cluster: connects to it or starts one, and computes how many trials fit."""
 
 import logging
 import platform
@@ -15,22 +15,22 @@ from searchlab.errors import UserError
 from searchlab.study import Cluster, RunOptions
 
 STORE_FOR_RESULTS = 256 * 2**20
-"""Bytes of a local Ray's object store beside the data set: weights on their way, and room."""
+"""Bytes of a local Ray's object store beside the data set, for weights and results."""
 
-KNOCKS_S = 10.0
-"""So long a cluster's head may take to answer."""
+CONNECT_TIMEOUT_S = 10.0
+"""Timeout for a connection to the cluster's head."""
 
 
 @contextmanager
 def connected(options: RunOptions, data_bytes: int) -> Iterator[None]:
-    """A Ray for this process: the running cluster at the address, or one of our own that is ended afterwards.
+    """Connects this process to the cluster at the address, or starts a local Ray that is stopped afterwards.
 
     Raises:
-        UserError: there is no cluster at the address, or it is of another version of Ray or Python.
+        UserError: no cluster at the address, or one with another version of Ray or Python.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     if ray.is_initialized():
-        # A program that uses searchlab has its own; tests do.
+        # The calling program has already connected.
         yield
         return
     if options.cluster.address:
@@ -55,10 +55,10 @@ def _join(address: str) -> None:
         allowed = "HOST:6379 from a machine of the cluster, or submit `searchlab run` as a Ray job"
         raise UserError("Ray Client cannot run a study", where="--address", value=address, allowed=allowed)
     try:
-        _knock(address)
+        _check_reachable(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except OSError as error:
-        # Ray's ConnectionError is one too.
+        # Ray's ConnectionError is an OSError.
         allowed = "HOST:PORT as `ray start --head` printed it, or auto on a machine of the cluster"
         raise UserError("no Ray cluster there", where="--address", value=address, allowed=allowed) from error
     except RuntimeError as error:
@@ -70,24 +70,24 @@ def _join(address: str) -> None:
         raise UserError("a cluster of another version", where="--address", value=there, allowed=here) from error
 
 
-def _knock(address: str) -> None:
-    """Whether anyone listens there: Ray itself would try for minutes.
+def _check_reachable(address: str) -> None:
+    """Checks that the address accepts connections; Ray itself would retry for minutes.
 
     Raises:
-        OSError: nobody does.
-        UserError: it is no address.
+        OSError: the connection failed.
+        UserError: invalid address.
     """
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise UserError("no address", where="--address", value=address, allowed="HOST:PORT, or auto")
-    socket.create_connection((host, int(port)), timeout=KNOCKS_S).close()
+    socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 @dataclass(frozen=True)
 class Slots:
-    """What trials reserve, and how many of them the cluster has room for."""
+    """Resources of a trial, and how many trials fit on the cluster at a time."""
 
     cpus: float
     gpus: float
@@ -96,7 +96,7 @@ class Slots:
 
     @property
     def device(self) -> str:
-        """What trials train on."""
+        """Type of the training device."""
         return "cuda" if self.gpus else "cpu"
 
     @property
@@ -106,10 +106,10 @@ class Slots:
 
 
 def slots_of(options: RunOptions) -> Slots:
-    """What each trial gets on this cluster.
+    """Computes the resources of each trial on this cluster.
 
     Raises:
-        UserError: a trial asks for more than any node has.
+        UserError: a trial needs more than any node has.
     """
     cluster, nodes = options.cluster, [node["Resources"] for node in alive()]
     gpus = _gpus(cluster, options.device, nodes)
@@ -128,7 +128,7 @@ def _counted(cpus: float, gpus: float) -> str:
 
 
 def alive() -> list[dict[str, Any]]:
-    """The nodes of the cluster as Ray describes them."""
+    """The live nodes of the cluster, as Ray describes them."""
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
@@ -139,7 +139,7 @@ def _gpus(cluster: Cluster, device: str, nodes: list[dict[str, float]]) -> float
 
 
 def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
-    """How many trials fit on a node. A GPU is shared, but a trial of a fraction lies on one."""
+    """How many trials fit on a node. Trials may share a GPU; a trial with a fraction of a GPU uses one GPU only."""
     by_cpu = int(node.get("CPU", 0.0) / cpus + 1e-9)
     if not gpus:
         return by_cpu

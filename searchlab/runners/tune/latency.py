@@ -1,4 +1,4 @@
-"""Latency on another node than a trial's own, where nodes differ; and the reference's, before any trial."""
+"""Latency measurements on another node than the trial's, and of the reference before any trial."""
 
 import random
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ from searchlab.trial import measure
 LOOK_EVERY_S = 1.0
 
 OVERHEAD_S = 10.0
-"""What a process and a measurement take on another node, where nobody is in the way."""
+"""Seconds that a process start and a measurement take on an idle node."""
 
 
 def measured_here(spec: TrialSpec, images: ImageSpec, waiting: Waiting = PATIENT) -> LatencyReport:
-    """The latency of a trial's network in this process, as timed. It does not depend on the weights."""
+    """Measures the latency of a trial's network in this process. It does not depend on the weights."""
     return measure(spec, build(spec.candidate, images).to(resolve_device(spec.device)), images, waiting)
 
 
 def measured_on(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec, waiting: Waiting = PATIENT) -> LatencyReport:
-    """The same on one of the nodes, which are of one machine; in this process where none is named.
+    """Measures the latency on one of the nodes, which have equal hardware; in this process if none is named.
 
     Raises:
-        Interrupted: `waiting.interrupted` said so.
-        TrialFailure: the network cannot be measured there. What Ray says of a lost node or process is raised as it is.
-        UserError: the node cannot measure anything.
+        Interrupted: `waiting.interrupted` returned True.
+        TrialFailure: the network cannot be measured there. Ray's errors of lost nodes and processes pass through.
+        UserError: the node cannot measure latencies.
     """
     if not nodes:
         return measured_here(spec, images, waiting)
@@ -62,9 +62,9 @@ def measured_on(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec, waitin
 
 
 def reference_unit(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec) -> TimeUnit:
-    """What the reference takes before any trial runs: the unit of those that begin together.
+    """Measures the study's unit of time on the reference before the first trials start.
 
-    A study on one process takes it from its first trial, for which several that begin at once cannot wait.
+    A local study takes the unit from its first trial. Trials that start at the same time cannot wait for one another.
     """
     reference = replace(spec, candidate=REFERENCES[spec.study.reference])
     return TimeUnit.of(measured_on(nodes, images, reference))

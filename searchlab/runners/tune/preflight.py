@@ -1,4 +1,4 @@
-"""What every node of a cluster is asked before a study begins on it: each answers in a process of its own."""
+"""Preflight check: runs one task per node to verify data, storage and hardware."""
 
 import platform
 from collections.abc import Sequence
@@ -17,16 +17,15 @@ from searchlab.record import Machine
 from searchlab.runners.tune.cluster import alive
 
 SEEN = "seen-by-"
-"""What the file's name begins with by which a node shows that it can write to the storage path."""
+"""Prefix of the file that a node writes to prove access to the storage path."""
 
-WAITS_S = 300.0
-"""A node that has not answered by then cannot run trials either. Ray runs workers at a low priority, so that on a busy
-machine they may take minutes to import torch."""
+ANSWER_TIMEOUT_S = 300.0
+"""Timeout for a node. Ray runs workers at low priority: on a busy machine, importing torch may take minutes."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a node is asked: its machine, and whether it has the data and can write to the place ("": not asked)."""
+class PreflightRequest:
+    """What a node must check: hardware, the data, and write access to `place` ("": not checked)."""
 
     device: str
     threads: int
@@ -35,8 +34,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Node:
-    """A node's answer. `mistake` says why it cannot run trials."""
+class NodeReport:
+    """Result of the check on one node. `mistake` says why it cannot run trials."""
 
     id: str
     name: str
@@ -44,8 +43,8 @@ class Node:
     mistake: str = ""
 
 
-def look(question: Question, node: Node) -> Node:
-    """This node's answer."""
+def check_node(question: PreflightRequest, node: NodeReport) -> NodeReport:
+    """Runs the check on this node."""
     try:
         if question.data is not None:
             question.data.check()
@@ -56,31 +55,31 @@ def look(question: Question, node: Node) -> Node:
         return replace(node, mistake=str(error))
 
 
-def answered(question: Question) -> Node:
-    """The answer of this machine, in this process.
+def checked_here(question: PreflightRequest) -> NodeReport:
+    """Runs the check on this machine, in this process.
 
     Raises:
-        UserError: it cannot run trials.
+        UserError: this machine cannot run trials.
     """
-    node = look(question, Node("", "here"))
+    node = check_node(question, NodeReport("", "here"))
     if node.mistake:
         raise UserError(node.mistake)
     return node
 
 
-def survey(question: Question) -> list[Node]:
-    """What every node says that can have trials.
+def ask_nodes(question: PreflightRequest) -> list[NodeReport]:
+    """Runs the check on every node that can run trials.
 
     Raises:
-        UserError: a node has no data, or cannot write where the others can, or does not answer.
+        UserError: a node lacks the data, cannot write to the storage path, or does not answer.
     """
     nodes = [
-        Node(node["NodeID"], f"node {node['NodeManagerAddress']}")
+        NodeReport(node["NodeID"], f"node {node['NodeManagerAddress']}")
         for node in alive()
         if node["Resources"].get("GPU" if question.device == "cuda" else "CPU")
     ]
-    answers = [_asked(question, node) for node in nodes]
-    _, waited = ray.wait(answers, num_returns=len(answers), timeout=WAITS_S)
+    answers = [_requested(question, node) for node in nodes]
+    _, waited = ray.wait(answers, num_returns=len(answers), timeout=ANSWER_TIMEOUT_S)
     if waited:
         name = nodes[answers.index(waited[0])].name
         raise UserError(
@@ -88,7 +87,7 @@ def survey(question: Question) -> list[Node]:
             where=name,
             allowed=f"is searchlab installed there, for Python {platform.python_version()}?",
         )
-    found: list[Node] = [_answer(answer, node) for answer, node in zip(answers, nodes, strict=True)]
+    found: list[NodeReport] = [_result(answer, node) for answer, node in zip(answers, nodes, strict=True)]
     for node in found:
         if node.mistake:
             raise UserError(node.mistake, where=node.name)
@@ -97,13 +96,15 @@ def survey(question: Question) -> list[Node]:
     return found
 
 
-def _asked(question: Question, node: Node) -> "ray.ObjectRef[Node]":
+def _requested(question: PreflightRequest, node: NodeReport) -> "ray.ObjectRef[NodeReport]":
     place = NodeAffinitySchedulingStrategy(node.id, soft=False)
-    answer: ray.ObjectRef[Node] = ray.remote(look).options(num_cpus=0, scheduling_strategy=place).remote(question, node)
+    answer: ray.ObjectRef[NodeReport] = (
+        ray.remote(check_node).options(num_cpus=0, scheduling_strategy=place).remote(question, node)
+    )
     return answer
 
 
-def _answer(answer: "ray.ObjectRef[Node]", node: Node) -> Node:
+def _result(answer: "ray.ObjectRef[NodeReport]", node: NodeReport) -> NodeReport:
     try:
         return ray.get(answer)
     except ray.exceptions.RayError as error:
@@ -111,11 +112,11 @@ def _answer(answer: "ray.ObjectRef[Node]", node: Node) -> Node:
         return replace(node, mistake=f"it cannot run trials: {line.strip()}")
 
 
-def machine_nodes(nodes: Sequence[Node], wanted: str) -> list[Node]:
-    """The nodes that latencies are measured on, all of one machine.
+def machine_nodes(nodes: Sequence[NodeReport], wanted: str) -> list[NodeReport]:
+    """Selects the nodes for latency measurements, all with equal hardware.
 
     Raises:
-        UserError: they differ, and `wanted` is in the name of none or of several kinds.
+        UserError: hardware differs, and `wanted` matches no kind or several kinds.
     """
     kinds = {node.machine: node for node in nodes if wanted.lower() in _label(node).lower()}
     known = "; ".join(sorted({_label(node) for node in nodes}))
@@ -128,7 +129,7 @@ def machine_nodes(nodes: Sequence[Node], wanted: str) -> list[Node]:
     return [node for node in nodes if node.machine == machine]
 
 
-def _label(node: Node) -> str:
+def _label(node: NodeReport) -> str:
     assert node.machine is not None
     return node.machine.in_full
 
@@ -143,8 +144,8 @@ def _write_to(place: str, name: str) -> None:
         raise UserError(f"cannot write: {error.strerror or error}", where="--storage-path", value=place) from error
 
 
-def _check_shared(place: str, nodes: Sequence[Node]) -> None:
-    """Whether this process finds what every node wrote."""
+def _check_shared(place: str, nodes: Sequence[NodeReport]) -> None:
+    """Checks that this process finds the files that the nodes wrote."""
     files, folder = _filesystem(place)
     there = {Path(found.path).name for found in files.get_file_info(pyarrow.fs.FileSelector(folder))}
     for node in nodes:
@@ -155,7 +156,7 @@ def _check_shared(place: str, nodes: Sequence[Node]) -> None:
 
 
 def _filesystem(place: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    """The file system of a folder or URL, as Tune finds it, and the folder on it."""
+    """Returns the file system of a folder or URL, as Tune resolves it, and the path on it."""
     found = Checkpoint(place)
     assert found.filesystem is not None
     return found.filesystem, found.path

@@ -1,4 +1,4 @@
-"""A study on Ray Tune: one Tune run over whatever the source still asks for."""
+"""Runs a study on Ray Tune: one Tune run over all remaining trials of the source."""
 
 import time
 from dataclasses import dataclass, replace
@@ -14,29 +14,29 @@ from searchlab.data.shared import OnNode, SharedDataset, size_of
 from searchlab.data.splits import Dataset
 from searchlab.measure.calibration import other_machine
 from searchlab.runners.trial_source import TrialSource
-from searchlab.runners.tune.adapters import AskTell, EndsWithDesk, Receiver, RungScheduler
+from searchlab.runners.tune.adapters import ResultReceiver, RungScheduler, StopOnError, StoreSearcher
 from searchlab.runners.tune.bridge import Bridge
 from searchlab.runners.tune.cluster import Slots, alive, connected, slots_of
 from searchlab.runners.tune.latency import reference_unit
-from searchlab.runners.tune.preflight import Question, answered, machine_nodes, survey
+from searchlab.runners.tune.preflight import PreflightRequest, ask_nodes, checked_here, machine_nodes
 from searchlab.runners.tune.stepped_trial import Work
 from searchlab.runners.tune.worker import Job, Task, TrialWorker
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
 
 SHARE_OF_STORE = 0.5
-"""Data that would take more of a node's object store than this are read by every process for itself."""
+"""Largest share of a node's object store for the data; larger data are read by each process itself."""
 
 RESULTS_PER_S = 50
-"""Results that Tune is asked to handle per second at most, over all running trials."""
+"""Upper limit of results per second that Tune must process, over all running trials."""
 
 
 def run_on_tune(source: TrialSource, dataset: Dataset, work: Work = run_trial) -> None:
-    """Runs what the source asks for, several trials at a time; `work` is what a trial does.
+    """Runs the trials of a source, several at a time; `work` is the function that runs a trial.
 
     Raises:
-        UserError: the cluster cannot be reached or cannot run the study, or a trial says that the study is wrong.
-        Interrupted: the user asked to end; running trials are left untold.
+        UserError: the cluster is unreachable or cannot run the study, or a trial reports an invalid study.
+        Interrupted: the user asked to end; running trials have no result in the store.
     """
     source.on_phase(None, "starting Ray, or joining its cluster")
     with connected(source.options, 0 if _lies_here(source, dataset) else size_of(dataset)):
@@ -46,15 +46,15 @@ def run_on_tune(source: TrialSource, dataset: Dataset, work: Work = run_trial) -
         place = f"{(source.options.cluster.storage_path or str(source.options.output.absolute())).rstrip('/')}"
         tasks = Tasks(source, slots, dataset.spec, *_latency_nodes(source, slots, data, place))
         shares_memory = 0 < slots.gpus < 1 or slots.cpus < slots.whole_node_cpus
-        desk = Bridge(source, tasks.task, shares_memory)
+        bridge = Bridge(source, tasks.task, shares_memory)
         source.on_phase(None, "waiting for Ray to begin the first trial")
         trainable = tune.with_parameters(TrialWorker, job=Job(data, work))
-        _tune(desk, trainable, slots, f"{place}/{source.study.name}")
-        desk.raise_error()
+        _tune(bridge, trainable, slots, f"{place}/{source.study.name}")
+        bridge.raise_error()
 
 
 def _data_for(source: TrialSource, dataset: Dataset) -> SharedDataset | OnNode:
-    """The images for the object store, or where every process reads them, if they would fill it."""
+    """Returns the images for the object store, or, if they are too large for it, where each process reads them."""
     smallest = min(node["Resources"].get("object_store_memory", 0.0) for node in alive())
     if size_of(dataset) <= SHARE_OF_STORE * smallest and not _lies_here(source, dataset):
         return SharedDataset.of(dataset)
@@ -64,7 +64,7 @@ def _data_for(source: TrialSource, dataset: Dataset) -> SharedDataset | OnNode:
 
 
 def _lies_here(source: TrialSource, dataset: Dataset) -> bool:
-    """Whether every process can map the images from the file that this one has mapped, so that nothing is copied."""
+    """Whether every process can memory-map the same file of images, so that no copy is needed."""
     study, here = source.study, not source.options.cluster.address
     return here and is_folder(study.data) and study.max_images is None and size_of(dataset) > IN_MEMORY_BYTES
 
@@ -72,20 +72,20 @@ def _lies_here(source: TrialSource, dataset: Dataset) -> bool:
 def _latency_nodes(
     source: TrialSource, slots: Slots, data: SharedDataset | OnNode, place: str
 ) -> tuple[tuple[str, ...], bool]:
-    """The nodes to measure latencies on, and whether trials run on others too; every node is asked what it can.
+    """Runs the preflight check; returns the nodes for latencies, and whether trials run on other nodes too.
 
     Raises:
-        UserError: a node cannot run trials, or latencies would be of several machines.
+        UserError: a node cannot run trials, or the latency nodes differ in hardware.
     """
     study, wanted = source.study, source.options.cluster.latency_node
-    question = Question(
+    question = PreflightRequest(
         slots.device,
         source.options.threads or slots.threads,
         data if isinstance(data, OnNode) else None,
         place if study.rungs else "",
     )
-    # A Ray of our own is one node, which is this machine: no process is begun to ask it.
-    nodes = survey(question) if source.options.cluster.address else [answered(question)]
+    # A private Ray has one node, this machine: no task is needed for the check.
+    nodes = ask_nodes(question) if source.options.cluster.address else [checked_here(question)]
     if not study.measures_latency:
         return (), False
     chosen = machine_nodes(nodes, wanted)
@@ -99,7 +99,7 @@ def _latency_nodes(
 
 @dataclass
 class Tasks:
-    """Makes of a spec what a worker gets. `elsewhere` says that trials run on nodes that latency is not measured on."""
+    """Makes worker tasks from specs. `elsewhere`: trials also run on nodes that measure no latency."""
 
     source: TrialSource
     slots: Slots
@@ -108,7 +108,7 @@ class Tasks:
     elsewhere: bool
 
     def task(self, spec: TrialSpec, alone: bool) -> Task:
-        """The trial's task; alone, it has a GPU or a node for itself."""
+        """Makes the task of a trial; with `alone`, one with a whole GPU or node."""
         slots = self.slots
         spec = replace(
             spec,
@@ -126,19 +126,19 @@ class Tasks:
         return Task(spec, cpus, gpus, alone, every_s, self.latency_nodes if self.elsewhere else (), unit)
 
 
-def _tune(desk: Bridge, trainable: type[TrialWorker], slots: Slots, place: str) -> None:
+def _tune(bridge: Bridge, trainable: type[TrialWorker], slots: Slots, place: str) -> None:
     name = f"tune-{time.strftime('%Y-%m-%d-%H-%M-%S')}"
     tune.run(
         trainable,
         name=name,
         storage_path=place,
-        search_alg=AskTell(desk),
-        scheduler=RungScheduler(desk),
-        stop=EndsWithDesk(desk),
-        callbacks=[Receiver(desk, f"{place}/{name}"), TBXLoggerCallback()],  # type: ignore[no-untyped-call]
+        search_alg=StoreSearcher(bridge),
+        scheduler=RungScheduler(bridge),
+        stop=StopOnError(bridge),
+        callbacks=[ResultReceiver(bridge, f"{place}/{name}"), TBXLoggerCallback()],  # type: ignore[no-untyped-call]
         num_samples=-1,
         max_concurrent_trials=slots.concurrent,
-        max_failures=desk.source.options.cluster.max_failures,
+        max_failures=bridge.source.options.cluster.max_failures,
         reuse_actors=True,
         raise_on_failed_trial=False,
         trial_dirname_creator=_name,

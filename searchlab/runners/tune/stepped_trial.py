@@ -1,7 +1,7 @@
-"""A trial in a thread of its own, so that Tune can step through what it runs in one go.
+"""SteppedTrial: runs a trial in a thread, so that Tune can execute it step by step.
 
-Tune asks for the next result, saves a checkpoint, asks again, or ends the trial; the trial waits at every rung for what
-Tune makes of it, and runs freely in between.
+Tune requests the next result, saves a checkpoint, or stops the trial. The trial waits at every rung for Tune's decision
+and runs without waiting between rungs.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from searchlab.train.progress import Progress
 from searchlab.trial_hooks import TrialHooks
 
 Work = Callable[[TrialSpec, Dataset, TrialHooks], TrialRecord]
-"""What a trial is: `trial.run_trial`, or what stands in for it where only the cluster is tried."""
+"""Function that runs a trial: `trial.run_trial`, or a substitute in tests of the cluster."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """What a trial shows at a rung."""
+    """The frontier of a trial at a rung."""
 
     epoch: int
     frontier: Frontier
@@ -36,17 +36,17 @@ class Rung:
 
 @dataclass(frozen=True)
 class Phase:
-    """What a trial begins; see `phases`."""
+    """The start of a phase; see `phases`."""
 
     name: str
 
 
 @dataclass(frozen=True, repr=False)
-class News:
-    """What happened since the last result: epochs and words, then perhaps a rung where the trial waits, or its end.
+class Update:
+    """Everything since the last result: epochs, messages, and possibly a rung where the trial waits, or its end.
 
-    `phase` is what the trial is doing since the last of the epochs, "" where that did not change.
-    `files` are the artefacts, which the driver writes where the study is kept. `mistake` is the user's.
+    `phase` is the phase after the last epoch, "" if it did not change. `files` are the artefacts, which the driver
+    writes to the study's folder. `mistake` is the text of a UserError.
     """
 
     epochs: tuple[Epoch, ...] = ()
@@ -64,7 +64,7 @@ class News:
 
 
 class SteppedTrial:
-    """One trial at work, from where `progress` says it was left. `hooks` are what it is run with."""
+    """A running trial that continues from `progress`. `hooks` are the TrialHooks that it runs with."""
 
     def __init__(
         self,
@@ -89,20 +89,20 @@ class SteppedTrial:
             lambda name: put(Phase(name)),
         )
 
-    def begin(self, stage: ThreadPoolExecutor, trial: Callable[[], TrialRecord]) -> None:
-        """Lets the trial run in the stage's thread."""
-        self._trial = stage.submit(trial)
+    def begin(self, executor: ThreadPoolExecutor, trial: Callable[[], TrialRecord]) -> None:
+        """Starts the trial in the executor's thread."""
+        self._trial = executor.submit(trial)
         self._trial.add_done_callback(lambda _: self._events.put(None))
 
-    def end_here(self) -> None:
-        """At the rung where the trial waits, it ends."""
+    def stop_at_rung(self) -> None:
+        """Stops the trial at the rung where it waits."""
         self._goes_on = False
 
-    def next(self, within_s: float) -> News:
-        """What happened until the next rung or the end of the trial, or `within_s` seconds.
+    def next(self, within_s: float) -> Update:
+        """Waits for the next rung, the end of the trial, or `within_s` seconds; returns what happened.
 
         Raises:
-            Exception: whatever the trial ended with.
+            Exception: the exception that ended the trial.
         """
         assert self._trial is not None
         if self._waits:
@@ -116,12 +116,12 @@ class SteppedTrial:
             try:
                 event = self._events.get(timeout=max(0.0, until - monotonic()))
             except Empty:
-                return News(tuple(epochs), words=tuple(words), phase=phase)
+                return Update(tuple(epochs), words=tuple(words), phase=phase)
             if event is None:
-                return News(tuple(epochs), record=self._trial.result(), words=tuple(words), phase=phase)
+                return Update(tuple(epochs), record=self._trial.result(), words=tuple(words), phase=phase)
             if isinstance(event, Rung):
                 self._waits = True
-                return News(tuple(epochs), rung=event, words=tuple(words), phase=phase)
+                return Update(tuple(epochs), rung=event, words=tuple(words), phase=phase)
             if isinstance(event, str):
                 words.append(event)
             elif isinstance(event, Phase):
@@ -130,8 +130,8 @@ class SteppedTrial:
                 epochs.append(event)
                 phase = ""
 
-    def break_off(self) -> None:
-        """Ends the trial after its running step, wherever it is, and forgets it."""
+    def abort(self) -> None:
+        """Ends the trial after its current step and discards its result."""
         self._over.set()
         self._verdicts.put(True)
         if self._trial is not None:

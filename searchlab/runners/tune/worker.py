@@ -1,4 +1,4 @@
-"""What runs on the nodes: a Trainable that is used for trial after trial."""
+"""Worker: a Tune Trainable that runs one trial after another on a node."""
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,18 +18,18 @@ from searchlab.errors import UserError
 from searchlab.measure.device import is_usable, resolve_device
 from searchlab.record import TimeUnit, TrialRecord
 from searchlab.runners.tune.latency import measured_on
-from searchlab.runners.tune.stepped_trial import News, SteppedTrial, Work
+from searchlab.runners.tune.stepped_trial import SteppedTrial, Update, Work
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress, Snapshot
 
 
 @dataclass(frozen=True)
 class Task:
-    """One trial as a worker gets it: plain data alone, so that a worker needs nothing but searchlab.
+    """One trial for a worker, as plain data: a worker needs searchlab and nothing else.
 
-    `cpus` and `gpus` are reserved for the trial, `alone` says that it has a node's or a GPU's memory for itself, and
-    `report_every_s` how long Tune waits for a result at most. Latency is measured on one of `latency_nodes`, or where
-    the trial runs, if there are none, and given in the study's `unit` of time.
+    `cpus` and `gpus` are reserved for the trial. With `alone`, no other trial shares the memory of its node or GPU.
+    `report_every_s` is the longest time between two results. Latency is measured on one of `latency_nodes` (empty: on
+    the trial's own node) and expressed in the study's `unit` of time.
     """
 
     spec: TrialSpec
@@ -46,98 +46,98 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all trials of a study, kept in the object store: the images, and what a trial does."""
+    """What all trials of a study share through the object store: the images and the function that runs a trial."""
 
     data: SharedDataset | OnNode
     work: Work
 
 
 class TrialWorker(tune.Trainable):
-    """Runs one trial after another; the data set and the imports stay."""
+    """Runs one trial after another; the process keeps its imports and the data set."""
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What Tune reserves on one node."""
+        """Resources that Tune reserves on one node."""
         task: Task = config["task"]
         return tune.PlacementGroupFactory([{"CPU": task.cpus, "GPU": task.gpus}])
 
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
-        """Called once a process, by Tune."""
+        """Called by Tune once per process."""
         assert job is not None
         self.data, self.work = job.data, job.work
         self.dataset: Dataset | None = None
-        # One thread for all trials: OpenMP would else start a pool of threads for each.
-        self.stage = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
-        self.play: SteppedTrial | None = None
+        # One thread for all trials: OpenMP would start a thread pool for each new thread.
+        self.executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self.stepped: SteppedTrial | None = None
         self.saved: Snapshot | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """The process is used for another trial; where the last one left the device unusable, Tune begins another."""
-        self._break_off()
+        """Prepares the process for another trial; returns False if the device is unusable, so that Tune replaces it."""
+        self._abort()
         task: Task = new_config["task"]
         return is_usable(resolve_device(task.spec.device))
 
     def step(self) -> dict[str, Any]:
-        """What happened until the next rung, or for a while, or until the end of the trial."""
+        """Runs until the next rung, the report interval or the end of the trial; returns the update."""
         task: Task = self.config["task"]
         try:
-            if self.play is None:
-                self.play = self._begun(task)
-            news = self.play.next(task.report_every_s)
+            if self.stepped is None:
+                self.stepped = self._begun(task)
+            update = self.stepped.next(task.report_every_s)
         except UserError as error:
-            news = News(mistake=str(error))
-        if news.record is not None:
-            news = self._with_files(news, news.record)
-        result = {"news": news, DONE: news.done, SHOULD_CHECKPOINT: news.rung is not None}
-        if news.epochs:
-            last = news.epochs[-1]
+            update = Update(mistake=str(error))
+        if update.record is not None:
+            update = self._with_files(update, update.record)
+        result = {"update": update, DONE: update.done, SHOULD_CHECKPOINT: update.rung is not None}
+        if update.epochs:
+            last = update.epochs[-1]
             result |= {TRAINING_ITERATION: last.epoch, "loss": last.loss, "learning_rate": last.learning_rate}
         return result
 
     def end_at_rung(self) -> None:
-        """The trial waits at a rung, and ends there: the scheduler calls this before Tune asks for the next result."""
-        assert self.play is not None
-        self.play.end_here()
+        """Stops the trial at the rung where it waits; the scheduler calls this before Tune requests the next result."""
+        assert self.stepped is not None
+        self.stepped.stop_at_rung()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Called while the trial waits at a rung."""
-        assert self.play is not None
-        snapshot = self.play.hooks.progress.snapshot()
+        """Saves a checkpoint; Tune calls this while the trial waits at a rung."""
+        assert self.stepped is not None
+        snapshot = self.stepped.hooks.progress.snapshot()
         plain = {"loops": snapshot.loops, "notes": snapshot.notes}
         save_checkpoint(Path(checkpoint_dir), snapshot.tensors, plain)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Called before the first step of a trial that is begun again."""
+        """Loads a checkpoint; Tune calls this before the first step of a retried trial."""
         self.saved = _read(Path(checkpoint))
 
     def cleanup(self) -> None:
-        """Tune ends the process."""
-        self._break_off()
-        self.stage.shutdown()
+        """Called by Tune before the process ends."""
+        self._abort()
+        self.executor.shutdown()
 
     def _begun(self, task: Task) -> SteppedTrial:
         dataset = self.dataset = self.dataset or self.data.dataset()
         measure = partial(measured_on, task.latency_nodes, dataset.spec) if task.latency_nodes else None
-        play = SteppedTrial(Progress(self.saved or _left_at(task.spec.checkpoint)), measure, task.unit)
+        stepped = SteppedTrial(Progress(self.saved or _left_at(task.spec.checkpoint)), measure, task.unit)
         self.folder = tempfile.TemporaryDirectory(prefix=f"searchlab-trial-{task.spec.number}-")
         spec = replace(task.spec, directory=Path(self.folder.name))
 
-        play.begin(self.stage, lambda: self.work(spec, dataset, play.hooks))
-        return play
+        stepped.begin(self.executor, lambda: self.work(spec, dataset, stepped.hooks))
+        return stepped
 
-    def _with_files(self, news: News, record: TrialRecord) -> News:
+    def _with_files(self, update: Update, record: TrialRecord) -> Update:
         files = packed(Path(self.folder.name)) if record.directory else {}
-        return replace(news, record=replace(record, directory=""), files=files)
+        return replace(update, record=replace(record, directory=""), files=files)
 
-    def _break_off(self) -> None:
-        if self.play is not None:
-            self.play.break_off()
+    def _abort(self) -> None:
+        if self.stepped is not None:
+            self.stepped.abort()
             self.folder.cleanup()
-        self.play = self.saved = None
+        self.stepped = self.saved = None
 
 
 def _left_at(path: str) -> Snapshot | None:
-    """What an earlier run left at a path or URL; None where nothing whole is there any more."""
+    """Loads the checkpoint of an earlier run from a path or URL; None if it is missing or incomplete."""
     if not path:
         return None
     try:
@@ -148,7 +148,7 @@ def _left_at(path: str) -> Snapshot | None:
 
 
 def _read(folder: Path) -> Snapshot | None:
-    """A checkpoint; None where it is not whole: the trial then begins at its beginning."""
+    """Reads a checkpoint; None if it is incomplete: the trial then starts from the beginning."""
     try:
         tensors, plain = load_checkpoint(folder)
     except UserError:
