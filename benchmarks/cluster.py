@@ -12,6 +12,7 @@ saturation: trials that sleep and come back with a recorded curve, on a Ray of 6
 """
 
 import argparse
+import logging
 import os
 import statistics
 import tempfile
@@ -121,7 +122,7 @@ class Bench:
 @contextmanager
 def local_ray(cpus: int) -> Iterator[None]:
     """A Ray of so many logical CPUs on this machine."""
-    ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield
     finally:

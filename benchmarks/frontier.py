@@ -61,9 +61,9 @@ def direct(
         leaves &= staying
         staying ^= leaves
         leaves &= correct_N
-        right += np.count_nonzero(leaves)
-        stayed.append(np.count_nonzero(staying))
-    return right + np.count_nonzero(staying & correct_KN[-1]), stayed
+        right += int(np.count_nonzero(leaves))
+        stayed.append(int(np.count_nonzero(staying)))
+    return right + int(np.count_nonzero(staying & correct_KN[-1])), stayed
 
 
 class Pass:
@@ -79,7 +79,7 @@ class Pass:
         self.grid = make_grid(self.score_NK, LEVELS)
 
     def count(self, grid: Grid) -> Tally:
-        return tally(grid.levels_KN[:-1], self.correct_KN, grid.sizes(range(EXITS - 1)))
+        return tally(list(grid.levels_KN[:-1]), self.correct_KN, grid.sizes(range(EXITS - 1)))
 
     def evaluate(self) -> int:
         """Levels, histograms, and every vector's errors and latency."""

@@ -4,6 +4,8 @@
 of paper 001 as it stands: reach, gate and price of every exit of every sample, added up one by one.
 """
 
+from functools import partial
+
 import torch
 from common import arguments, median_seconds, report
 from torch import Tensor
@@ -40,7 +42,7 @@ def main() -> None:
         found[name] = (loss.detach(), gradient_NG)
 
     repeats = QUICK_REPEATS if args.quick else REPEATS
-    seconds = median_seconds({name: lambda name=name: forms(name) for name in ("vector", "double loop")}, repeats)
+    seconds = median_seconds({name: partial(forms, name) for name in ("vector", "double loop")}, repeats)
     (loss, gradient_NG), (literal, literal_NG) = found["vector"], found["double loop"]
     difference, by_gradient = float((loss - literal).abs()), float((gradient_NG - literal_NG).abs().max())
     times = seconds["double loop"] / seconds["vector"]

@@ -140,7 +140,7 @@ def compared(bench: Bench, kills: int, seed: int) -> tuple[dict[str, Any], dict[
     again = trials_of(bench.folder / "killed")
     states = [trial["record"].state if trial["record"] else "repeated" for trial in whole]
     differing = [number for number, both in enumerate(zip(whole, again, strict=False)) if both[0] != both[1]]
-    figures = {f"{name}, {key}": value for key, value in found.items()}
+    figures: dict[str, Any] = {f"{name}, {key}": value for key, value in found.items()}
     figures |= {f"{name}, trials": len(whole), f"{name}, stopped at a rung": states.count("stopped")}
     figures |= {f"{name}, s at work, not killed": at_work_s}
     return figures, {

@@ -73,7 +73,7 @@ def main() -> None:
         network = trained(dataset, chosen.epochs, device)
         table = tabulate(network, dataset.validation.to(device), Normaliser.of(dataset, device))
         print(f"accuracy on the validation split: {100 * table.correct_NK[:, 0].mean():.1f} %")
-        features, confusion = embeddings(network, dataset, device), confusion_of(table)
+        features, confusion = embeddings(network, dataset, device), confusion_of(table).astype(np.float64)
         means = {count: induced_by_means(features, labels_N, count, SEED) for count in counts}
         tables |= {"BY_EMBEDDING_MEANS": means}
         tables |= {"BY_CONFUSION": {count: induced_by_confusion(confusion, count, SEED) for count in counts}}

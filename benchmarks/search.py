@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -152,8 +153,9 @@ def draw(curves: Mapping[str, list[Steps]], trainings: float, path: Path) -> Non
     for name in [*(name for name in curves if not METHODS[name].ours), OURS]:
         mean = [100 * np.mean([at(steps, x) for steps in curves[name]]) for x in grid]
         bare = name.removesuffix(" + frontier")
-        look = {"color": "black", "linewidth": 2.6} if name == OURS else {"color": colours[bare], "linewidth": 1.3}
-        canvas.plot(grid, mean, label=name, linestyle=":" if name == bare and name != OURS else "-", **look)
+        ours = name == OURS
+        look: dict[str, Any] = {"color": "black" if ours else colours[bare], "linewidth": 2.6 if ours else 1.3}
+        canvas.plot(grid, mean, label=name, linestyle=":" if name == bare and not ours else "-", **look)
     canvas.set(xlabel="training spent, in average trainings", ylabel="hypervolume, % of the whole table's")
     canvas.set(xlim=(0, trainings), ylim=(70, 100.5), title="Searches replayed on 240 trained networks")
     canvas.grid(color="#e8edf1")

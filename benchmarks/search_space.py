@@ -1,14 +1,14 @@
 """The space that `search_table.py` trains whole and `search.py` searches: 240 small residual networks with exits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 from searchlab.architecture import ResNet
 from searchlab.candidate import Augmentation, Candidate, Exit, Head, Training
 
-Parameters = dict[str, int | str]
+Parameters = Mapping[str, int | str]
 
-AXES: dict[str, tuple[int, ...] | tuple[str, ...]] = {
+AXES: dict[str, tuple[int | str, ...]] = {
     "width": (8, 16, 24),
     "blocks1": (1, 2),
     "blocks3": (1, 2),
@@ -36,11 +36,11 @@ def candidate_of(parameters: Parameters) -> Candidate:
     place, _, wide = str(parameters["exits"]).partition(", ")
     cuts = {"early": (first,), "late": (first + 1,), "both": (first, first + 1)}[place]
     head = Head(hidden=(32,) if wide else ())
-    kernel = 3 if parameters["first_kernel"] == 3 else 1
     training = Training(
         regime=str(parameters["regime"]),
         batch_size=64,
         augmentation=Augmentation(flip="alternating", crop_pixels=4),
     )
-    architecture = ResNet((first, 1, last), width, first_kernel=kernel, stem_stride=2)
+    wide_kernel = parameters["first_kernel"] == 3
+    architecture = ResNet((first, 1, last), width, first_kernel=3 if wide_kernel else 1, stem_stride=2)
     return Candidate(architecture, tuple(Exit(cut, head) for cut in cuts), training=training)

@@ -39,12 +39,17 @@ from searchlab.train.losses import exits_cross_entropy
 from searchlab.train.regimes import phases
 
 EPOCHS, FEW_STEPS, FEW_TURNS = 4, 20, 4
-RECIPE = Training(learning_rate=0.15, ema=0.99, augmentation=Augmentation(flip="alternating", crop_pixels=4))
+AUGMENTATION = Augmentation(flip="alternating", crop_pixels=4)
+RECIPE = Training(learning_rate=0.15, ema=0.99, augmentation=AUGMENTATION)
 NARROW = Candidate(ResNet((2, 2, 2), 16), (Exit(2), Exit(4)), training=RECIPE)
 WIDE = Candidate(ResNet((2, 2, 2), 64), (Exit(2), Exit(4)), training=RECIPE)
 
 
-class PilImages(Dataset[tuple[torch.Tensor, int]]):
+Labelled = tuple[torch.Tensor, int]
+"""An image and its label; batches of them are tensors of both."""
+
+
+class PilImages(Dataset[Labelled]):
     """A split as torchvision's CIFAR10 gives it: PIL images through a transform, one by one."""
 
     def __init__(self, split: Split, transform: Compose) -> None:
@@ -55,14 +60,14 @@ class PilImages(Dataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, index: int) -> Labelled:
         return self.transform(Image.fromarray(self.images_NHWC[index])), self.labels[index]
 
 
 class UsualLoop:
     """What one finds in most repositories, one epoch at a time."""
 
-    def __init__(self, network: EarlyExitNetwork, loader: DataLoader[Batch], steps: int, epochs: int) -> None:
+    def __init__(self, network: EarlyExitNetwork, loader: DataLoader[Labelled], steps: int, epochs: int) -> None:
         self.network, self.loader, self.steps = network, loader, steps
         self.device = next(network.parameters()).device
         self.optimizer = torch.optim.SGD(
@@ -84,7 +89,7 @@ class UsualLoop:
             labels_N = labels_N.to(self.device, non_blocking=True)
             loss = exits_cross_entropy(logits_NKC, labels_N, self.weights_K, 0.0)
             self.optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.schedule.step()
             loss.item()
@@ -101,7 +106,7 @@ class Race:
     def run(self, steps: int | None, turns: int) -> dict[str, float]:
         """Images per second of either, `steps` (None: all of an epoch) a turn; the networks stay for `accuracy`."""
         batches = TrainBatches(
-            self.dataset.train.to(self.device), self.normaliser, RECIPE.augmentation, RECIPE.batch_size, seed=0
+            self.dataset.train.to(self.device), self.normaliser, AUGMENTATION, RECIPE.batch_size, seed=0
         )
         steps = steps or batches.steps
         torch.manual_seed(0)
@@ -134,7 +139,7 @@ class Race:
     def normaliser(self) -> Normaliser:
         return Normaliser.of(self.dataset, self.device)
 
-    def _loader(self) -> DataLoader[Batch]:
+    def _loader(self) -> DataLoader[Labelled]:
         steps = [RandomCrop(32, 4), RandomHorizontalFlip(), ToTensor(), Normalize(self.dataset.mean, self.dataset.std)]
         images = PilImages(self.dataset.train, Compose(steps))
         return DataLoader(images, RECIPE.batch_size, shuffle=True, num_workers=2, drop_last=True)

@@ -12,7 +12,7 @@ from searchlab.study import Study
 
 CIFAR = ImageSpec(3, 32, 32, 10)
 
-# Approach: blocks, first, second and skip kernel, width and parameters (design section 7).
+# Approach: blocks, first, second and skip kernel, width and parameters.
 APPROACHES = {
     "I": ((1, 2, 3, 1), (1, 3, 1), 64, 4_971_338),
     "II(a)": ((3, 5, 3), (3, 3, 1), 64, 4_918_602),

@@ -1,4 +1,4 @@
-"""On one node, while a latency is measured, no trial of ours trains (design section 6).
+"""On one node, while a latency is measured, no trial of ours trains.
 
 Two files and `flock`: the kernel lets go of both when a process dies, so a crash leaves nothing behind. Trainers share
 the lock; a measurement takes it alone. The gate, passed one at a time on the way to the lock, keeps measurements from

@@ -1,4 +1,4 @@
-"""The latency of a network and its parts, its reference's interleaved with it (design section 6).
+"""The latency of a network and its parts, its reference's interleaved with it.
 
 Nothing here takes the lock: whoever measures does it inside `isolation.measuring`.
 

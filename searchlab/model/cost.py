@@ -185,7 +185,7 @@ def fit(
 ) -> Candidate:
     """The candidate with the largest base width that holds the limits, all heads counted; as it is without limits.
 
-    The projection that spaces use (design section 9): sampled parameters keep fixed ranges, the cap decides the width.
+    The projection that spaces use: sampled parameters keep fixed ranges, the cap decides the width.
     Where as many as `multiple` channels fit, the width is rounded down to a multiple of it: convolutions on 16
     channels can take half the time of those on 20. Where not even width 1 fits, the candidate comes back with width 1,
     and is then recorded as infeasible.
