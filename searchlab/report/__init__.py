@@ -1,1 +1,1 @@
-"""Records as frames, tables, plots and a page."""
+"""Records as pandas frames, tables, plots and an HTML page."""

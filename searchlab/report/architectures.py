@@ -1,4 +1,4 @@
-"""Architectures in a few words: "resnet 2-2-3 of width 16"."""
+"""Short names of architectures: "resnet 2-2-3 of width 16"."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ def _resnet(net: ResNet) -> str:
 
 
 def _vgg(net: VGG) -> str:
-    # The names of Simonyan and Zisserman count three linear layers too.
+    # Simonyan and Zisserman's names count three linear layers too.
     return f"vgg{sum(net.convolutions) + 3}-like {_dashed(net.convolutions)} of width {net.width}"
 
 
@@ -54,5 +54,5 @@ WORDS: dict[str, Callable[[Any], str]] = {
 
 
 def described(architecture: Architecture) -> str:
-    """The architecture in one line, for lists and titles."""
+    """Returns the architecture in one line, for lists and titles."""
     return WORDS[architecture.kind](architecture)

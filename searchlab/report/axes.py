@@ -1,4 +1,4 @@
-"""What both plots draw: which objective lies on which axis, in which unit, and where the ticks stand."""
+"""Axes of a front's plots: objective, unit, scale and ticks of each axis."""
 
 import math
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from searchlab.report import units
 from searchlab.study import Study
 
 LOG_RATIO = 10.0
-"""An axis of cost is logarithmic where its largest value is more than this many times its smallest."""
+"""Ratio of largest to smallest value from which a cost axis is logarithmic."""
 
 
 @dataclass(frozen=True)
 class Axes:
-    """The objectives on the axes: `x` the first cost, `y` the accuracy (or the next cost), `colour` a third one."""
+    """Objectives on the axes: `x` the first cost, `y` the accuracy (or the next cost), `colour` a third one."""
 
     x: Objective
     y: Objective
@@ -25,7 +25,7 @@ class Axes:
 
 
 def axes_of(study: Study) -> Axes:
-    """Which objective goes where, in the study's own order."""
+    """Assigns objectives to axes, in the study's order."""
     costs = [o for o in study.objectives if o.sign > 0]
     gains = [o for o in study.objectives if o.sign < 0]
     x, y, *rest = [*costs[:1], *gains, *costs[1:]]
@@ -33,7 +33,7 @@ def axes_of(study: Study) -> Axes:
 
 
 def coordinate(point: OperatingPoint, objective: Objective) -> float:
-    """Where a point lies on an axis: percent for accuracy, the unit itself for costs; NaN where it is not known."""
+    """Returns a point's value on an axis: percent for accuracy, the unit itself for costs; NaN if unknown."""
     value: float | None = getattr(point, objective.name)
     if value is None:
         return math.nan
@@ -41,14 +41,14 @@ def coordinate(point: OperatingPoint, objective: Objective) -> float:
 
 
 def axis_title(objective: Objective) -> str:
-    """ "accuracy on the validation split (%)", "latency p50 (ms)", "MACs"."""
+    """Returns an axis title: "accuracy on the validation split (%)", "latency p50 (ms)", "MACs"."""
     if objective.unit == "%":
         return f"{objective.label} on the validation split (%)"
     return f"{objective.label} p50 (ms)" if objective.unit == "ms" else objective.label
 
 
 def tick_label(value: float, objective: Objective) -> str:
-    """A tick in few characters: "0.05", "98", "4 M"."""
+    """Formats a tick in few characters: "0.05", "98", "4 M"."""
     if objective.unit in ("%", "ms"):
         return f"{value:.10g}"
     return units.count(value).replace(".0 ", " ")
@@ -60,14 +60,14 @@ def is_logarithmic(values: Sequence[float]) -> bool:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2, 5, 10 ... between two positive numbers; only the powers of ten over more than three decades."""
+    """Returns 1, 2, 5, 10 ... between two positive numbers; over more than three decades only powers of ten."""
     steps = (1, 2, 5) if high / low < 1e3 else (1,)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
 
 
 def linear_ticks(low: float, high: float, about: int = 7) -> list[float]:
-    """Round numbers between two numbers, roughly `about` of them."""
+    """Returns about `about` round numbers between two numbers."""
     rough = (high - low) / about
     scale = 10.0 ** math.floor(math.log10(rough))
     step = min((factor * scale for factor in (1, 2, 5, 10)), key=lambda step: abs(math.log(step / rough)))
@@ -75,7 +75,7 @@ def linear_ticks(low: float, high: float, about: int = 7) -> list[float]:
 
 
 def padded(low: float, high: float, *, logarithmic: bool, share: float = 0.05) -> tuple[float, float]:
-    """An interval with a margin on both sides, so that no mark lies on the frame."""
+    """Widens an interval by a margin on both sides, so that no mark lies on the frame."""
     if logarithmic:
         ends = padded(math.log10(low), math.log10(high), logarithmic=False, share=share)
         return 10 ** ends[0], 10 ** ends[1]
@@ -84,7 +84,7 @@ def padded(low: float, high: float, *, logarithmic: bool, share: float = 0.05) -
 
 
 def reference_latency(front: Sequence[FrontPoint]) -> tuple[str, float] | None:
-    """The reference network's name and its median latency over the front's trials, in milliseconds."""
+    """Returns the reference network's name and its median latency over the front's trials, in milliseconds."""
     measured = {p.record.number: p.record.latency for p in front if p.record.latency}
     found = sorted(report.reference.p50 for report in measured.values())
     if not found:
@@ -93,7 +93,7 @@ def reference_latency(front: Sequence[FrontPoint]) -> tuple[str, float] | None:
 
 
 def description(record: TrialRecord, point: OperatingPoint, *, number: int | None = None) -> str:
-    """What is said of a point under the mouse; lines are separated by `<br>`."""
+    """Returns the hover text of a point; lines are separated by `<br>`."""
     times, doubt = times_reference(record, point), doubt_of(record) if point.latency_ms is not None else ""
     accuracy = point.accuracy_estimate
     score = deciding_score(point.rule)

@@ -1,4 +1,4 @@
-"""How the trials of a study converged: loss and validation error by epoch, a line a trial, as a picture and as a page.
+"""Learning curves: loss and validation error by epoch, one line per trial, as a picture and as a page.
 
 Both drawing libraries take long to import, so they are imported where they are used.
 """
@@ -24,10 +24,10 @@ HUES = (
     *(("#083468", "#6fb0e6"), ("#8a3200", "#f2a35e"), ("#0b5a2c", "#79c98d")),
     *(("#4d2173", "#c096d8"), ("#7d1030", "#e88aa2"), ("#4b4b2a", "#b5b58c")),
 )
-"""The shade of the first line of a kind of architecture, and of the last."""
+"""First and last shade of the lines of one kind of architecture."""
 
 DASHES: tuple[tuple[int, ...], ...] = ((), (6, 2), (2, 1), (8, 2, 2, 2), (4, 2, 1, 2, 1, 2))
-"""How the first, second ... line of a kind is dashed: strokes and gaps, in widths of the line."""
+"""Dash patterns of the lines of one kind: strokes and gaps, in line widths."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ class Panel:
 
     @property
     def logarithmic(self) -> bool:
-        """Whether its y axis is."""
+        """Whether the y axis is logarithmic."""
         return is_logarithmic(self._values)
 
     @property
     def y_range(self) -> tuple[float, float]:
-        """The ends of its y axis."""
+        """Returns the range of the y axis."""
         return padded(min(self._values), max(self._values), logarithmic=self.logarithmic)
 
     @property
     def y_ticks(self) -> list[float]:
-        """Where the ticks of its y axis stand."""
+        """Returns the ticks of the y axis."""
         ticks = log_ticks(*self.y_range) if self.logarithmic else []
         return ticks if len(ticks) > 1 else linear_ticks(*self.y_range)
 
@@ -73,7 +73,7 @@ class Panel:
 
 
 def lines_of(study: Study, records: Sequence[TrialRecord]) -> tuple[Line, ...]:
-    """Every trial that was trained, under its row's name; architectures of one kind together, in shades of one hue.
+    """Returns a line for every trained trial, by its row's name; one hue per kind of architecture.
 
     Raises:
         UserError: none was trained with `Study.curves`.
@@ -105,13 +105,13 @@ def _line(study: Study, record: TrialRecord, colour: str, dashes: tuple[int, ...
 
 
 def _shade(hue: tuple[str, str], share: float) -> str:
-    """A colour between the ends of a hue."""
+    """Interpolates a colour between the ends of a hue."""
     first, last = (bytes.fromhex(end[1:]) for end in hue)
     return "#" + bytes(round(a + share * (b - a)) for a, b in zip(first, last, strict=True)).hex()
 
 
 def panels(lines: Sequence[Line]) -> tuple[Panel, Panel]:
-    """The validation error and the training loss."""
+    """Returns the diagrams of validation error and training loss."""
     return (
         Panel("error on the validation split (%)", tuple((line.looked, line.errors) for line in lines)),
         Panel("training loss", tuple((line.epochs, line.losses) for line in lines)),
@@ -172,7 +172,7 @@ def _figure(lines: Sequence[Line]) -> Any:
     figure = make_subplots(rows=1, cols=2, subplot_titles=[panel.title for panel in both], horizontal_spacing=0.08)
     for column, panel in enumerate(both, start=1):
         for line, (x, y) in zip(lines, panel.places, strict=True):
-            # One entry in the legend for both diagrams: a click on it hides the line in both.
+            # One legend entry for both diagrams: a click hides the line in both.
             legend = {"name": line.name, "legendgroup": line.name, "showlegend": column == 1}
             dash = ",".join(f"{2 * length}px" for length in line.dashes) or "solid"
             stroke = {"color": line.colour, "width": 2, "dash": dash}

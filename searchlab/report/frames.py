@@ -1,4 +1,4 @@
-"""Trials and fronts as pandas frames, for notebooks. Estimates become three columns: x, x_low, x_high."""
+"""Trials and fronts as pandas frames. An estimate becomes three columns: x, x_low, x_high."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,18 +26,18 @@ FRONT_COLUMNS = (
 
 
 def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """One row a trial: state, most accurate point, costs of the whole network, epochs, seconds and reason."""
+    """Returns one row per trial: state, most accurate point, costs of the whole network, epochs, seconds, reason."""
     rows = [_flat(trial_row(record)) for record in sorted(records, key=lambda record: record.number)]
     return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
 
 
 def front_frame(points: Sequence[FrontPoint]) -> pd.DataFrame:
-    """One row a point of a front (from `study_front`), in its order."""
+    """Returns one row per point of a front (from `study_front`), in its order."""
     return pd.DataFrame([_flat(point_payload(point)) for point in points], columns=list(FRONT_COLUMNS))
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Writes a frame as CSV, into a folder that is made where it is missing.
+    """Writes a frame as CSV; creates the folder if it is missing.
 
     Raises:
         UserError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Hypervolume against training spent: in words, as a spark line, as plain data, as a picture and as a page.
+"""Hypervolume against training spent: as text, spark line, plain data, picture and page.
 
 Both drawing libraries take long to import, so they are imported where they are used.
 """
@@ -20,7 +20,7 @@ from searchlab.report.style import FRAME, LAYOUT, figure_html, new_figure, plain
 LINE, NOISE = "#1259a8", "rgba(18,89,168,0.13)"
 
 MARKS = {"complete": "#1259a8", "stopped": "#c79a1b", "failed": "#b3261e"}
-"""The colour of a trial by how it ended; the states of those that can have been trained."""
+"""Colour of a trial by its final state, for states that include training."""
 
 SPARKS, SPARKS_WIDE = " ▁▂▃▄▅▆▇█", 24
 
@@ -28,7 +28,7 @@ X_TITLE, Y_TITLE = "training spent (epochs × MACs per image)", "hypervolume"
 
 
 def standing(growth: SearchHistory) -> str:
-    """ "Hypervolume 0.756 after 480 epochs; training spent: 1.9 G (epochs × MACs per image)"."""
+    """Returns "Hypervolume 0.756 after 480 epochs; training spent: 1.9 G (epochs × MACs per image)"."""
     last = growth.last
     if last is None:
         return "No trial has ended"
@@ -37,7 +37,7 @@ def standing(growth: SearchHistory) -> str:
 
 
 def sparkline(growth: SearchHistory, width: int = SPARKS_WIDE) -> str:
-    """The hypervolume at equal steps of training, a character each, from the first front's to today's."""
+    """Returns a spark line: hypervolume at equal steps of training, from the first front to the last."""
     steps = growth.trained
     if not steps:
         return ""
@@ -49,7 +49,7 @@ def sparkline(growth: SearchHistory, width: int = SPARKS_WIDE) -> str:
 
 
 def growth_payload(growth: SearchHistory) -> Plain:
-    """Every step, and what its hypervolume is measured in: a cost that is null in the reference point is boundless."""
+    """Returns every step as plain data with the reference point; a null cost there means infinite."""
     rows = [
         {
             "trial": step.record.number,
@@ -111,7 +111,7 @@ def _drawn(growth: SearchHistory) -> list[Step]:
 
 
 def _line(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
-    """x and y of the steps; it begins where there is a front."""
+    """Returns x and y of the steps, from the first front on."""
     with_front = [step for step in steps if step.hypervolume] or steps
     return [step.training for step in with_front], [step.hypervolume for step in with_front]
 

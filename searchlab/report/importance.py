@@ -1,4 +1,4 @@
-"""Which parameters decided: a row of bars for each thing they may be important for, as a picture and as a page.
+"""Parameter importance as bars, one group per quantity, as a picture and as a page.
 
 Both drawing libraries take long to import, so they are imported where they are used.
 """
@@ -34,7 +34,7 @@ class Bars:
 
     @property
     def parameters(self) -> list[str]:
-        """From the bottom up: the most important one for what was looked at last comes on top."""
+        """Returns parameters from the bottom up: the most important one for the last quantity is on top."""
         last = list(self.shares.values())[-1]
         return sorted(last, key=lambda name: (last[name], name))
 

@@ -1,4 +1,4 @@
-"""How tables are laid out on a terminal or in plain text: columns, lines, and what to do when it is narrow."""
+"""Layout of tables on a terminal or in plain text: columns, lines, and narrow terminals."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class FirstThatFits:
                     table, options.update_width(Measurement.get(console, unlimited, table).minimum)
                 )
                 return
-            # Cut short with an ellipsis: without this rich would crop the last columns, and "792 k" would read "792".
+            # Truncate with an ellipsis; otherwise rich crops the last columns, and "792 k" would read "792".
             for column in table.columns:
                 column.min_width = None
         yield table
@@ -54,7 +54,7 @@ class FirstThatFits:
 
 @dataclass(frozen=True)
 class Footer:
-    """Parts on one line, or on as few as the console's width allows; no part is broken unless it alone is too long."""
+    """Joins parts on one line, or on as few lines as the console's width allows; breaks only parts that are too long."""
 
     parts: tuple[str, ...]
 
@@ -70,19 +70,19 @@ class Footer:
 
 
 def figures(header: str) -> Column:
-    """A column of numbers: to the right, never wrapped."""
+    """Adds a column of numbers: right-aligned, never wrapped."""
     return Column(header, justify="right", no_wrap=True)
 
 
 def words(header: str, *, wrap_from: int | None = None) -> Column:
-    """A column of names; with `wrap_from`, of sentences that may take more lines where fewer cells are free."""
+    """Adds a column of names; with `wrap_from`, of sentences that wrap if fewer cells are free."""
     if wrap_from is None:
         return Column(header, no_wrap=True)
     return Column(header, overflow="fold", min_width=wrap_from)
 
 
 def plain_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, gap: int = 2) -> Table:
-    """A table without lines, `gap` cells between columns; the header is bold. Cells are taken literally, no markup."""
+    """Makes a table without lines, with `gap` cells between columns and a bold header. Cells contain no markup."""
     rows = list(rows)
     table = Table(
         *(_sized(column, [row[i] for row in rows]) for i, column in enumerate(columns)),
@@ -97,7 +97,7 @@ def plain_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, gap
 
 
 def _sized(column: Column, cells: Sequence[str]) -> Column:
-    """A copy that is never narrower than its widest cell (a wrapping one: than it says): no figure is cut short."""
+    """Copies a table so that no column is narrower than its widest cell: no figure is truncated."""
     lines = [line for cell in (str(column.header), *cells) for line in cell.split("\n")]
     width = max(cell_len(line) for line in lines)
     sized = column.copy()
@@ -106,7 +106,7 @@ def _sized(column: Column, cells: Sequence[str]) -> Column:
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> Table:
-    """Names and what they are, in two columns."""
+    """Makes a table of names and values, in two columns."""
     table = Table.grid(Column(no_wrap=True, style="bright_black"), Column(overflow="fold"), padding=(0, 2, 0, 0))
     for name, text in rows:
         table.add_row(Text(name), Text(text))
@@ -114,5 +114,5 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def titled(title: str, table: RenderableType) -> Group:
-    """A table below its title."""
+    """Returns a table below its title."""
     return Group(Text(title, style="bold cyan"), table)

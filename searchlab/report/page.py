@@ -1,4 +1,4 @@
-"""The page of a front: what it shows, the plot, the front as a table, where it was measured. One file, no network."""
+"""HTML page of a front: summary, plot, table and machine in one file that needs no network."""
 
 from collections.abc import Sequence
 from html import escape
@@ -28,7 +28,7 @@ TEXT_COLUMNS = frozenset({"exits used", "score"})
 
 
 def plot_page(study: Study, title: str, explanation: Sequence[str], plot: str) -> str:
-    """A page of one plot, which is HTML, with what there is to know before looking at it, a string a paragraph."""
+    """Returns a page with one plot (HTML) and introductory paragraphs."""
     about = "".join(f"<p>{escape(text)}</p>" for text in (study.description, *explanation) if text)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -39,7 +39,7 @@ def plot_page(study: Study, title: str, explanation: Sequence[str], plot: str) -
 
 
 def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint], plot: str) -> str:
-    """The page around `plot`, which is HTML; `points` is the front as thinned for its table."""
+    """Returns the page of a front around `plot` (HTML); `points` is the thinned front of its table."""
     title = f"Front of {study.name}" if study.name else "Front"
     below = (
         f'<h2>The front</h2>\n<div class="scroll">{_table(points)}</div>\n{_doubts(points)}'
@@ -66,7 +66,7 @@ def _table(points: Sequence[FrontPoint]) -> str:
 
     def cell(tag: str, name: str, text: str) -> str:
         kind = ' class="text"' if name in TEXT_COLUMNS else ""
-        # The interval is quieter than its value.
+        # The interval is paler than its value.
         value, bracket, interval = escape(text).partition(" [")
         return f"<{tag}{kind}>{value}{f' <small>[{interval}</small>' if bracket else ''}</{tag}>"
 

@@ -1,4 +1,4 @@
-"""Tables of papers for a terminal, as Markdown, as a pandas frame and as plain data."""
+"""Paper tables for a terminal, as Markdown, as a pandas frame and as plain data."""
 
 import math
 import textwrap
@@ -19,10 +19,10 @@ from searchlab.report.payloads import Plain
 from searchlab.serialization import to_plain
 
 FEW = 3
-"""Rows that fit beside each other."""
+"""Number of rows that fit side by side."""
 
 PARTS_GAP = 2
-"""Cells between the columns of a table in parts."""
+"""Cells between the columns of a table that is split into parts."""
 
 
 def tables_view(tables: Sequence[Table], missing: Sequence[str] = ()) -> RenderableType:
@@ -48,14 +48,14 @@ def _grid(table: Table, between: str, gap: int) -> Grid:
     for i, name in enumerate(table.columns):
         column = words if _is_words(table, i) else figures
         widest = max((len(line) for row in rows for line in row[i].split("\n")), default=1)
-        # Titles take as many lines as they need to be no wider than what stands below them.
+        # Titles wrap so that they are no wider than the cells below.
         lines = textwrap.wrap(name, max(widest, 1), break_long_words=False, break_on_hyphens=False)
         columns.append(column("\n".join(lines)))
     return plain_table(columns, rows, gap=gap)
 
 
 def _in_parts(table: Table, width: int) -> RenderableType:
-    """The columns in as many parts as it takes to be no wider than `width`, each beginning with the rows' names."""
+    """Splits the columns into parts that are at most `width` wide; each part begins with the row names."""
     keys = _keys(table)
     widths = [_grid(_columns_of(table, [i]), "\n", 0).columns[0].min_width or 0 for i in range(len(table.columns))]
     parts: list[list[int]] = [[]]
@@ -76,7 +76,7 @@ def _columns_of(table: Table, columns: Sequence[int]) -> Table:
 
 
 def _keys(table: Table) -> int:
-    """How many columns from the left tell the rows apart; one where none do."""
+    """Returns how many left columns identify a row; 1 if none do."""
     for count in range(1, len(table.columns)):
         if len({row[:count] for row in table.rows}) == len(table.rows):
             return count
@@ -84,7 +84,7 @@ def _keys(table: Table) -> int:
 
 
 def _pairs(table: Table, first: int) -> list[list[int]]:
-    """The columns from `first` on, the paper's figure together with ours."""
+    """Groups the columns from `first` on: the paper's figure together with ours."""
     found: list[list[int]] = []
     for i in range(first, len(table.columns)):
         paired = found and table.columns[found[-1][-1]] == f"{table.columns[i]} (paper)"
@@ -96,7 +96,7 @@ def _pairs(table: Table, first: int) -> list[list[int]]:
 
 
 def _upright(table: Table, between: str) -> Grid:
-    """A line for every column, a column for every row."""
+    """Transposes a table: one line per column, one column per row."""
     cells = [[name, *(cell_text(row[i], between) for row in table.rows)] for i, name in enumerate(table.columns)]
     return plain_table([words(cells[0][0]), *(words(name) for name in cells[0][1:])], cells[1:], gap=3)
 
@@ -106,29 +106,29 @@ def _is_words(table: Table, column: int) -> bool:
 
 
 def cell_text(cell: Cell, between: str = " ") -> str:
-    """ "4,971,338", "95.67 [95.25, 96.05]", "–" for nothing."""
+    """Formats a cell: "4,971,338", "95.67 [95.25, 96.05]", "–" for a missing value."""
     if cell is None:
         return units.NOTHING
     if isinstance(cell, Estimate):
         decimals = _decimals(cell.value)
-        # Nothing is "-0".
+        # Avoid "-0".
         value, low, high = (round(part, decimals) + 0.0 for part in (cell.value, cell.low, cell.high))
         return f"{value:,.{decimals}f}{between}[{low:,.{decimals}f}, {high:,.{decimals}f}]"
     if isinstance(cell, float):
-        # Learning rates: four decimals would leave nothing of them.
+        # Learning rates need more than four decimals.
         return f"{cell:.4g}" if 0 < abs(cell) < 0.01 else f"{cell:,.{_decimals(cell)}f}"
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
 def _decimals(value: float) -> int:
-    """Of four significant digits, at most four decimals."""
+    """Formats a number with four significant digits and at most four decimals."""
     if value == 0 or not math.isfinite(value):
         return 0
     return min(4, max(0, 3 - math.floor(math.log10(abs(value)))))
 
 
 def tables_markdown(tables: Sequence[Table]) -> str:
-    """The tables as Markdown (GitHub's), titles as headings, notes below."""
+    """Returns the tables as GitHub Markdown, with titles as headings and notes below."""
     return "\n\n".join(_markdown(table) for table in tables)
 
 
@@ -140,7 +140,7 @@ def _markdown(table: Table) -> str:
 
 
 def tables_frame(tables: Sequence[Table]) -> pd.DataFrame:
-    """All rows of all tables; the first column names the table. An estimate becomes three columns: x, x_low, x_high."""
+    """Returns all rows of all tables; the first column names the table. An estimate becomes x, x_low, x_high."""
     return pd.DataFrame([{"table": table.title, **_record(table, row)} for table in tables for row in table.rows])
 
 
@@ -164,7 +164,7 @@ def write_csv(path: Path, tables: Sequence[Table]) -> None:
 
 
 def tables_payload(name: str, title: str, tables: Sequence[Table], missing: Sequence[str]) -> Plain:
-    """The tables as plain data, cell by cell: an estimate is {"value", "low", "high"}, nothing is null."""
+    """Returns the tables as plain data, by cell: an estimate is {"value", "low", "high"}, a missing value is null."""
     return {
         "study": name,
         "title": title,

@@ -1,4 +1,4 @@
-"""What `--json` prints, as plain dicts. An estimate is {"value", "low", "high"}; nothing is ever infinite or NaN."""
+"""Payloads of `--json` as plain dicts. An estimate is {"value", "low", "high"}; no value is infinite or NaN."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ def front_payload(study: Study, records: Sequence[TrialRecord], points: Sequence
 
 
 def point_payload(front_point: FrontPoint) -> Plain:
-    """One point of a front. `accuracy` is the validation split's, `test_accuracy` null where that was not read."""
+    """Returns one point of a front. `accuracy` is that of the validation split; `test_accuracy` may be null."""
     test = front_point.test
     return {
         "point": front_point.number,
@@ -79,7 +79,7 @@ def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain
 
 
 def exit_accuracies(point: OperatingPoint) -> list[Estimate | None]:
-    """For every exit in use, the accuracy over the samples that left there; None where none did."""
+    """Returns, per exit in use, the accuracy over the samples that left there; None if none did."""
     counts = [round(share * point.samples) for share in point.shares]
     return [
         share_estimate(correct, left) if left else None
@@ -88,13 +88,13 @@ def exit_accuracies(point: OperatingPoint) -> list[Estimate | None]:
 
 
 def best_point(record: TrialRecord) -> OperatingPoint | None:
-    """The most accurate point of a trial's frontier, the cheapest in MACs of equals."""
+    """Returns the most accurate point of a trial's frontier; of equal ones the cheapest in MACs."""
     points = record.frontier.points if record.frontier else ()
     return max(points, key=lambda point: (point.accuracy, -point.macs), default=None)
 
 
 def trial_row(record: TrialRecord) -> Plain:
-    """One line on a trial: its most accurate point with what that costs, and the costs of its whole network."""
+    """Returns a summary of a trial: its most accurate point and the costs of its whole network."""
     best, latency, cost = best_point(record), record.latency, record.cost
     return {
         "trial": record.number,
@@ -116,13 +116,13 @@ def trial_row(record: TrialRecord) -> Plain:
 
 
 def trials_payload(study: Study, records: Sequence[TrialRecord]) -> Plain:
-    """All trials of a study, by number."""
+    """Returns all trials of a study, by number."""
     rows = [trial_row(record) for record in sorted(records, key=lambda record: record.number)]
     return {"study": study.name, "trials": rows, "states": state_counts(records)}
 
 
 def trial_payload(study: Study, record: TrialRecord) -> Plain:
-    """Everything known of one trial, its frontier as operating points (all of them)."""
+    """Returns all data of one trial, including every operating point of its frontier."""
     plain: Plain = to_plain(record)
     points = record.frontier.points if record.frontier else ()
     plain["frontier"] = [operating_point_payload(record, point) for point in points]
@@ -130,7 +130,7 @@ def trial_payload(study: Study, record: TrialRecord) -> Plain:
 
 
 def show_point_payload(study: Study, front_point: FrontPoint) -> Plain:
-    """A front point with its candidate, its costs per stage and head, its latencies and its machine."""
+    """Returns a front point with its candidate, costs per stage and head, latencies and machine."""
     record = front_point.record
     return {
         "study": study.name,
@@ -158,12 +158,12 @@ def studies_payload(files: Mapping[str, Sequence[Study]], sketches: Mapping[str,
 
 
 def spaces_payload(spaces: Mapping[str, str]) -> Plain:
-    """Every space by name, with the first line of what it says of itself."""
+    """Returns every space by name, with its one-line description."""
     return {"spaces": [{"name": name, "description": text} for name, text in sorted(spaces.items())]}
 
 
 def _finite(plain: Any) -> Any:
-    # The curve of a diverged trial holds NaN, which is no JSON.
+    # The curve of a diverged trial contains NaN, which JSON does not have.
     if isinstance(plain, dict):
         return {name: _finite(value) for name, value in plain.items()}
     if isinstance(plain, list):

@@ -1,4 +1,4 @@
-"""What there is to draw of a study, before any library draws it: lines, intervals, ranges."""
+"""Contents of a front's plot, independent of the plotting library: lines, intervals, ranges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from searchlab.study import Study
 
 @dataclass(frozen=True)
 class Picture:
-    """What is drawn: the whole front, its numbered points, every complete trial's frontier, and the plane."""
+    """Contents of the plot: the whole front, its numbered points, every complete trial's frontier, and the axes."""
 
     study: Study
     records: Sequence[TrialRecord]
@@ -34,12 +34,12 @@ class Picture:
 
     @property
     def axes(self) -> Axes:
-        """Which objective lies on which axis."""
+        """Returns the axes."""
         return self.scales.axes
 
 
 def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints | None = None) -> Picture:
-    """What there is to draw of a study.
+    """Collects the contents of a study's plot.
 
     Raises:
         UserError: no trial is complete, or their machines differ.
@@ -51,7 +51,7 @@ def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints |
     reference = reference_latency(front) if axes.x.name == "latency_ms" else None
     x = [coordinate(entry.point, axes.x) for entry in front]
     x += [reference[1]] if reference else []
-    # The front and its neighbourhood fill the picture; what lies far below it says nothing about it.
+    # The range covers the front and its neighbourhood; points far below it carry no information.
     numbered = study_front(study, records, tests=tests)
     y = [coordinate(entry.point, axes.y) for entry in front]
     y += [end for entry in numbered for end in interval(entry, axes.y)]
@@ -72,7 +72,7 @@ def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints |
 
 
 def trial_line(drawn: Picture, record: TrialRecord) -> tuple[list[float], list[float], list[str]]:
-    """x, y and descriptions of a trial's frontier in the plane of the axes, cheapest first."""
+    """Returns x, y and hover texts of a trial's frontier, cheapest first."""
     points = record.frontier.points if record.frontier else ()
     plane = [points[i] for i in non_dominated(values_of(points, (drawn.axes.x, drawn.axes.y)))]
     x = [coordinate(point, drawn.axes.x) for point in plane]
@@ -80,7 +80,7 @@ def trial_line(drawn: Picture, record: TrialRecord) -> tuple[list[float], list[f
 
 
 def interval(entry: FrontPoint, y: Objective) -> tuple[float, float]:
-    """The interval of an entry on the y axis; the value alone where y has none."""
+    """Returns the interval of an entry on the y axis; the value twice if y has no interval."""
     if y.name != "accuracy":
         return (coordinate(entry.point, y),) * 2
     estimate = entry.point.accuracy_estimate
@@ -88,7 +88,7 @@ def interval(entry: FrontPoint, y: Objective) -> tuple[float, float]:
 
 
 def bars(drawn: Picture) -> tuple[list[float], list[float]]:
-    """How far the interval of every numbered point reaches below and above it."""
+    """Returns the lengths of every numbered point's interval below and above it."""
     y = drawn.axes.y
     spans = [(coordinate(entry.point, y), *interval(entry, y)) for entry in drawn.numbered]
     return [value - low for value, low, _ in spans], [high - value for value, _, high in spans]

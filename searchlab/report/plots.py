@@ -1,4 +1,4 @@
-"""The front as a picture (matplotlib) and as an interactive page (plotly), both drawn from the same numbers.
+"""The front as a picture (matplotlib) and as an interactive page (plotly), both from the same data.
 
 Both libraries take long to import, so they are imported where they are used.
 """
@@ -120,7 +120,7 @@ def _figure(drawn: Picture) -> Any:
 
 
 def _trial_trace(drawn: Picture) -> dict[str, Any]:
-    """All trials' frontiers as one trace with gaps: one entry in the legend, and quick with a thousand trials."""
+    """Makes one trace with gaps for all frontiers: one legend entry, and fast with a thousand trials."""
     x: list[float | None] = []
     y: list[float | None] = []
     texts: list[str] = []

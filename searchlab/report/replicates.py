@@ -1,4 +1,4 @@
-"""A front with its replicates: the table, the sentences below it, JSON, and a pandas frame."""
+"""A front with its replicates: table, summary sentences, JSON, and a pandas frame."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from searchlab.report.payloads import Plain, point_payload
 from searchlab.study import Study
 
 SPREAD = ("latency_ms", "macs")
-"""Costs that differ from seed to seed. Parameters do not: the exits in use are the same."""
+"""Costs that vary with the seed. Parameters do not: the exits in use stay the same."""
 
 
 def replicates_view(study: Study, front: Sequence[Repeated], replicates: Sequence[Replicate]) -> RenderableType:
-    """A line a point: what it was picked for, and what fresh seeds reach; then what picking added, in words."""
+    """Returns one line per point: its original figures and those of fresh seeds; then the selection bias in words."""
     tables = [_table(study, front, tall=tall, gap=gap) for tall in (False, True) for gap in (3, 2, 1)]
     sentences = [Text(line) for line in (*optimism_lines(optimism(front)), *doubt_lines(front), *_failures(replicates))]
     footer = Footer((counted(replicates), f"next: searchlab plot {study.name} --replicates"))
@@ -58,13 +58,13 @@ def _cells(study: Study, entry: Repeated, *, tall: bool) -> list[str]:
 
 
 def costs_of(study: Study) -> list[Objective]:
-    """The study's costs that are shown: those that vary; MACs where none of them does."""
+    """Returns the study's costs to show: those that vary; MACs if none does."""
     found = [objective for objective in study.objectives if objective.name in SPREAD]
     return found or [OBJECTIVES["macs"]]
 
 
 def accuracy_cell(mean: Mean | None, between: str = " ") -> str:
-    """ "96.4 % [95.1, 97.6]"; "96.4 % (96.1 to 96.7)" of two seeds; the mean alone where nothing is known beside it."""
+    """Formats "96.4 % [95.1, 97.6]"; of two seeds "96.4 % (96.1 to 96.7)"; of one the value alone."""
     if mean is None or mean.interval is None:
         value, ends = units.percent(mean.value if mean else None), mean and mean.ends
         return f"{value}{between}({100 * ends[0]:.1f} to {100 * ends[1]:.1f})" if ends else value
@@ -72,7 +72,7 @@ def accuracy_cell(mean: Mean | None, between: str = " ") -> str:
 
 
 def cost_cell(mean: Mean | None, cost: Objective, between: str = " ") -> str:
-    """ "0.412 ms [.405, .419]", or of MACs "4.1 M [4.0 M, 4.2 M]"; "4.1 M (4.0 M to 4.2 M)" of two seeds."""
+    """Formats "0.412 ms [.405, .419]", or of MACs "4.1 M [4.0 M, 4.2 M]"; of two seeds "4.1 M (4.0 M to 4.2 M)"."""
     if mean is None or mean.interval is None:
         value, ends = amount(mean.value if mean else None, cost), mean and mean.ends
         return f"{value}{between}({amount(ends[0], cost)} to {amount(ends[1], cost)})" if ends else value
@@ -84,7 +84,7 @@ def cost_cell(mean: Mean | None, cost: Objective, between: str = " ") -> str:
 
 
 def amount(value: float | None, cost: Objective) -> str:
-    """A cost in its unit."""
+    """Formats a cost in its unit."""
     return units.milliseconds(value) if cost.unit == "ms" else units.count(value)
 
 
@@ -94,13 +94,13 @@ def _failures(replicates: Sequence[Replicate]) -> list[str]:
 
 
 def counted(replicates: Sequence[Replicate]) -> str:
-    """ "12 replicates: 11 complete, 1 failed"."""
+    """Returns "12 replicates: 11 complete, 1 failed"."""
     states = ", ".join(f"{number} {state}" for state, number in Counter(r.record.state for r in replicates).items())
     return f"{units.counted(len(replicates), 'replicate')}: {states}"
 
 
 def optimism_lines(found: Optimism | None) -> list[str]:
-    """What picking added to the accuracies of the front, in words."""
+    """Returns the selection bias of the front's accuracies in words."""
     if found is None:
         return ["No replicate is complete: nothing is known of other seeds."]
     points = "the point was" if found.points == 1 else f"the {found.points} points were"
@@ -119,7 +119,7 @@ def optimism_lines(found: Optimism | None) -> list[str]:
 
 
 def doubt_lines(front: Sequence[Repeated]) -> list[str]:
-    """What the intervals are, and how wide so few seeds make them; what stands in their place where there are none."""
+    """Explains the intervals, and the ranges that replace them if there are too few seeds."""
     seeds = {len(entry.readings) for entry in front if entry.readings}
     enough = [number for number in seeds if number >= FEWEST_SEEDS]
     lines = []
@@ -139,7 +139,7 @@ def doubt_lines(front: Sequence[Repeated]) -> list[str]:
 
 
 def replicates_payload(study: Study, front: Sequence[Repeated], replicates: Sequence[Replicate]) -> Plain:
-    """The front with its replicates. A mean is {"value", "low", "high"}; the ends may be null."""
+    """Returns the front with its replicates. A mean is {"value", "low", "high"}; the ends may be null."""
     found = optimism(front)
     average: Plain | None = None
     if found is not None:
@@ -160,7 +160,7 @@ def _trained(replicate: Replicate) -> Plain:
 
 
 def repeated_payload(study: Study, entry: Repeated) -> Plain:
-    """A point as `front --json` has it, with means over its fresh seeds; "fresh" has the seeds one by one."""
+    """Returns a point as in `front --json`, with means over its fresh seeds; "fresh" lists the seeds."""
     shown = _shown(study)
     seeds = [{f"{split}_{name}": getattr(getattr(r, split), name) for name, split in shown} for r in entry.readings]
     means = {f"fresh_{split}_{name}": _plain(entry.mean(name, split)) for name, split in shown}
@@ -168,7 +168,7 @@ def repeated_payload(study: Study, entry: Repeated) -> Plain:
 
 
 def _shown(study: Study) -> list[tuple[str, Split]]:
-    """What is said of fresh seeds."""
+    """Returns the figures of fresh seeds."""
     return [("accuracy", "validation"), ("accuracy", "test"), *((cost.name, "test") for cost in costs_of(study))]
 
 
@@ -180,7 +180,7 @@ def _plain(mean: Mean | None) -> Plain | None:
 
 
 def replicates_frame(study: Study, front: Sequence[Repeated]) -> pd.DataFrame:
-    """One row a point, as `front_frame` has it, then its fresh seeds; a mean is three columns: x, x_low, x_high."""
+    """Returns one row per point: the columns of `front_frame`, then fresh seeds; a mean is x, x_low, x_high."""
     picked = front_frame([entry.picked for entry in front])
     fresh: list[Plain] = []
     for entry in front:

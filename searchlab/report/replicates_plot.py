@@ -43,7 +43,7 @@ EXPLANATION = (
 
 @dataclass(frozen=True)
 class Marks:
-    """Points of one kind, and how far the interval of each reaches to the left and right, and down and up."""
+    """Points of one kind, with the lengths of their intervals to all four sides."""
 
     name: str
     colour: str
@@ -55,7 +55,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class Doubt:
-    """What is drawn: the points as picked, and their means over fresh seeds on either split."""
+    """Contents of the plot: the points as selected, and their means over fresh seeds on either split."""
 
     study: Study
     front: Sequence[Repeated]
@@ -65,12 +65,12 @@ class Doubt:
 
     @property
     def logarithmic(self) -> bool:
-        """Whether the axis of cost is."""
+        """Whether the cost axis is logarithmic."""
         return is_logarithmic([x for marks in (self.picked, *self.fresh) for x in marks.x])
 
     @property
     def scales(self) -> Scales:
-        """The plane."""
+        """Returns the axes."""
         x, y = self.ends("x", logarithmic=self.logarithmic), self.ends("y", logarithmic=False)
         return Scales(self.axes, x, y, self.logarithmic)
 
@@ -93,7 +93,7 @@ class Doubt:
 
 
 def doubt_of(study: Study, front: Sequence[Repeated]) -> Doubt:
-    """What there is to draw of points that have readings.
+    """Collects the contents of the plot for points that have readings.
 
     Raises:
         UserError: none has any.
@@ -212,7 +212,7 @@ def _trace(drawn: Doubt, marks: Marks) -> dict[str, Any]:
 
 
 def _said(study: Study, entry: Repeated) -> str:
-    """What is said of a point under the mouse."""
+    """Returns the hover text of a point."""
     return "<br>".join(f"{name} {text}" if name else f"<b>{text}</b>" for name, text in _facts(study, entry).items())
 
 

@@ -1,4 +1,4 @@
-"""What a store holds, as a table and as plain data; what is removed of it, in words."""
+"""The studies of a store as a table and as plain data; the effects of `remove` as text."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,11 +13,11 @@ from searchlab.report.layout import FirstThatFits, Footer, plain_table, words
 from searchlab.study_summary import FrontFigures, Stored, StoredStudy
 
 FIRST = ("complete", "running", "interrupted")
-"""States of trials that are named first."""
+"""Trial states in the order in which they are listed."""
 
 
 def runs_view(stored: Stored, kept: str = "") -> RenderableType:
-    """One line a study; `kept` are the options that say where they are kept (" --output demo")."""
+    """Returns one line per study; `kept` are the options of their place (" --output demo")."""
     if not stored.studies:
         what = f"No studies in {stored.storage}" if stored.exists else f"No store yet at {stored.storage}"
         return Footer((what, "searchlab run STUDY begins one", "--output FOLDER or --storage URL looks elsewhere"))
@@ -39,7 +39,7 @@ def _standing(study: StoredStudy) -> str:
 
 
 def _details(stored: Stored) -> list[RenderableType]:
-    """A line for every study whose state needs one: who works on it, or what is damaged."""
+    """Returns a line for every study with a remarkable state: who works on it, or what is damaged."""
     said = {"running": "is run by", "damaged": "is damaged:"}
     lines = [
         Text(f"{study.name} {said[study.standing]} {study.detail}", style="bright_black")
@@ -58,7 +58,7 @@ def _next(stored: Stored, kept: str) -> list[str]:
 
 
 def trial_words(study: StoredStudy) -> str:
-    """ "12 complete, 1 interrupted, 3 replicates"."""
+    """Returns "12 complete, 1 interrupted, 3 replicates"."""
     ordered = sorted(study.trials.items(), key=lambda item: FIRST.index(item[0]) if item[0] in FIRST else len(FIRST))
     parts = [f"{number} {state}" for state, number in ordered]
     if study.replicates:
@@ -67,7 +67,7 @@ def trial_words(study: StoredStudy) -> str:
 
 
 def front_words(front: FrontFigures | None) -> str:
-    """ "12 points, best 98.9 %, from 0.062 ms"."""
+    """Returns "12 points, best 98.9 %, from 0.062 ms"."""
     if front is None:
         return units.NOTHING
     written = {
@@ -80,7 +80,7 @@ def front_words(front: FrontFigures | None) -> str:
 
 
 def runs_payload(stored: Stored) -> dict[str, Any]:
-    """All studies, the one that changed last first, and where was looked. Times are local, in ISO 8601."""
+    """Returns all studies, last changed first, and the places that were searched. Times are local, in ISO 8601."""
     return {
         "storage": stored.storage,
         "output": str(stored.output),
@@ -106,7 +106,7 @@ def _iso(when: datetime | None) -> str | None:
 
 
 def removal_lines(study: StoredStudy, storage: str, megabytes: float, folder: Path) -> list[str]:
-    """What goes with a study: trials, front, files."""
+    """Lists what is removed with a study: trials, front, files."""
     parts = [trial_words(study) if study.trials or study.replicates else "no trials"]
     if study.front:
         parts.append(f"a front of {front_words(study.front)}")
@@ -116,5 +116,5 @@ def removal_lines(study: StoredStudy, storage: str, megabytes: float, folder: Pa
 
 
 def kept_lines(kept: Mapping[Path, str]) -> list[str]:
-    """What stays in a study's folder, and why."""
+    """Lists what stays in a study's folder, and why."""
     return [f"stays: {path} ({why})" for path, why in kept.items()]

@@ -1,4 +1,4 @@
-"""All there is to know of one trial, or of one point of a front."""
+"""All data of one trial, or of one point of a front, as tables."""
 
 from collections.abc import Iterable
 from itertools import zip_longest
@@ -39,7 +39,7 @@ def trial_view(study: Study, record: TrialRecord, kept: str = "") -> RenderableT
 
 
 def point_view(study: Study, entry: FrontPoint) -> RenderableType:
-    """A front point: what it gives, its candidate, its parts, its exits in use, its latency."""
+    """Returns the tables of a front point: figures, candidate, parts, exits in use, latency."""
     record, point = entry.record, entry.point
     latency, times = entry.latency, entry.times_reference
     gives = [("accuracy (validation)", _share(point.accuracy_estimate, point))]
@@ -87,7 +87,7 @@ def _value(value: object) -> str:
 
 
 def _parts(record: TrialRecord, point: OperatingPoint | None) -> list[Group]:
-    """Parameters, MACs and latency of every stage and head; with a point, which of them it uses."""
+    """Returns parameters, MACs and latency of every stage and head; with a point, marks the parts that it uses."""
     cost = record.cost
     if cost is None:
         return []

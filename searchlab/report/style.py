@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 GRID = "#e8edf1"
 
 FRAME: dict[str, Any] = {"gridcolor": GRID, "linecolor": "#8797a5", "zeroline": False, "ticks": "outside"}
-"""Of every axis of a page."""
+"""Style of every axis of a page."""
 
 FONT = {"family": 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif', "size": 13, "color": "#1c2733"}
-"""Of what is drawn: that of the page around it."""
+"""Font of a page's plots, that of the page itself."""
 
 LAYOUT: dict[str, Any] = {
     "template": "none",
@@ -30,7 +30,7 @@ LAYOUT: dict[str, Any] = {
     "hoverlabel": {"bgcolor": "white", "align": "left"},
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
 }
-"""Of a page's figure with its legend above."""
+"""Layout of a page's figure with the legend above."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Scales:
 
     @property
     def x_ticks(self) -> list[float]:
-        """Where the ticks of the axis of cost stand."""
+        """Returns the ticks of the cost axis."""
         ticks = log_ticks(*self.x_range) if self.logarithmic else []
         return ticks if len(ticks) > 1 else linear_ticks(*self.x_range)
 
@@ -61,19 +61,19 @@ def new_figure(width: float = 8, height: float = 5) -> "Figure":
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a picture."""
+    """Writes a picture file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
 
 def save_page(page: str, path: Path) -> None:
-    """Writes a page."""
+    """Writes an HTML file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
 
 
 def figure_html(figure: Any) -> str:
-    """A plotly figure for a page; plotly.js is in it, so that the page needs no network."""
+    """Makes the HTML of a plotly figure, plotly.js included, so that the page needs no network."""
     html: str = figure.to_html(
         full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True}
     )
@@ -81,14 +81,14 @@ def figure_html(figure: Any) -> str:
 
 
 def plain_frame(canvas: "Canvas", *, grid: str = "both") -> None:
-    """A faint grid behind what is drawn, and a frame that is open above and to the right."""
+    """Adds a faint grid behind the marks, and a frame that is open above and to the right."""
     canvas.grid(color=GRID, linewidth=0.8, axis=grid)  # type: ignore[arg-type]
     canvas.set_axisbelow(True)
     canvas.spines[["top", "right"]].set_visible(False)
 
 
 def scale_canvas(canvas: "Canvas", scales: Scales) -> None:
-    """Ranges, ticks and titles of a picture's axes."""
+    """Sets ranges, ticks and titles of a picture's axes."""
     axes, y_ticks = scales.axes, linear_ticks(*scales.y_range)
     canvas.set_xscale("log" if scales.logarithmic else "linear")
     canvas.set_xlim(*scales.x_range)
@@ -101,11 +101,11 @@ def scale_canvas(canvas: "Canvas", scales: Scales) -> None:
 
 
 def scaled_layout(scales: Scales) -> dict[str, Any]:
-    """The same of a page's axes, with the rest of its layout."""
+    """Sets ranges, ticks and titles of a page's axes, and the rest of its layout."""
     x, y = scales.axes.x, scales.axes.y
     x_axis: dict[str, Any] = {"range": list(scales.x_range), "tickformat": _tick_format(x)}
     if scales.logarithmic:
-        # Plotly's own ticks on such an axis are a bare 2 and 5; on a linear one they follow the zoom.
+        # Plotly labels the ticks of a logarithmic axis with a bare 2 and 5; ticks of a linear axis follow the zoom.
         labels = [tick_label(tick, x) for tick in scales.x_ticks]
         ends = [math.log10(end) for end in scales.x_range]
         x_axis = {"type": "log", "range": ends, "tickvals": scales.x_ticks, "ticktext": labels}

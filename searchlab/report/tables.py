@@ -1,4 +1,4 @@
-"""Fronts, trials, studies and spaces as tables for a terminal. Plain text where there is none."""
+"""Fronts, trials, studies and spaces as tables for a terminal, or as plain text without one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -48,11 +48,11 @@ def _footers(notes: tuple[str, ...]) -> list[Footer]:
 
 
 def _next(study: Study, records: Sequence[TrialRecord]) -> str:
-    """What helps a study without a front: to begin or go on with it, or, where its budget is spent, to look why."""
+    """Returns the advice for a study without a front: run it, resume it, or look at its trials."""
     if not records:
         return "run"
     if any(record.state == "running" for record in records):
-        # A process is at it: nobody else may begin.
+        # Another process runs the study.
         return "trials"
     most = study.most_trials
     begun = len({record.number for record in records})
@@ -61,14 +61,14 @@ def _next(study: Study, records: Sequence[TrialRecord]) -> str:
 
 
 def next_step(study: Study, records: Sequence[TrialRecord], kept: str, otherwise: str) -> str:
-    """The command that comes next: to go on, where a trial was interrupted and nobody works on the study."""
+    """Returns the next command: to resume, if a trial was interrupted and no process runs the study."""
     states = {record.state for record in records}
     command = "resume" if "interrupted" in states and "running" not in states else otherwise
     return f"next: searchlab {command} {study.name}{kept}"
 
 
 def footer_parts(study: Study, records: Sequence[TrialRecord], kept: str = "") -> tuple[str, ...]:
-    """How many trials ended how, the front's hypervolume, the machine, and what to do next."""
+    """Returns the counts of trials by state, the hypervolume, the machine, and the next command."""
     machine = common_machine(study, records)
     return (
         trial_counts(records),
@@ -79,7 +79,7 @@ def footer_parts(study: Study, records: Sequence[TrialRecord], kept: str = "") -
 
 
 def trial_counts(records: Sequence[TrialRecord]) -> str:
-    """ "12 trials: 9 complete, 2 stopped, 1 infeasible"."""
+    """Returns "12 trials: 9 complete, 2 stopped, 1 infeasible"."""
     counts = state_counts(records)
     states = ", ".join(f"{number} {state}" for state, number in counts.items())
     trials = units.counted(sum(counts.values()), "trial")
@@ -87,7 +87,7 @@ def trial_counts(records: Sequence[TrialRecord]) -> str:
 
 
 def doubt_note(records: Iterable[TrialRecord], *, again: bool = True) -> tuple[str, ...]:
-    """What the marks mean, where any of these latencies is in doubt; `again` adds what measures the front again."""
+    """Explains the marks of doubtful latencies, if any; `again` adds the command that measures them again."""
     doubtful = {record.number: record for record in records if doubt_of(record)}
     if not doubtful:
         return ()
@@ -100,7 +100,7 @@ def doubt_note(records: Iterable[TrialRecord], *, again: bool = True) -> tuple[s
 
 
 def budget_words(study: Study) -> str:
-    """ "16 trials of 30 epochs", "trials of 30 epochs, until 10 add nothing"."""
+    """Returns "16 trials of 30 epochs", "trials of 30 epochs, until 10 add nothing"."""
     trials = units.counted(study.most_trials, "trial") if study.most_trials else "trials"
     stalls = "until 1 adds nothing" if study.until_stalled == 1 else f"until {study.until_stalled} add nothing"
     more = [
@@ -118,7 +118,7 @@ OF_WHAT = (
 
 
 def trials_view(study: Study, records: Sequence[TrialRecord], kept: str = "") -> RenderableType:
-    """One line a trial: its most accurate point on the validation split, what that costs, and why it ended.
+    """Returns one line per trial: its most accurate point on the validation split, its costs, and why it ended.
 
     `kept` as in `front_view`.
     """
@@ -135,7 +135,7 @@ def trials_view(study: Study, records: Sequence[TrialRecord], kept: str = "") ->
 
 
 def studies_view(files: Mapping[str, Sequence[Study]], sketches: Mapping[str, Sketch] | None = None) -> RenderableType:
-    """Every file with its studies: what they search, to which ends, under which limits; of a sketch what it writes."""
+    """Returns every file with its studies: objectives, limits and budget."""
     found = {}
     for name, studies in files.items():
         rows = [row for study in studies for row in _study_rows(study, among=len(studies))]
@@ -169,7 +169,7 @@ def _study_rows(study: Study, *, among: int) -> list[tuple[str, str]]:
 
 
 def spaces_view(spaces: Mapping[str, str]) -> RenderableType:
-    """Every space by name, with what it says of itself."""
+    """Returns every space by name, with its description."""
     if not spaces:
         return Text("No spaces: a space is one file in spaces/ with a function space(choose) -> Candidate")
     return plain_table([words("space"), words("what may vary", wrap_from=24)], sorted(spaces.items()))
@@ -203,7 +203,7 @@ def _front_cells(entry: FrontPoint, *, tall: bool) -> list[str]:
 
 
 def _without_empty(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, gap: int) -> Table:
-    """A table of those columns that hold something in some row."""
+    """Makes a table of the columns that have a value in some row."""
     kept = [i for i in range(len(columns)) if any(row[i] != units.NOTHING for row in rows)]
     return plain_table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows], gap=gap)
 
@@ -230,12 +230,12 @@ def _latency_of(record: TrialRecord, best: OperatingPoint | None) -> str:
 
 
 def accuracy_cell(estimate: Estimate, between: str = " ") -> str:
-    """ "98.6 % [97.4, 99.3]"."""
+    """Formats "98.6 % [97.4, 99.3]"."""
     return f"{units.percent(estimate.value)}{between}{units.percent_interval(estimate)}"
 
 
 def latency_cell(estimate: Estimate, between: str = " ") -> str:
-    """ "0.412 ms [.405, .419]"."""
+    """Formats "0.412 ms [.405, .419]"."""
     return f"{units.milliseconds(estimate.value)}{between}{units.latency_interval(estimate)}"
 
 
