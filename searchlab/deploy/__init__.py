@@ -1,1 +1,1 @@
-"""Networks that leave early for real."""
+"""Runtime of early-exit networks: routing, scores in torch, latency check."""

@@ -1,4 +1,4 @@
-"""A trained network under one of its rules, end to end: whether the additive latency holds.
+"""Latency check: compares the additive latency of a rule with the routed network, end to end.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
@@ -26,7 +26,7 @@ CHECK_OPTIONS = LatencyOptions(budget_s=0.6)
 
 
 def typical_point(frontier: Frontier) -> OperatingPoint:
-    """The point to check a latency at: of those that use most exits, the one whose exits are used most evenly."""
+    """Selects the point to check: of those with most exits in use, the one with the most even shares."""
     return max(frontier.points, key=lambda point: (len(point.rule.exits), min(point.shares)))
 
 
@@ -38,7 +38,7 @@ def checked(
     normaliser: Normaliser,
     waiting: Waiting = PATIENT,
 ) -> TrialRecord:
-    """The record with a check of its latency (see `check_point`), made alone on this node."""
+    """Adds a latency check to the record (see `check_point`), measured while no trial trains on this node."""
     assert record.latency is not None
     with measuring(waiting):
         check = check_point(record, network, table, split, normaliser)
@@ -48,7 +48,7 @@ def checked(
 def check_point(
     record: TrialRecord, network: EarlyExitNetwork, table: ExitTable, split: Split, normaliser: Normaliser
 ) -> LatencyCheck:
-    """The additive latency of the record's typical point, as it is recorded, against the routed network measured now.
+    """Compares the recorded additive latency of the typical point with the routed network measured now.
 
     Both are over the same real images and in the record's unit of time. `table` is the split's; the images are spread
     evenly over it, so that they leave in their real mix.

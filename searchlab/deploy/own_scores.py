@@ -1,4 +1,4 @@
-"""Scores of the user's own: a file with `score`, in numpy for the search, and `score_torch` for the routed network.
+"""Scores from a user's file: `score` in numpy for the search, `score_torch` for the routed network.
 
 Shape suffixes: N samples, K exits, C classes.
 """
@@ -19,14 +19,14 @@ SEARCHED, ROUTED = FUNCTIONS["score"], "score_torch"
 """The functions of a file: logits_NKC to score_NK in numpy, logits_NC to score_N in torch."""
 
 SAMPLES, EXITS, CLASSES = 64, 3, 10
-"""Of the made-up logits on which the two are compared."""
+"""Shape of the synthetic logits on which the two functions are compared."""
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
-"""How far the two may lie apart: what float32 leaves."""
+"""Tolerances of the comparison, from the precision of float32."""
 
 
 def use_scores(study: Study) -> None:
-    """Makes the scores of a study's files known in this process, under the names of the files without ".py".
+    """Registers the scores of a study's files in this process, under the file names without ".py".
 
     Raises:
         UserError: a file does not run, has not both functions, they differ, or its name is that of another score.
@@ -56,7 +56,7 @@ def _functions(file: UserFile) -> tuple[Score, ScoreFunction]:
 
 
 def _compare(score: Score, routed: ScoreFunction, file: UserFile) -> None:
-    """Raises UserError where the two functions differ on made-up logits, from unsure to very sure."""
+    """Raises UserError if the two functions differ on synthetic logits of low to high confidence."""
     random = np.random.default_rng(0)
     scale_N11 = np.geomspace(0.1, 30, SAMPLES)[:, None, None]
     logits_NKC = (random.normal(size=(SAMPLES, EXITS, CLASSES)) * scale_N11).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Early exits for real: what a sample does not need is not run.
+"""Runtime of early exits: executes only the parts that a sample needs.
 
 Shape suffixes: N images, L images that leave, C channels or classes, H and W pixels.
 """
@@ -19,7 +19,7 @@ Call = Callable[..., Any]
 
 
 class Routable(Protocol):
-    """A network in pieces: an `EarlyExitNetwork`, or the same pieces prepared for a device."""
+    """Interface of a network in pieces: an `EarlyExitNetwork`, or its pieces prepared for a device."""
 
     @property
     def stages(self) -> Iterable[Call]: ...
@@ -33,7 +33,7 @@ class Routable(Protocol):
 
 @dataclass(frozen=True)
 class _Leg:
-    """The way from one exit in use to the next: the stages between them, then the head and what it takes to leave.
+    """Segment between two exits in use: its stages, then the head and the condition to leave.
 
     Where a gate decides, the head is run only for those who leave.
     """
@@ -46,13 +46,13 @@ class _Leg:
 
 
 class EarlyExitRuntime:
-    """A network under an exit rule. Heads and gates not in use and stages after the last exit in use are never run.
+    """A network under an exit rule. Unused heads and gates and later stages are never run.
 
     A module is put into eval mode. Pieces captured for one shape (CUDA graphs) serve `classify` alone.
     """
 
     def __init__(self, network: Routable, rule: ExitRule) -> None:
-        """Raise UserError where the rule names a score or an exit that is not there, or gates where there are none."""
+        """Raises UserError if the rule names an unknown score or exit, or gates that the network does not have."""
         self._score = score_functions([rule.score])[rule.score]
         if rule.exits[-1] >= len(network.cuts):
             raise UserError(
@@ -68,7 +68,7 @@ class EarlyExitRuntime:
         self._legs = _legs(network, rule)
 
     def classify(self, image_1CHW: torch.Tensor) -> tuple[int, int]:
-        """The class of one image, and the exit (its position in the exit table) where it left."""
+        """Returns the class of one image, and the exit (position in the exit table) where it left."""
         with torch.inference_mode():
             map_1CHW = image_1CHW
             for leg in self._legs:
@@ -81,7 +81,7 @@ class EarlyExitRuntime:
         raise AssertionError("the last leg takes everyone")
 
     def classify_batch(self, images_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """class_N and exit_N (positions in the exit table): after every exit, only those who stay go on."""
+        """Returns class_N and exit_N (positions in the exit table); samples that left are removed from the batch."""
         class_N = images_NCHW.new_empty(len(images_NCHW), dtype=torch.long)
         exit_N = torch.empty_like(class_N)
         stay = torch.arange(len(images_NCHW), device=images_NCHW.device)
@@ -99,12 +99,12 @@ class EarlyExitRuntime:
         return class_N, exit_N
 
     def _leaving(self, leg: _Leg, map_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which samples leave here, leaves_N, and the class of those who do, class_L."""
+        """Returns leaves_N, which samples leave here, and class_L, their classes."""
         signal = leg.head(map_NCHW) if leg.gate is None else leg.gate(map_NCHW)
         if leg.threshold is None:
             leaves_N = torch.ones(len(signal), dtype=torch.bool, device=signal.device)
         else:
-            # A float32 score would round the threshold before it is compared.
+            # In float32, the comparison would round the threshold.
             leaves_N = self._score(signal).double() >= leg.threshold
         if leg.gate is None:
             return leaves_N, signal[leaves_N].argmax(dim=1)
@@ -118,7 +118,7 @@ def _legs(network: Routable, rule: ExitRule) -> tuple[_Leg, ...]:
     legs, begin = [], 0
     for exit, threshold in zip(rule.exits, (*rule.thresholds, None), strict=True):
         end = network.cuts[exit] + 1
-        # The last exit in use takes whoever comes: nothing is asked there.
+        # Every remaining sample leaves at the last exit in use, without a decision.
         gate = gates[exit] if rule.score == GATE and threshold is not None else None
         legs.append(_Leg(tuple(stages[begin:end]), heads[exit], gate, exit, threshold))
         begin = end

@@ -1,4 +1,4 @@
-"""The scores of `exits.scores` for one sample or a batch, in torch, where the logits are.
+"""Torch versions of the scores in `exits.scores`, for one sample or a batch, on the device of the logits.
 
 Shape suffixes: N samples, C classes. In float64, as the exit table's, so that a deployed network and the table agree.
 """
@@ -37,7 +37,7 @@ def entropy(logits_NC: torch.Tensor) -> torch.Tensor:
 
 
 def gate(gate_N1: torch.Tensor) -> torch.Tensor:
-    """score_N, the gate's logit as it is: on the host it is a float64, and costs no kernel of its own before."""
+    """Returns score_N, the gate's logit unchanged: the conversion to float64 happens on the host, without a kernel."""
     return gate_N1[:, 0]
 
 
@@ -54,7 +54,7 @@ OWN_FUNCTIONS: dict[str, ScoreFunction] = {}
 
 
 def score_functions(names: Sequence[str]) -> dict[str, ScoreFunction]:
-    """The functions of some scores, "gate" among them.
+    """Returns the functions of some scores, "gate" among them.
 
     Raises:
         UserError: there is no such score.

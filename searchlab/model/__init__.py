@@ -1,1 +1,1 @@
-"""Networks cut into stages, heads, and what they cost before anything is trained."""
+"""Networks in stages with heads on the cuts, and their costs before any training."""

@@ -1,4 +1,4 @@
-"""Pieces that backbones are made of.
+"""Building blocks of backbones.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
@@ -14,12 +14,12 @@ from searchlab.architecture import ImageSpec
 from searchlab.errors import UserError
 
 Kernels = tuple[int, int, int]
-"""Of a block's first and second convolution, and of its projection."""
+"""Kernel sizes of a block's first and second convolution, and of its projection."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The smallest piece of a backbone that runs as a whole, and the shape of the map it leaves behind."""
+    """A stage: the smallest piece of a backbone that runs as a whole, with the shape of its output map."""
 
     name: str
     module: nn.Module
@@ -29,29 +29,29 @@ class Stage:
 
 
 def conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1, *, bias: bool = False) -> nn.Conv2d:
-    """A convolution that keeps the map, or divides it by `stride`, rounded up (`halved`)."""
+    """Makes a convolution that keeps the map's size, or divides it by `stride`, rounded up (`halved`)."""
     return nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=bias)
 
 
 def conv_bn(
     channels_in: int, channels_out: int, kernel: int, stride: int = 1, *, epsilon: float = 1e-5
 ) -> nn.Sequential:
-    """A convolution without bias that keeps the map (or divides it by `stride`), and its batch normalisation."""
+    """Makes a convolution without bias (see `conv`), followed by batch normalisation."""
     return nn.Sequential(conv(channels_in, channels_out, kernel, stride), nn.BatchNorm2d(channels_out, epsilon))
 
 
 def bn_relu(channels: int) -> nn.Sequential:
-    """Batch normalisation and ReLU, as they come before a convolution in a preactivation block."""
+    """Makes batch normalisation and ReLU, which precede a convolution in a preactivation block."""
     return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
 
 
 def halved(size: int, stride: int = 2) -> int:
-    """What a stride leaves of a side of `size` pixels: of `conv`, or of a 2x2 pooling that keeps what overhangs."""
+    """Returns the side of a map after a stride: of `conv`, or of a 2x2 pooling with ceil_mode."""
     return (size + stride - 1) // stride
 
 
 def check_size(backbone: str, images: ImageSpec, least: tuple[int, int]) -> None:
-    """Raise UserError where images are smaller than the height and width that a backbone can take."""
+    """Raises UserError if images are smaller than a backbone's least height and width."""
     if images.height < least[0] or images.width < least[1]:
         raise UserError(
             f"images are too small for {backbone}",
@@ -62,13 +62,13 @@ def check_size(backbone: str, images: ImageSpec, least: tuple[int, int]) -> None
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions and a skip connection (He et al. 2016, figure 2), after which comes the ReLU.
+    """Two convolutions and a skip connection, then ReLU (He et al. 2016, figure 2).
 
     The skip is the identity where shapes match, else a convolution of `kernels[2]`.
     """
 
     expansion: ClassVar[int] = 1
-    """Channels that a block leaves behind, over its width."""
+    """Output channels of a block as a multiple of its width."""
     preactivated: ClassVar[bool] = False
 
     def __init__(self, channels_in: int, width: int, stride: int, kernels: Kernels) -> None:

@@ -19,13 +19,13 @@ from searchlab.model.stages import stages_of
 
 OWN_HEADS: dict[str, Callable[[Any, ImageSpec], nn.Module]] = {
     "partitioned": routed_experts,
-    "torchvision": lambda architecture, images: nn.Identity(),  # its last stage ends in logits_NC
+    "torchvision": lambda architecture, images: nn.Identity(),  # The last stage returns logits_NC.
 }
-"""Kind of architecture to the head that it brings itself, on `Candidate.own_cuts`."""
+"""Kind of architecture to the head that belongs to it, at `Candidate.own_cuts`."""
 
 
 class EarlyExitNetwork(nn.Module):
-    """Stages in a row and a head on each cut in use, with a gate before each head but the last where gates are learned.
+    """Stages in a row, a head on each cut in use, and, with learned gates, a gate before each head but the last.
 
     Called as a whole it runs everything, which is what training and exit tables want. Leaving early for real is the
     business of `deploy.runtime`, which runs the same stages, gates and heads one by one.
@@ -48,7 +48,7 @@ class EarlyExitNetwork(nn.Module):
         self.cuts = tuple(cuts)
 
     def maps(self, images_NCHW: torch.Tensor) -> list[torch.Tensor]:
-        """images_NCHW to the map at every exit's cut."""
+        """Returns the map at every exit's cut, from images_NCHW."""
         maps, map_NCHW = [], images_NCHW
         for index, stage in enumerate(self.stages):
             map_NCHW = stage(map_NCHW)
@@ -57,21 +57,21 @@ class EarlyExitNetwork(nn.Module):
         return maps
 
     def logits(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The maps at all cuts to logits_NKC, every exit's."""
+        """Returns logits_NKC of all exits, from the maps at all cuts."""
         return torch.stack([head(map_NCHW) for head, map_NCHW in zip(self.heads, maps, strict=True)], dim=1)
 
     def gate_logits(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The maps at all cuts to gates_NG."""
+        """Returns gates_NG, from the maps at all cuts."""
         assert len(self.gates), "this network has no gates"
         return torch.cat([gate(map_NCHW) for gate, map_NCHW in zip(self.gates, maps, strict=False)], dim=1)
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
-        """images_NCHW to logits_NKC, every exit's; gates are not run."""
+        """Returns logits_NKC of all exits, from images_NCHW; gates are not run."""
         return self.logits(self.maps(images_NCHW))
 
 
 def build(candidate: Candidate, images: ImageSpec) -> EarlyExitNetwork:
-    """The network of a candidate, freshly initialised from torch's global generator.
+    """Builds the network of a candidate, initialised from torch's global generator.
 
     Raises:
         UserError: the backbone cannot take images of this size, or a head or gate does not fit on its cut.
@@ -92,7 +92,7 @@ def build(candidate: Candidate, images: ImageSpec) -> EarlyExitNetwork:
 
 
 def place_of(candidate: Candidate, cut: int) -> str:
-    """What the exit on a cut is called in messages."""
+    """Returns the name of the exit on a cut, for messages."""
     return "final head" if cut == candidate.architecture.stages - 1 else f"exit at cut {cut}"
 
 

@@ -1,4 +1,4 @@
-"""From a cut's map to class logits, or to a gate's score.
+"""Heads and gates: from a cut's map to class logits, or to a gate's score.
 
 Shape suffixes: N images, C channels, H and W pixels, F features.
 """
@@ -13,11 +13,11 @@ from searchlab.errors import UserError
 from searchlab.model.blocks import Stage, conv_bn
 
 CLOSED = -1.0
-"""The logit of a gate that has learned nothing: one image in four would leave."""
+"""Initial logit of a gate: one image in four would leave."""
 
 
 def build_head(head: Head, stage: Stage, classes: int, *, where: str) -> nn.Sequential:
-    """Average pooling to `head.pool`, hidden linear layers with ReLU, dropout, then logits_NC.
+    """Builds average pooling to `head.pool`, hidden linear layers with ReLU, dropout, then logits_NC.
 
     Raises:
         UserError: the pooling is larger than the map at `where`.
@@ -30,7 +30,7 @@ def build_head(head: Head, stage: Stage, classes: int, *, where: str) -> nn.Sequ
     layers.append(nn.Flatten())
     features = channels * head.pool**2
     for hidden in head.hidden:
-        # The normalisation has a shift of its own.
+        # Batch normalisation has its own bias.
         layers.append(nn.Linear(features, hidden, bias=not head.batch_norm))
         layers += [nn.BatchNorm1d(hidden)] if head.batch_norm else []
         layers += [nn.ReLU(inplace=True), *_dropout(head)]
@@ -55,7 +55,7 @@ class GateUnit(nn.Module):
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Back to where it starts: nearly closed, alike for every image.
+        """Resets the unit to its initial state: nearly closed, equal for every image.
 
         So each gate first weighs its exit against the final one. Where gates start half open, an early one weighs its
         exit against later ones that do not yet know when to close, and is saturated before they do.
@@ -71,7 +71,7 @@ class GateUnit(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> nn.Linear:
-        """What it has learned as one linear layer, the standardisation put into its weights."""
+        """Returns an equivalent linear layer, with the standardisation folded into its weights."""
         assert self.norm.running_var is not None and self.norm.running_mean is not None
         folded = copy.deepcopy(self.linear)
         folded.weight.mul_(torch.rsqrt(self.norm.running_var + self.norm.eps))
@@ -80,7 +80,7 @@ class GateUnit(nn.Module):
 
 
 class LearnedGate(nn.Module):
-    """A learned gate (paper 001, section 4): what it sees of a map_NCHW, pooled and flattened, and its unit."""
+    """A learned gate (paper 001, section 4): pools and flattens map_NCHW, then applies its linear unit."""
 
     def __init__(self, seen: nn.Sequential, unit: GateUnit) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class LearnedGate(nn.Module):
         return gate_N1
 
     def folded(self) -> nn.Sequential:
-        """The gate as it is deployed, when it learns no more."""
+        """Returns the gate for deployment, as plain linear layer."""
         return nn.Sequential(*self.seen, self.unit.folded())
 
 

@@ -1,4 +1,4 @@
-"""A router over groups of classes and an expert for every group (paper 003): one head, on the image itself.
+"""A router over groups of classes and one expert per group (paper 003), as one head on the image itself.
 
 Shape suffixes: N images, R those that go one way, C classes (in images_NCHW, channels), G groups, H and W pixels.
 """
@@ -46,7 +46,7 @@ class RoutedExperts(nn.Module):
     _by_group_C: torch.Tensor
     _place_C: torch.Tensor
     capturable: bool
-    """Whether a CUDA graph can hold it. Hard routing cannot be captured: what runs depends on the images."""
+    """Whether a CUDA graph can capture it. Hard routing is data-dependent, so it cannot be captured."""
 
     def __init__(self, router: Classifier, experts: Sequence[Classifier], architecture: Partitioned) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class RoutedExperts(nn.Module):
         self.capturable = not self.hard
         by_group = [number for group in self.groups for number in group]
         self.classes = len(by_group)
-        # Not persistent: the groups are the architecture's, not learned.
+        # Not persistent: the groups belong to the architecture and are not learned.
         self.register_buffer("_by_group_C", torch.tensor(by_group), persistent=False)
         self.register_buffer("_place_C", torch.tensor(by_group).argsort(), persistent=False)
 
@@ -75,7 +75,7 @@ class RoutedExperts(nn.Module):
         return F.log_softmax(self.experts[group](images_RCHW).float(), dim=1)
 
     def _soft(self, images_NCHW: torch.Tensor, log_group_NG: torch.Tensor) -> torch.Tensor:
-        # Every class is in one group: the sum over groups of p(g) p(class | g) has one term.
+        # Every class is in one group, so the sum over groups of p(g) p(class given g) has one term.
         columns = [self._within(group, images_NCHW) + log_group_NG[:, group, None] for group in range(len(self.groups))]
         return torch.cat(columns, dim=1).index_select(1, self._place_C)
 
@@ -88,13 +88,13 @@ class RoutedExperts(nn.Module):
             images_RCHW = images_NCHW if len(rows_R) == len(images_NCHW) else images_NCHW.index_select(0, rows_R)
             within = self._within(group, images_RCHW) + log_group_NG[rows_R, group, None]
             known_NC[rows_R[:, None], members[group]] = within
-        # log(1 - p) from the other groups, not from p: it stays finite where p is all but 1.
+        # Compute log(1 - p) from the other groups, not from p: it stays finite if p is nearly 1.
         doubt_N1 = log_group_NG.scatter(1, group_N[:, None], -math.inf).logsumexp(dim=1, keepdim=True)
         return torch.logaddexp(known_NC, doubt_N1 - math.log(self.classes))
 
 
 def routed_experts(architecture: Partitioned, images: ImageSpec) -> RoutedExperts:
-    """The router and its experts, freshly initialised from torch's global generator.
+    """Builds the router and its experts, initialised from torch's global generator.
 
     Raises:
         UserError: the groups do not name every class once, or a network cannot be built for images of this size.
@@ -109,7 +109,7 @@ def routed_experts(architecture: Partitioned, images: ImageSpec) -> RoutedExpert
 
 
 def check_partitioned(architecture: Partitioned, classes: int) -> None:
-    """What a partitioned network must hold besides what each of its networks must.
+    """Checks the conditions that a partitioned network must meet besides those of its networks.
 
     Raises:
         UserError: the groups do not name every class once, or a classifier of torchvision is where it cannot be.
@@ -120,13 +120,13 @@ def check_partitioned(architecture: Partitioned, classes: int) -> None:
             what = "torchvision's classifiers tell two classes apart at least"
             raise UserError(what, where=f"expert {number}", value=len(group))
     if isinstance(architecture.generalist, Torchvision):
-        # Its own final head would have to hang behind the candidate's exits.
+        # Its own final head would be after the candidate's exits.
         where, allowed = "generalist", "resnet, vgg, alexnet or googlenet"
         raise UserError("torchvision's classifiers are no generalists", where=where, allowed=allowed)
 
 
 def check_coverage(groups: Sequence[Sequence[int]], classes: int) -> None:
-    """Whether the groups name each of `classes` class numbers once.
+    """Checks that the groups contain each of `classes` class numbers once.
 
     Raises:
         UserError: some are missing, named twice or out of range.
@@ -147,5 +147,5 @@ def _classifier(backbone: Backbone, images: ImageSpec, classes: int, where: str)
     if not isinstance(backbone, Torchvision):
         stages = stages_of(backbone, images)
         return Classifier(stages, build_head(Head(), stages[-1], classes, where=where))
-    # Its last stage ends in logits.
+    # The last stage returns logits.
     return Classifier(stages_of(backbone, replace(images, classes=classes)), nn.Identity())

@@ -1,4 +1,4 @@
-"""From the noun of a backbone to its stages."""
+"""Builds the stages of a backbone from its noun."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ BACKBONES: dict[str, Callable[[Any, ImageSpec], list[Stage]]] = {
 
 
 def stages_of(backbone: Backbone, images: ImageSpec) -> list[Stage]:
-    """The stages of a backbone, freshly initialised from torch's global generator.
+    """Builds the stages of a backbone, initialised from torch's global generator.
 
     Raises:
         UserError: it cannot be built for images of this size.

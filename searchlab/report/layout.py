@@ -54,7 +54,7 @@ class FirstThatFits:
 
 @dataclass(frozen=True)
 class Footer:
-    """Joins parts on one line, or on as few lines as the console's width allows; breaks only parts that are too long."""
+    """Joins parts on one line, or on as few lines as the console's width allows; breaks only too long parts."""
 
     parts: tuple[str, ...]
 

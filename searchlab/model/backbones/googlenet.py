@@ -25,18 +25,18 @@ MODULES: dict[str, Branches] = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-"""Every inception module where the base width is `TABLE_WIDTH`."""
+"""All inception modules, for a base width of `TABLE_WIDTH`."""
 
 TABLE_WIDTH = 64
 POOLED = {"3b": 3, "4e": 2}
-"""Modules that a pooling follows, and its kernel; its stride is 2."""
+"""Modules that are followed by pooling, with its kernel size; the stride is 2."""
 
 LEAST = {"small": 2, "large": 15}
-"""By stem, the least side of an image of which the poolings leave a pixel."""
+"""Stem to the least side of an image that leaves at least one pixel after all pooling."""
 
 
 def googlenet_stages(architecture: GoogLeNet, images: ImageSpec) -> list[Stage]:
-    """The stem, then every inception module, the pooling with the one that it follows.
+    """Builds the stem and every inception module, each with the pooling after it.
 
     Raises:
         UserError: the poolings leave nothing of images of this size.
@@ -81,7 +81,7 @@ class Inception(nn.Module):
     def forward(self, map_NCHW: torch.Tensor) -> torch.Tensor:
         """map_NCHW to map_NCHW of the same height and width."""
         joined_NCHW = torch.cat([branch(map_NCHW) for branch in self.branches], dim=1)
-        # No ReLU after the sum: both were through one already.
+        # No ReLU after the sum: both terms have passed one.
         return joined_NCHW + map_NCHW if self.adds_input else joined_NCHW
 
 
@@ -112,5 +112,5 @@ def _pooling(kernel: int) -> nn.MaxPool2d:
 
 
 def _pooled(side: int, kernel: int) -> int:
-    """What `_pooling` leaves of a side of so many pixels."""
+    """Returns the side of a map after `_pooling`."""
     return halved(side - kernel, 2) + 1

@@ -1,4 +1,4 @@
-"""Torchvision's classifiers, cut after modules that are named: traced with torch.fx, every stage a piece of the graph.
+"""Torchvision's classifiers, cut after named modules: traced with torch.fx, each stage a part of the graph.
 
 Trace and shapes come from a copy on the meta device and are kept; what is built then only copies modules.
 
@@ -39,7 +39,7 @@ WITHOUT_AUXILIARY = {name: {"aux_logits": False, "init_weights": True} for name 
 """Auxiliary classifiers are exits here; and these two warn where the initialisation is not chosen."""
 
 CHANNELS_LAST = (models.SwinTransformer,)
-"""Their maps are N, H, W, C, which no head takes."""
+"""Models whose maps are N, H, W, C, which no head accepts."""
 
 IN_PLACE: dict[object, Callable[..., Any]] = {operator.iadd: operator.add, operator.imul: operator.mul}
 
@@ -63,7 +63,7 @@ ATTENTION_MACS: dict[type[nn.Module], Callable[[Any, Any], int]] = {
     ShiftedWindowAttentionV2: _window_macs,
     RelativePositionalMultiHeadAttention: _relative_macs,
 }
-"""Layers whose products are in none of torch's layers: stages keep them whole, and `cost.MACS` counts them."""
+"""Modules with matrix products outside torch's layers: stages keep them whole, and `cost.MACS` counts them."""
 
 
 def torchvision_named(text: str) -> Torchvision:
@@ -80,7 +80,7 @@ def torchvision_named(text: str) -> Torchvision:
 
 
 def torchvision_stages(architecture: Torchvision, images: ImageSpec) -> list[Stage]:
-    """The piece up to each cut, then the rest, which ends in the network's own classifier: logits_NC.
+    """Builds the piece up to each cut, then the rest, which ends in the network's own classifier: logits_NC.
 
     Grey images are repeated in three channels. On the meta device no weights are read.
 
@@ -100,7 +100,7 @@ def torchvision_stages(architecture: Torchvision, images: ImageSpec) -> list[Sta
 
 @dataclass(frozen=True)
 class _Piece:
-    """A stage before it has parameters: its graph, and the shape of what it leaves."""
+    """A stage without parameters: its graph, and the shape of its output."""
 
     name: str
     graph: fx.Graph
@@ -111,7 +111,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Trace:
-    """A classifier as a graph, the node that every module leaves behind, and the shape of every tensor."""
+    """A classifier as a graph, the output node of every module, and the shape of every tensor."""
 
     name: str
     graph: fx.Graph
@@ -121,12 +121,12 @@ class _Trace:
 
     @property
     def position(self) -> dict[fx.Node, int]:
-        """Every node to its place in the order in which they run."""
+        """Returns the position of every node in the order of execution."""
         return {node: index for index, node in enumerate(self.graph.nodes)}
 
 
 def _network(name: str, classes: int) -> nn.Module:
-    """A classifier as torchvision initialises it.
+    """Builds a classifier with torchvision's initialisation.
 
     Nothing in it works in place: a map that an exit reads must stay as it is when the next stage begins.
     """
@@ -138,7 +138,7 @@ def _network(name: str, classes: int) -> nn.Module:
     try:
         network: nn.Module = make()
     except NotImplementedError:
-        # RegNets read numbers from tensors while they are built, which the meta device has not.
+        # RegNets read numbers from tensors during construction, which the meta device does not allow.
         with torch.device("cpu"), torch.random.fork_rng(devices=[]):
             network = make().to("meta")
     for module in network.modules():
@@ -166,7 +166,7 @@ def _pieces(name: str, cuts: tuple[str, ...], images: ImageSpec) -> tuple[_Piece
 
 
 class _Tracer(fx.Tracer):
-    """Remembers what every module left behind.
+    """Tracer that records the output node of every module.
 
     Modules of `torchvision.ops` are called as they are, and attention too: they ask whether they are being trained, and
     a trace would fix the answer.
@@ -192,7 +192,7 @@ class _Tracer(fx.Tracer):
 
 
 class _Shapes(fx.Interpreter):
-    """Runs a graph and notes the shape of every tensor."""
+    """Runs a graph and records the shape of every tensor."""
 
     def __init__(self, module: nn.Module, graph: fx.Graph) -> None:
         super().__init__(module, graph=graph)
@@ -206,7 +206,7 @@ class _Shapes(fx.Interpreter):
 
 
 def _trace(name: str, network: nn.Module, images: ImageSpec) -> _Trace:
-    """The graph of a network on the meta device, and the shapes of its tensors for images of this size."""
+    """Traces a network on the meta device, with the shapes of its tensors for images of this size."""
     if images.channels not in (1, COLOURS):
         raise UserError("takes images in grey or colour", where=PREFIX + name, value=f"{images.channels} channels")
     tracer = _Tracer()
@@ -236,7 +236,7 @@ def _repeat_grey(graph: fx.Graph) -> None:
 
 
 def _end(trace: _Trace, cut: str) -> fx.Node:
-    """The node after which a cut is made: what the module leaves, which alone may be needed afterwards."""
+    """Returns the node of a cut: the module's output, the only tensor that later nodes may need."""
     reason = _why_not(trace, cut)
     if reason:
         levels = [name for name in trace.returned if name.count(".") <= 1 and not _why_not(trace, name)]
@@ -246,7 +246,7 @@ def _end(trace: _Trace, cut: str) -> fx.Node:
 
 
 def _why_not(trace: _Trace, cut: str) -> str:
-    """Why no cut can be made after a module, or ""."""
+    """Returns why no cut is possible after a module, or ""."""
     if cut not in trace.returned:
         return "no such module runs"
     end, position = trace.returned[cut], trace.position
@@ -259,7 +259,7 @@ def _why_not(trace: _Trace, cut: str) -> str:
 
 
 def _split(trace: _Trace, ends: Sequence[fx.Node]) -> list[fx.Graph]:
-    """The graph in pieces: each takes what the one before leaves."""
+    """Splits the graph into pieces; the input of each is the output of the one before."""
     images, *nodes = trace.graph.nodes
     output = nodes.pop()
     (logits,) = output.args
@@ -279,7 +279,7 @@ def _split(trace: _Trace, ends: Sequence[fx.Node]) -> list[fx.Graph]:
 
 
 def _load(network: nn.Module, architecture: Torchvision) -> None:
-    """Weights from a local file.
+    """Loads weights from a local file.
 
     Raises:
         UserError: the file is missing or no safetensors file, or its tensors are not those of the network.

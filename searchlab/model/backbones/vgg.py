@@ -6,11 +6,11 @@ from searchlab.architecture import VGG, ImageSpec
 from searchlab.model.blocks import Stage, conv, halved
 
 MOST = 8
-"""Channels are at most so many times the base width."""
+"""Largest number of channels as a multiple of the base width."""
 
 
 def vgg_stages(architecture: VGG, images: ImageSpec) -> list[Stage]:
-    """Every convolution, the pooling with the last of its block. It keeps what overhangs, so no image is too small."""
+    """Builds every convolution, with the pooling (ceil_mode, so that no image is too small) after each block."""
     stages: list[Stage] = []
     channels_in, height, width = images.channels, images.height, images.width
     for block, convolutions in enumerate(architecture.convolutions):
