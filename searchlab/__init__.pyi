@@ -21,9 +21,16 @@ from .candidate import HeadTraining as HeadTraining
 from .candidate import SixCopies as SixCopies
 from .candidate import Training as Training
 from .errors import UserError as UserError
-from .model.cost import fit as fit
+from .limits import Limits as Limits
+from .model.cost import network_cost as network_cost
+from .model.fit import fit as fit
+from .model.width import excess_over as excess_over
+from .model.width import widest as widest
 from .objective import accuracy as accuracy
 from .objective import latency_ms as latency_ms
 from .objective import macs as macs
 from .objective import params as params
+from .space_helpers import even_cuts as even_cuts
+from .space_helpers import flip_and_crop as flip_and_crop
+from .space_helpers import standard_augmentation as standard_augmentation
 from .study import Study as Study

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from searchlab.architecture import Architecture, ImageSpec, Partitioned, Positive, Torchvision
+from searchlab.limits import Limits
 from searchlab.serialization import NOUN, stable_id
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -202,12 +203,16 @@ class Choose(Protocol):
         """The shape of the study's images."""
 
     @property
-    def max_params(self) -> int | None:
-        """The study's cap on parameters, all heads counted."""
+    def limits(self) -> Limits:
+        """The study's caps."""
 
-    @property
-    def max_macs(self) -> int | None:
-        """The study's cap on MACs per image."""
+    def fit(
+        self, candidate: Candidate, share: float = 1.0, *, limits: Limits | None = None, multiple: int = 1
+    ) -> Candidate:
+        """The candidate in the largest width that holds a share of the study's limits (or of other `limits`).
+
+        Widths are multiples of `multiple` where as many channels fit.
+        """
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
     def suggest_float(

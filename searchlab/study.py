@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from searchlab.architecture import Positive
 from searchlab.candidate import Candidate, PositiveReal
+from searchlab.limits import Limits
 from searchlab.objective import Objective, accuracy, latency_ms, named
 from searchlab.serialization import NOUN
 from searchlab.user_file import UserFile, is_file_name
@@ -89,6 +90,11 @@ class Study:
         """The files that are named where a built-in data set, sampler or score may be, and which of these each is."""
         named = {self.data: "data set", self.sampler: "sampler"} | dict.fromkeys(self.scores, "score")
         return tuple((kind, name) for name, kind in named.items() if is_file_name(name))
+
+    @property
+    def limits(self) -> Limits:
+        """The study's caps as one noun."""
+        return Limits(self.max_params, self.max_macs, self.max_latency_ms)
 
     @property
     def measures_latency(self) -> bool:

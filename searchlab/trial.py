@@ -27,8 +27,9 @@ from searchlab.measure.device import has_bf16, out_of_memory, resolve_device
 from searchlab.measure.isolation import PATIENT, TrainingLock, Waiting, measuring, training_lock
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.measure.remeasure import until_trusted
-from searchlab.model.cost import excess_over, network_cost
+from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
+from searchlab.model.width import excess_over
 from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, LatencyReport, State, TrialRecord
 from searchlab.seeds import torch_seed
@@ -141,7 +142,7 @@ def sized(record: TrialRecord, study: Study, images: ImageSpec) -> TrialRecord:
     except Exception as error:  # as in `_recorded`
         return failed(record, error)
     assert record.cost is not None
-    excess = excess_over(record.cost, study.max_params, study.max_macs)
+    excess = excess_over(record.cost, study.limits)
     return infeasible(record, excess) if excess else record
 
 
@@ -224,9 +225,7 @@ def _measured_before(bench: _TrialContext) -> LatencyReport | None:
 
 
 def _latency_excess(study: Study, report: LatencyReport | None) -> dict[str, float]:
-    if study.max_latency_ms is None or report is None or report.whole.p50 <= study.max_latency_ms:
-        return {}
-    return {"latency_ms": report.whole.p50 / study.max_latency_ms - 1}
+    return study.limits.excess(latency_ms=report.whole.p50) if report else {}
 
 
 def _train(bench: _TrialContext, network: EarlyExitNetwork, record: TrialRecord) -> tuple[Trained, TrialRecord]:

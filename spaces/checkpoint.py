@@ -3,14 +3,25 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
 
 import torch
 
-from searchlab.architecture import VGG, AlexNet, Backbone, GoogLeNet, ResNet
-from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Head, HeadTraining, Training
+from searchlab import (
+    VGG,
+    AlexNet,
+    Candidate,
+    Choose,
+    Exit,
+    GoogLeNet,
+    Head,
+    HeadTraining,
+    ResNet,
+    Training,
+    even_cuts,
+    flip_and_crop,
+)
+from searchlab.architecture import Backbone
 from searchlab.model.blocks import Stage
-from searchlab.model.cost import fit
 from searchlab.model.stages import stages_of
 
 WIDTH = 64
@@ -41,22 +52,20 @@ def space(choose: Choose) -> Candidate:
     hidden = (choose.suggest_int("hidden1", 32, 2048, log=True), choose.suggest_int("hidden2", 32, 1024, log=True))
     dropout = choose.suggest_float("dropout", 0.0, 0.7)
     # The mirror image of a character, as most grey images show, is another character or none.
-    flip: Literal["random", "none"] = "random" if choose.images.channels == 3 else "none"
+    augmentation = flip_and_crop(choose.images, "random" if choose.images.channels == 3 else "none")
     training = Training(
         regime="frozen",
         learning_rate=choose.suggest_float("learning_rate", 0.01, 0.2, log=True),
         heads=HeadTraining(stored=True, epochs=choose.suggest_float("head_epochs", 0.1, 0.6)),
-        augmentation=Augmentation(flip, crop_pixels=4 if choose.images.height >= 16 else 1),
+        augmentation=augmentation,
     )
     with torch.device("meta"):
         stages = stages_of(backbone, choose.images)
-    step = (max(first, last) - first) / max(1, exits - 1)
-    # Shares of the way to the last cut before the final head; on a short network some fall together.
-    cuts = sorted({round((first + i * step) * (backbone.stages - 2)) for i in range(exits)})
+    cuts = even_cuts(backbone.stages, exits, first, max(first, last))
     heads = {cut: Head(_pool(stages[cut], values), hidden, dropout, batch_norm=True) for cut in cuts}
     final = _alexnets(stages[-1]) if isinstance(backbone, AlexNet) else Head()
     candidate = Candidate(backbone, tuple(Exit(cut, head) for cut, head in heads.items()), final, training)
-    return fit(_shrunk(choose, candidate, stages), choose.images, choose.max_params, choose.max_macs)
+    return choose.fit(_shrunk(choose, candidate, stages))
 
 
 def _pool(stage: Stage, values: int) -> int:
@@ -71,7 +80,8 @@ def _alexnets(stage: Stage) -> Head:
 
 def _shrunk(choose: Choose, candidate: Candidate, stages: list[Stage]) -> Candidate:
     """Hidden layers halved until the heads leave room for a backbone. Linear layers have as many MACs as weights."""
-    room = min([limit for limit in (choose.max_params, choose.max_macs) if limit], default=math.inf) / 2
+    caps = (choose.limits.max_params, choose.limits.max_macs)
+    room = min((cap for cap in caps if cap), default=math.inf) / 2
     shrunk = candidate
     for halvings in range(12):
         exits = tuple(replace(exit, head=_narrower(exit.head, halvings)) for exit in candidate.exits)

@@ -2,12 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
-from searchlab.architecture import VGG, GoogLeNet, ImageSpec, ResNet
-from searchlab.candidate import Augmentation, Candidate, Choose, Decay, Exit, Head, Training
+from searchlab import (
+    VGG,
+    Augmentation,
+    Candidate,
+    Choose,
+    Decay,
+    Exit,
+    GoogLeNet,
+    Head,
+    ImageSpec,
+    ResNet,
+    Training,
+    widest,
+)
 from searchlab.model.backbones.googlenet import LEAST
-from searchlab.model.cost import network_cost, room_in, widest
 
 WIDTH = 64
 """The paper's base width, and the largest."""
@@ -55,20 +67,10 @@ def space(choose: Choose) -> Candidate:
         images=choose.images,
     )
 
-    def make(width: int) -> Candidate:
-        return NETWORKS[network](variant, width)
-
-    candidate = make(max(1, width * _widest(make, choose) // WIDTH))
-    return replace(candidate, training=_training(choose))
-
-
-def _widest(make: Callable[[int], Candidate], choose: Choose) -> int:
-    """The largest width up to 64 that holds the limits, or 1. (`fit` would leave the heads as they are.)"""
-
-    def room(width: int) -> float:
-        return room_in(network_cost(make(width), choose.images), choose.max_params, choose.max_macs)
-
-    return WIDTH if room(WIDTH) >= 1 else widest(room, WIDTH)
+    make = partial(NETWORKS[network], variant)
+    # `choose.fit` would leave the heads as they are.
+    full = widest(make, choose.images, choose.limits, start=WIDTH, largest=WIDTH)
+    return replace(make(max(1, width * full // WIDTH)), training=_training(choose))
 
 
 def _vgg19(variant: Variant, width: int) -> Candidate:

@@ -4,11 +4,20 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import ceil
 
-from searchlab.architecture import ImageSpec, Partitioned, ResNet
-from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Gate, Head, Training
+from searchlab import (
+    Candidate,
+    Choose,
+    Exit,
+    Gate,
+    Head,
+    ImageSpec,
+    Partitioned,
+    ResNet,
+    Training,
+    even_cuts,
+    standard_augmentation,
+)
 from searchlab.data.partitions import origins
-from searchlab.model.cost import fit
-from searchlab.model.fit_partitioned import fit_partitioned
 
 CAP = 5_000_000
 """Where the study sets none."""
@@ -27,10 +36,8 @@ class _Exits:
     loss_weight: float
 
     def on(self, backbone: ResNet, shift: int = 0) -> tuple[Exit, ...]:
-        """On a backbone's cuts, moved by `shift`; on a short one some fall together."""
-        last = backbone.stages - 2
-        places = [self.first + (1 - self.first) * i / self.count for i in range(self.count)]
-        cuts = sorted({round(place * last) for place in places})
+        """On a backbone's cuts, moved by `shift`."""
+        cuts = even_cuts(backbone.stages, self.count, self.first)
         return tuple(Exit(cut + shift, self.head, self.loss_weight) for cut in cuts)
 
 
@@ -47,20 +54,19 @@ def space(choose: Choose) -> Candidate:
     width = choose.suggest_int("specialist_width", 8, 32, log=True)
     routing = choose.suggest_categorical("routing", ["hard", "soft"])
     share = choose.suggest_float("budget_share", 0.05, 1.0, log=True)
-    max_params = int(share * (choose.max_params or CAP))
-    max_macs = None if choose.max_macs is None else max(1, int(share * choose.max_macs))
+    limits = choose.limits.or_else(max_params=CAP)
     if origin == "none":
         hung = exits.on(backbone)
         if training.regime == "gates":
             hung = tuple(replace(exit, gate=_fitting(gate, backbone, exit.cut, choose.images)) for exit in hung)
-        return fit(Candidate(backbone, hung, training=training), choose.images, max_params, max_macs, multiple=4)
+        return choose.fit(Candidate(backbone, hung, training=training), share, limits=limits, multiple=4)
     found = origins(choose.images.classes)[origin](groups)
     specialist = replace(SPECIALIST, width=width)
     architecture = Partitioned(found, specialist, (specialist,) * len(found), replace(backbone, width=32), routing)
     # Gates decide on a network's own maps; before router and experts there is only the image.
     training = replace(training, regime="joint" if training.regime == "gates" else training.regime)
     candidate = Candidate(architecture, exits.on(backbone, shift=1), training=training)
-    return fit_partitioned(candidate, choose.images, max_params, max_macs)
+    return choose.fit(candidate, share, limits=limits)
 
 
 def _fitting(gate: Gate, backbone: ResNet, cut: int, images: ImageSpec) -> Gate:
@@ -98,11 +104,5 @@ def _training(choose: Choose) -> Training:
         learning_rate=choose.suggest_float("learning_rate", 0.03, 0.3, log=True),
         label_smoothing=choose.suggest_categorical("label_smoothing", [0.0, 0.1]),
         gate_loss_weight=choose.suggest_float("alpha", 0.0, 1.0),
-        augmentation=_augmentation(choose.images),
+        augmentation=standard_augmentation(choose.images),
     )
-
-
-def _augmentation(images: ImageSpec) -> Augmentation:
-    if images.height < 16:
-        return Augmentation(crop_pixels=1, rotation_degrees=10)
-    return Augmentation(flip="alternating", crop_pixels=4)

@@ -2,10 +2,19 @@
 
 import numpy as np
 
-from searchlab.architecture import ResNet
-from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Gate, Head, HeadTraining, Training
+from searchlab import (
+    Candidate,
+    Choose,
+    Exit,
+    Gate,
+    Head,
+    HeadTraining,
+    ResNet,
+    Training,
+    even_cuts,
+    standard_augmentation,
+)
 from searchlab.model.blocks import halved
-from searchlab.model.cost import fit
 
 POSITIONS, ALPHAS = (0.0, 0.25, 0.75, 1.0), (0.0, 0.75, 0.9, 1.0)
 """From `alpha_position` to alpha, straight in between: half of it goes to where accuracy falls off in the authors' own
@@ -30,12 +39,10 @@ def space(choose: Choose) -> Candidate:
         gate = Gate(min(gate_pool, side)) if training.regime == "gates" else None
         exits.append(Exit(cut, Head(min(head_pool, side), (hidden,) if hidden else ()), gate=gate))
     share = choose.suggest_float("budget_share", 0.05, 1.0, log=True)
-    limits = [None if limit is None else max(1, int(limit * share)) for limit in (choose.max_params, choose.max_macs)]
-    return fit(Candidate(architecture, tuple(exits), training=training), choose.images, *limits, multiple=4)
+    return choose.fit(Candidate(architecture, tuple(exits), training=training), share, multiple=4)
 
 
 def _recipe(choose: Choose) -> Training:
-    small = choose.images.height < 16
     batch_size = choose.suggest_categorical("batch_size", [64, 128])
     return Training(
         regime=choose.suggest_categorical("regime", ["gates", "joint"]),
@@ -47,22 +54,18 @@ def _recipe(choose: Choose) -> Training:
             batch_size=batch_size,
             epochs=choose.suggest_float("head_epochs", 0.2, 0.6),
         ),
-        augmentation=Augmentation(crop_pixels=1, rotation_degrees=10)
-        if small
-        else Augmentation(flip="alternating", crop_pixels=4),
+        augmentation=standard_augmentation(choose.images),
     )
 
 
-def _cuts(choose: Choose, architecture: ResNet) -> list[int]:
+def _cuts(choose: Choose, architecture: ResNet) -> tuple[int, ...]:
     """After every layer but the last; or evenly from the first one to the last cut before the final head."""
     places = choose.suggest_categorical("exit_places", ["layers", "even"])
     exits = choose.suggest_int("exits", 1, 4)
     first = choose.suggest_float("first_exit", 0.0, 0.8)
     if places == "layers":
-        return [sum(architecture.blocks[: layer + 1]) for layer in range(len(architecture.blocks) - 1)]
-    last = architecture.stages - 2
-    # On a short backbone some fall together.
-    return sorted({round(cut) for cut in np.linspace(first * last, last, exits)})
+        return tuple(sum(architecture.blocks[: layer + 1]) for layer in range(len(architecture.blocks) - 1))
+    return even_cuts(architecture.stages, exits, first, last=1.0)
 
 
 def _side(cut: int, architecture: ResNet, side: int) -> int:

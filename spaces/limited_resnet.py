@@ -1,8 +1,6 @@
 """Residual networks below 5 million parameters (paper 004), with none to three exits; the cap decides the width."""
 
-from searchlab.architecture import ResNet
-from searchlab.candidate import Augmentation, Candidate, Choose, Decay, Exit, SixCopies, Training
-from searchlab.model.cost import fit
+from searchlab import Candidate, Choose, Decay, Exit, ImageSpec, ResNet, SixCopies, Training, even_cuts, flip_and_crop
 
 CAP = 5_000_000
 """The paper's own cap, where the study sets none."""
@@ -26,20 +24,17 @@ def space(choose: Choose) -> Candidate:
     )
     exits = choose.suggest_int("exits", 0, 3)
     first = choose.suggest_float("first_exit", 0.0, 0.6)
-    last = architecture.stages - 2
-    # Evenly from the first exit to the last cut before the final head; on a short backbone some fall together.
-    cuts = sorted({round(first * last + (1 - first) * last * i / exits) for i in range(exits)})
+    hung = tuple(Exit(cut) for cut in even_cuts(architecture.stages, exits, first))
     rate = choose.suggest_float("learning_rate", 0.03, 0.3, log=True)
     paper = choose.suggest_categorical("recipe", ["fast", "paper"]) == "paper"
-    training = _paper_recipe(rate) if paper else _fast_recipe(rate, choose.images.height)
-    candidate = Candidate(architecture, tuple(Exit(cut) for cut in cuts), training=training)
-    max_params = int(share * (choose.max_params or CAP))
-    return fit(candidate, choose.images, max_params, choose.max_macs)
+    training = _paper_recipe(rate) if paper else _fast_recipe(rate, choose.images)
+    # The share is one of the parameters alone.
+    limits = choose.limits.or_else(max_params=CAP).share(share, macs=1.0)
+    return choose.fit(Candidate(architecture, hung, training=training), limits=limits)
 
 
-def _fast_recipe(rate: float, height: int) -> Training:
-    crop_pixels = 4 if height >= 16 else 1
-    return Training(learning_rate=rate, augmentation=Augmentation(flip="random", crop_pixels=crop_pixels))
+def _fast_recipe(rate: float, images: ImageSpec) -> Training:
+    return Training(learning_rate=rate, augmentation=flip_and_crop(images))
 
 
 def _paper_recipe(rate: float) -> Training:

@@ -3,11 +3,20 @@
 from dataclasses import replace
 from math import sqrt
 
-from searchlab.architecture import ImageSpec, Partitioned, ResNet
-from searchlab.candidate import Augmentation, Candidate, Choose, Exit, Training
+from searchlab import (
+    Candidate,
+    Choose,
+    Exit,
+    ImageSpec,
+    Partitioned,
+    ResNet,
+    Training,
+    even_cuts,
+    excess_over,
+    flip_and_crop,
+    network_cost,
+)
 from searchlab.data.partitions import Groups, origins
-from searchlab.model.cost import excess_over, fit, network_cost
-from searchlab.model.fit_partitioned import fit_partitioned
 
 CAP = 5_000_000
 """Where the study sets none: that of all networks together."""
@@ -50,7 +59,7 @@ def space(choose: Choose) -> Candidate:
     exits = choose.suggest_int("generalist_exits", 0, 2)
     training = Training(
         learning_rate=choose.suggest_float("learning_rate", 0.03, 0.3, log=True),
-        augmentation=Augmentation(flip="random", crop_pixels=4) if images.height >= 16 else Augmentation(crop_pixels=1),
+        augmentation=flip_and_crop(images, "random" if images.height >= 16 else "none"),
     )
     if origin == "none":
         return _sized(choose, Candidate(generalist, _exits(generalist, exits), training=training))
@@ -80,17 +89,16 @@ def _by_group(expert: ResNet, groups: Groups, classes: int) -> tuple[ResNet, ...
 
 
 def _exits(network: ResNet, count: int) -> tuple[Exit, ...]:
-    """Evenly over its cuts."""
-    cuts = network.stages - 1
-    return tuple(Exit(round(cuts * (i + 1) / (count + 1)) - 1) for i in range(count))
+    """At even distances from the image, which stands for one more stage in front, and from the final head."""
+    return tuple(Exit(cut - 1) for cut in even_cuts(network.stages + 1, count, first=1 / (count + 1)))
 
 
 def _sized(choose: Choose, candidate: Candidate) -> Candidate:
     """The candidate in its final widths."""
-    cap = choose.max_params or CAP
+    limits = choose.limits.or_else(max_params=CAP)
     absolute = choose.suggest_categorical("widths", ["relative", "absolute"]) == "absolute"
     share = choose.suggest_float("budget_share", 0.2, 1.0, log=True)
-    if absolute and not excess_over(network_cost(candidate, choose.images), cap, choose.max_macs):
+    if absolute and not excess_over(network_cost(candidate, choose.images), limits):
         return candidate
-    fitted = fit_partitioned if isinstance(candidate.architecture, Partitioned) else fit
-    return fitted(candidate, choose.images, cap if absolute else int(share * cap), choose.max_macs)
+    # The share is one of the parameters alone.
+    return choose.fit(candidate, limits=limits if absolute else limits.share(share, macs=1.0))

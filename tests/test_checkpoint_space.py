@@ -3,7 +3,9 @@ import pytest
 
 from searchlab.architecture import VGG, AlexNet, GoogLeNet, ImageSpec, ResNet
 from searchlab.candidate import Head
-from searchlab.model.cost import excess_over, network_cost
+from searchlab.limits import Limits
+from searchlab.model.cost import network_cost
+from searchlab.model.width import excess_over
 from searchlab.search.catalog import find, load_space, load_studies
 from searchlab.search.spaces import enqueued_candidates, propose
 from searchlab.study import Study
@@ -66,13 +68,11 @@ def test_exits_are_spread_evenly_from_the_first_layer_to_the_last():
 @pytest.mark.parametrize("network", ["alexnet", "vgg16", "resnet34", "resnet50", "inceptionv1"])
 def test_under_a_cap_heads_give_way_and_the_width_takes_the_rest(network, limits):
     candidate = asked(network=network, limits=limits)
-    cap = {"max_params": None, "max_macs": None, **limits}
+    cap = Limits(**limits)
     cost = network_cost(candidate, CIFAR)
-    assert excess_over(cost, **cap) == {}
+    assert excess_over(cost, cap) == {}
     assert candidate.exits[0].head.hidden[0] < 2048
-    wider = excess_over(
-        network_cost(asked(network=network, limits={k: 4 * v for k, v in limits.items()}), CIFAR), **cap
-    )
+    wider = excess_over(network_cost(asked(network=network, limits={k: 4 * v for k, v in limits.items()}), CIFAR), cap)
     assert wider, "what needs more than the cap is there with a larger one"
     assert candidate.architecture.width > 1
 

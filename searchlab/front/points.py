@@ -128,7 +128,7 @@ def cost_scales(study: Study, records: Sequence[TrialRecord]) -> dict[str, float
 
 
 def _cost_scale(study: Study, records: Sequence[TrialRecord], objective: Objective) -> float | None:
-    limit: float | None = getattr(study, f"max_{objective.name}")
+    limit: float | None = getattr(study.limits, f"max_{objective.name}")
     if limit is not None:
         return float(limit)
     for record in _complete(records):

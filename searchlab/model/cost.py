@@ -3,7 +3,6 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -13,18 +12,12 @@ import torch
 from torch import nn
 
 from searchlab.architecture import (
-    VGG,
-    AlexNet,
-    Architecture,
     Backbone,
-    GoogLeNet,
     ImageSpec,
     Partitioned,
-    ResNet,
     Torchvision,
 )
 from searchlab.candidate import Candidate
-from searchlab.errors import UserError
 from searchlab.model.backbones.torchvision import ATTENTION_MACS
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.model.partitioned import check_partitioned
@@ -169,81 +162,8 @@ def _for_two_classes(backbone: Backbone, images: ImageSpec) -> tuple[int, int, i
     return cost.params, cost.macs, cost.heads[-1].macs // images.classes
 
 
-def excess_over(cost: NetworkCost, max_params: int | None, max_macs: int | None) -> dict[str, float]:
-    """How far a network is over each limit, as a share of the limit; empty where it holds them all."""
-    limits = {"params": (cost.params, max_params), "macs": (cost.macs, max_macs)}
-    return {name: value / limit - 1 for name, (value, limit) in limits.items() if limit is not None and value > limit}
-
-
-def fit(
-    candidate: Candidate,
-    images: ImageSpec,
-    max_params: int | None = None,
-    max_macs: int | None = None,
-    *,
-    multiple: int = 1,
-) -> Candidate:
-    """The candidate with the largest base width that holds the limits, all heads counted; as it is without limits.
-
-    The projection that spaces use: sampled parameters keep fixed ranges, the cap decides the width.
-    Where as many as `multiple` channels fit, the width is rounded down to a multiple of it: convolutions on 16
-    channels can take half the time of those on 20. Where not even width 1 fits, the candidate comes back with width 1,
-    and is then recorded as infeasible.
-
-    Raises:
-        UserError: there are limits, and the architecture has no base width to fit.
-    """
-    if max_params is None and max_macs is None:
-        return candidate
-
-    backbone = with_width(candidate.architecture, where="architecture")
-
-    def widened(width: int) -> Candidate:
-        return replace(candidate, architecture=replace(backbone, width=width))
-
-    def room(width: int) -> float:
-        if max_macs is None:
-            assert max_params is not None
-            return max_params / _params(widened(width), images)
-        return room_in(network_cost(widened(width), images), max_params, max_macs)
-
-    width = widest(room, backbone.width)
-    return widened(width - width % multiple if width > multiple else width)
-
-
-def room_in(cost: NetworkCost, max_params: int | None, max_macs: int | None) -> float:
-    """By what factor the tightest limit could be shared out more: at least 1 where a network holds all limits."""
-    limits = ((max_params, cost.params), (max_macs, cost.macs))
-    return min((limit / value for limit, value in limits if limit is not None), default=math.inf)
-
-
-def widest(room: Callable[[int], float], start: int) -> int:
-    """The largest width that has a `room` (see `room_in`) of at least 1; 1 where none has. `start` may be any width."""
-    # Costs grow about with the square of the width: three steps land beside the answer, the walk ends on it.
-    width = start
-    for _ in range(3):
-        width = max(1, int(width * room(width) ** 0.5))
-    while room(width + 1) >= 1:
-        width += 1
-    while width > 1 and room(width) < 1:
-        width -= 1
-    return width
-
-
-def with_width(part: Architecture, where: str) -> ResNet | VGG | AlexNet | GoogLeNet:
-    """The part itself, whose width can be fitted.
-
-    Raises:
-        UserError: it has none; `where` says where it stands.
-    """
-    if isinstance(part, Torchvision | Partitioned):
-        what, allowed = "has no base width to fit to the limits", "resnet, vgg, alexnet and googlenet have one"
-        raise UserError(what, where=where, value=part.kind, allowed=allowed)
-    return part
-
-
 @lru_cache(maxsize=1024)
-def _params(candidate: Candidate, images: ImageSpec) -> int:
+def params_of(candidate: Candidate, images: ImageSpec) -> int:
     """Parameters alone: half the work of `network_cost`."""
     with torch.device("meta"):
         return parameter_count(build(candidate, images))

@@ -5,30 +5,27 @@ from functools import partial
 
 from searchlab.architecture import Backbone, ImageSpec, Partitioned
 from searchlab.candidate import Candidate
-from searchlab.model.cost import network_cost, room_in, widest, with_width
+from searchlab.limits import Limits
+from searchlab.model.width import rounded, widest, with_width
 
 
-def fit_partitioned(
-    candidate: Candidate, images: ImageSpec, max_params: int | None = None, max_macs: int | None = None
-) -> Candidate:
-    """All widths times the largest common factor with which the sum of all networks holds the limits.
+def fit_partitioned(candidate: Candidate, images: ImageSpec, limits: Limits, *, multiple: int = 1) -> Candidate:
+    """All widths times the largest common factor with which the sum of all networks holds the caps on size.
 
     The factor is that which brings the widest network to a whole width; the others are rounded down, to 1 at least.
-    Without limits the candidate comes back as it is; where not even width 1 fits, with width 1 everywhere.
+    Then each is rounded down to a multiple of `multiple`, where it is larger. Without a cap on size the candidate comes
+    back as it is; where not even width 1 fits, with width 1 everywhere.
 
     Raises:
-        UserError: there are limits, and a network has no width to fit.
+        UserError: there is a cap, and a network has no width to fit.
     """
-    if max_params is None and max_macs is None:
+    if not limits.cap_size:
         return candidate
-
-    def room(width: int) -> float:
-        return room_in(network_cost(_scaled(candidate, width), images), max_params, max_macs)
-
-    return _scaled(candidate, widest(room, start=16))
+    width = widest(partial(_scaled, candidate), images, limits, start=16)
+    return _scaled(candidate, width, multiple)
 
 
-def _scaled(candidate: Candidate, width: int) -> Candidate:
+def _scaled(candidate: Candidate, width: int, multiple: int = 1) -> Candidate:
     """The widest network with this width, the others as much wider or narrower."""
     architecture = candidate.architecture
     assert isinstance(architecture, Partitioned)
@@ -37,7 +34,7 @@ def _scaled(candidate: Candidate, width: int) -> Candidate:
     widths = [wide(part).width for part in (router, *experts, *([generalist] if generalist else []))]
 
     def scaled(part: Backbone) -> Backbone:
-        return replace(wide(part), width=max(1, wide(part).width * width // max(widths)))
+        return replace(wide(part), width=rounded(max(1, wide(part).width * width // max(widths)), multiple))
 
     architecture = replace(
         architecture,

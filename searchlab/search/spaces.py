@@ -15,7 +15,10 @@ from searchlab.candidate import Candidate, Space
 from searchlab.data.partitions import check_partition
 from searchlab.data.splits import Dataset
 from searchlab.errors import RunError, UserError, from_validation, line_of, reason_of
-from searchlab.model.cost import excess_over, network_cost
+from searchlab.limits import Limits
+from searchlab.model.cost import network_cost
+from searchlab.model.fit import fit
+from searchlab.model.width import excess_over
 from searchlab.record import NetworkCost
 from searchlab.search.optuna_log import scratch_study
 from searchlab.study import Study
@@ -32,8 +35,7 @@ class TrialChoose:
 
     trial: BaseTrial
     images: ImageSpec
-    max_params: int | None
-    max_macs: int | None
+    limits: Limits
     asked: dict[str, str] = field(default_factory=dict)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
@@ -52,6 +54,12 @@ class TrialChoose:
         """One of the choices."""
         self._once(name, f"one of {', '.join(map(repr, choices))}")
         return self.trial.suggest_categorical(name, choices)
+
+    def fit(
+        self, candidate: Candidate, share: float = 1.0, *, limits: Limits | None = None, multiple: int = 1
+    ) -> Candidate:
+        """The candidate in the largest width that holds a share of the study's limits; see `Choose.fit`."""
+        return fit(candidate, self.images, (limits or self.limits).share(share), multiple=multiple)
 
     def _once(self, name: str, what: str, *, log: bool = False) -> None:
         """Optuna gives a name that is asked for again its first value, whatever the range is then.
@@ -74,7 +82,7 @@ def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> 
     """
     where = f"space {study.space}"
     try:
-        candidate = space(TrialChoose(trial, images, study.max_params, study.max_macs))
+        candidate = space(TrialChoose(trial, images, study.limits))
     except ValidationError as error:
         raise from_validation(error, where + _line(space, error)) from error
     except (RunError, optuna.exceptions.StorageInternalError):
@@ -169,7 +177,7 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     scratch = scratch_study(study.seed)
     sampled = [propose(space, scratch.ask(), images, study) for _ in range(SAMPLED)]
     costs = [_cost(candidate, images, f"space {study.space}") for candidate in sampled]
-    over = [excess_over(cost, study.max_params, study.max_macs) for cost in costs]
+    over = [excess_over(cost, study.limits) for cost in costs]
     if not all(over):
         return
     what, where = f"no candidate of space {study.space} holds max_", f"study {study.name}"

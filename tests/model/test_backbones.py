@@ -12,11 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from searchlab.architecture import VGG, AlexNet, Backbone, GoogLeNet, ImageSpec, ResNet, Torchvision
 from searchlab.candidate import Candidate, Exit, Gate, Head
 from searchlab.errors import UserError
+from searchlab.limits import Limits
 from searchlab.model.backbones.googlenet import LEAST
 from searchlab.model.backbones.resnet import BLOCKS, layer_widths
 from searchlab.model.blocks import BasicBlock, Bottleneck, PreactivationBlock
-from searchlab.model.cost import fit, network_cost, parameter_count
+from searchlab.model.cost import network_cost, parameter_count
 from searchlab.model.early_exit import build
+from searchlab.model.fit import fit
 from searchlab.model.stages import BACKBONES, stages_of
 
 DIGITS = ImageSpec(1, 8, 8, 10)
@@ -162,13 +164,13 @@ def test_the_least_image_of_googlenet_is_the_least(stem):
 @pytest.mark.parametrize("backbone", [VGG(width=8), AlexNet(8), GoogLeNet(8), ResNet((1, 1), 8)], ids=lambda b: b.kind)
 def test_every_family_with_a_width_is_fitted_under_a_cap(backbone):
     images, cap = ImageSpec(3, 32, 32, 10), 200_000
-    fitted = fit(Candidate(backbone), images, cap)
+    fitted = fit(Candidate(backbone), images, Limits(cap))
     wider = replace(fitted, architecture=replace(fitted.architecture, width=fitted.architecture.width + 1))
     assert network_cost(fitted, images).params <= cap < network_cost(wider, images).params
 
 
 def test_a_network_without_a_width_is_fitted_to_no_cap():
     candidate, images = Candidate(Torchvision("resnet18")), ImageSpec(3, 32, 32, 10)
-    assert fit(candidate, images) == candidate
+    assert fit(candidate, images, Limits()) == candidate
     with pytest.raises(UserError, match="architecture: has no base width to fit to the limits: 'torchvision'"):
-        fit(candidate, images, 1_000_000)
+        fit(candidate, images, Limits(1_000_000))

@@ -9,9 +9,13 @@ from small_candidates import IMAGES, candidates
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Head
-from searchlab.model.cost import excess_over, fit, network_cost
+from searchlab.limits import Limits
+from searchlab.model.cost import network_cost
+from searchlab.model.fit import fit
+from searchlab.model.width import excess_over
 
-LIMIT = st.none() | st.integers(1, 3_000_000)
+CAP = st.none() | st.integers(1, 3_000_000)
+LIMITS = st.builds(Limits, max_params=CAP, max_macs=CAP)
 
 
 def widened(candidate, width):
@@ -19,30 +23,30 @@ def widened(candidate, width):
 
 
 @settings(deadline=None, max_examples=60)
-@given(candidates(), IMAGES, LIMIT, LIMIT)
-def test_the_width_is_the_largest_that_holds_the_limits(candidate, images, max_params, max_macs):
-    fitted = fit(candidate, images, max_params, max_macs)
+@given(candidates(), IMAGES, LIMITS)
+def test_the_width_is_the_largest_that_holds_the_limits(candidate, images, limits):
+    fitted = fit(candidate, images, limits)
     width = fitted.architecture.width
     assert fitted == widened(candidate, width), "nothing but the width may change"
-    if max_params is None and max_macs is None:
+    if limits == Limits():
         assert fitted == candidate
         return
-    assert excess_over(network_cost(widened(candidate, width + 1), images), max_params, max_macs)
-    if excess_over(network_cost(fitted, images), max_params, max_macs):
+    assert excess_over(network_cost(widened(candidate, width + 1), images), limits)
+    if excess_over(network_cost(fitted, images), limits):
         assert width == 1, "only where nothing fits may the limits be broken"
 
 
 @pytest.mark.parametrize("start", [1, 7, 64, 3000])
 def test_where_the_search_starts_does_not_matter(start):
     candidate = Candidate(ResNet((2, 2, 2), start), (Exit(2, Head(hidden=(32,))),))
-    assert fit(candidate, ImageSpec(3, 32, 32, 10), 300_000).architecture.width == 20
+    assert fit(candidate, ImageSpec(3, 32, 32, 10), Limits(300_000)).architecture.width == 20
 
 
 @settings(deadline=None, max_examples=30)
 @given(candidates(), IMAGES)
 def test_a_limit_that_is_met_exactly_is_held(candidate, images):
     cost = network_cost(candidate, images)
-    assert fit(widened(candidate, 1), images, cost.params, cost.macs) == candidate
+    assert fit(widened(candidate, 1), images, Limits(cost.params, cost.macs)) == candidate
 
 
 @pytest.mark.parametrize(
@@ -58,12 +62,12 @@ def test_a_limit_that_is_met_exactly_is_held(candidate, images):
 )
 def test_below_5_million_the_widths_are_those_of_paper_004(architecture):
     start = Candidate(replace(architecture, width=10))
-    assert fit(start, ImageSpec(3, 32, 32, 10), 5_000_000) == Candidate(architecture)
+    assert fit(start, ImageSpec(3, 32, 32, 10), Limits(5_000_000)) == Candidate(architecture)
 
 
 def test_where_nothing_fits_the_narrowest_comes_back():
     candidate = Candidate(ResNet((1, 1), 16), final=Head(hidden=(64,)))
-    fitted = fit(candidate, ImageSpec(1, 8, 8, 10), max_params=700)
+    fitted = fit(candidate, ImageSpec(1, 8, 8, 10), Limits(max_params=700))
     assert fitted.architecture.width == 1
     assert network_cost(fitted, ImageSpec(1, 8, 8, 10)).params > 700
 
@@ -71,4 +75,4 @@ def test_where_nothing_fits_the_narrowest_comes_back():
 @pytest.mark.parametrize(("cap", "width"), [(300_000, 16), (90_000, 8), (40_000, 7)])
 def test_widths_are_multiples_where_as_many_channels_fit(cap, width):
     candidate = Candidate(ResNet((2, 2, 2), 16))
-    assert fit(candidate, ImageSpec(3, 32, 32, 10), cap, multiple=8).architecture.width == width
+    assert fit(candidate, ImageSpec(3, 32, 32, 10), Limits(cap), multiple=8).architecture.width == width

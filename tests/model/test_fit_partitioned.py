@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from searchlab.architecture import VGG, ImageSpec, Partitioned, ResNet, Torchvision
 from searchlab.candidate import Candidate, Exit
 from searchlab.errors import UserError
+from searchlab.limits import Limits
 from searchlab.model.cost import network_cost
+from searchlab.model.fit import fit
 from searchlab.model.fit_partitioned import fit_partitioned
 
 IMAGES = ImageSpec(1, 8, 8, 7)
@@ -34,7 +36,7 @@ def parts(candidate):
 @settings(deadline=None, max_examples=30)
 @given(candidates(), st.none() | st.integers(500, 60_000), st.none() | st.integers(5_000, 500_000))
 def test_the_widths_are_the_largest_that_hold(candidate, max_params, max_macs):
-    fitted = fit_partitioned(candidate, IMAGES, max_params, max_macs)
+    fitted = fit_partitioned(candidate, IMAGES, Limits(max_params, max_macs))
     if max_params is None and max_macs is None:
         assert fitted == candidate
         return
@@ -65,13 +67,22 @@ def replace_widths(candidate, widths):
 
 def test_any_backbone_with_a_width_is_fitted():
     architecture = Partitioned(((0, 1, 2), (3, 4, 5, 6)), VGG((1, 1), 4), (ResNet((1,), 8), VGG((1,), 2)))
-    fitted = fit_partitioned(Candidate(architecture), IMAGES, 20_000)
+    fitted = fit_partitioned(Candidate(architecture), IMAGES, Limits(20_000))
     assert 0.7 * 20_000 < network_cost(fitted, IMAGES).params <= 20_000
 
 
 def test_torchvisions_classifiers_have_no_width():
     small = ResNet((1,), 4)
     candidate = Candidate(Partitioned(((0, 1, 2), (3, 4, 5, 6)), small, (small, Torchvision("resnet18"))))
-    assert fit_partitioned(candidate, IMAGES) == candidate
+    assert fit_partitioned(candidate, IMAGES, Limits()) == candidate
     with pytest.raises(UserError, match=r"partition: has no base width to fit to the limits: 'torchvision'"):
-        fit_partitioned(candidate, IMAGES, 1_000)
+        fit_partitioned(candidate, IMAGES, Limits(1_000))
+
+
+def test_fit_scales_the_networks_of_a_partition_together_in_multiples_where_it_is_asked_to():
+    part = ResNet((1, 1), 16)
+    candidate = Candidate(Partitioned(GROUPS, part, (part, replace(part, width=24), part)))
+    limits = Limits(60_000)
+    assert fit(candidate, IMAGES, limits) == fit_partitioned(candidate, IMAGES, limits)
+    fitted = fit(candidate, IMAGES, limits, multiple=4)
+    assert all(part.width % 4 == 0 for part in parts(fitted)) and holds(fitted, 60_000, None)

@@ -10,9 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
-from searchlab.model.cost import excess_over, network_cost, parameter_count
+from searchlab.model.cost import network_cost, parameter_count
 from searchlab.model.early_exit import build
-from searchlab.record import NetworkCost, SegmentCost
 
 CIFAR10 = ImageSpec(3, 32, 32, 10)
 
@@ -83,18 +82,3 @@ def test_counting_draws_no_random_numbers():
 def test_what_cannot_be_built_is_the_users_mistake():
     with pytest.raises(UserError, match="pooling is larger than the map"):
         network_cost(Candidate(ResNet((1, 1), 4), final=Head(pool=17)), CIFAR10)
-
-
-@pytest.mark.parametrize(
-    ("max_params", "max_macs", "expected"),
-    [
-        (None, None, {}),
-        (100, 1000, {}),
-        (80, 1000, {"params": 0.25}),
-        (99, None, {"params": pytest.approx(1 / 99)}),
-        (50, 500, {"params": 1.0, "macs": 1.0}),
-    ],
-)
-def test_excess_is_a_share_of_each_limit_that_is_broken(max_params, max_macs, expected):
-    cost = NetworkCost((), (SegmentCost("final", 100, 1000),), (0,))
-    assert excess_over(cost, max_params, max_macs) == expected

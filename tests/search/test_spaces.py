@@ -7,7 +7,9 @@ from tiny import IMAGES, tiny_candidate, tiny_space, tiny_study
 from searchlab.architecture import ResNet
 from searchlab.candidate import Candidate, Exit, Head
 from searchlab.errors import UserError
+from searchlab.limits import Limits
 from searchlab.model.cost import network_cost
+from searchlab.model.fit import fit
 from searchlab.search import spaces
 from searchlab.search.catalog import find, load_space
 from searchlab.search.spaces import SAMPLED, check_heads, check_limits, enqueued_candidates, propose
@@ -21,14 +23,34 @@ def test_a_space_is_told_images_and_limits_and_suggests_through_optuna():
     seen = []
 
     def space(choose):
-        seen.append((choose.images, choose.max_params, choose.max_macs))
+        seen.append((choose.images, choose.limits))
         width = choose.suggest_int("width", 2, 8, step=2)
         return tiny_candidate(width, learning_rate=choose.suggest_categorical("rate", [0.1, 0.2]))
 
     trial, study = first_trial(), tiny_study(max_params=5000, max_macs=70_000)
     candidate = propose(space, trial, IMAGES, study)
-    assert seen == [(IMAGES, 5000, 70_000)]
+    assert seen == [(IMAGES, Limits(5000, 70_000))]
     assert trial.params == {"width": candidate.architecture.width, "rate": candidate.training.learning_rate}
+
+
+@pytest.mark.parametrize("fixed", [{"max_params": 20_000}, {"max_macs": 300_000}, {}], ids=str)
+def test_a_space_fits_a_share_of_the_limits_without_naming_them(fixed):
+    study, found = tiny_study(**fixed), []
+
+    def space(choose):
+        whole, half = (choose.fit(tiny_candidate(), share) for share in (1.0, 0.5))
+        assert whole == choose.fit(tiny_candidate()) == fit(tiny_candidate(), choose.images, study.limits)
+        found.append((network_cost(whole, IMAGES), network_cost(half, IMAGES)))
+        return choose.fit(tiny_candidate(), limits=Limits(max_params=9000), multiple=4)
+
+    assert network_cost(propose(space, first_trial(), IMAGES, study), IMAGES).params <= 9000
+    whole, half = found[0]
+    if not fixed:
+        assert whole == half == network_cost(tiny_candidate(), IMAGES), "without limits nothing is fitted"
+        return
+    ((name, cap),) = fixed.items()
+    of_whole, of_half = (getattr(cost, name.removeprefix("max_")) for cost in (whole, half))
+    assert 0.7 * cap < of_whole <= cap and 0.35 * cap < of_half <= cap / 2
 
 
 @pytest.mark.parametrize(
@@ -37,6 +59,7 @@ def test_a_space_is_told_images_and_limits_and_suggests_through_optuna():
         (lambda choose: 1 / 0, ": raised ZeroDivisionError: division by zero"),
         (lambda choose: choose.suggest_int("width", 8, 2), ": raised ValueError"),
         (lambda choose: choose.suggest_words("width"), ": raised AttributeError"),
+        (lambda choose: choose.fit(tiny_candidate(), share=1.5), "share of a cap is invalid: 1.5 (from 0 to 1)"),
         (lambda choose: {"width": 3}, "space tiny: must return a Candidate: 'dict'"),
         (lambda choose: Candidate(ResNet((1,), width=0)), "ResNet.width is not valid: 0"),
         (lambda choose: Candidate(ResNet((1,), 4), (Exit(7),)), "exit at cut 7"),
