@@ -1,4 +1,6 @@
-"""One number to a share of samples per exit, and shares to thresholds (Huang et al. 2018, MSDNet, section 5).
+"""Budgets: shares of samples per exit from one parameter, and thresholds from shares (MSDNet, section 5).
+
+Source: Huang et al. 2018.
 
 Shapes: N samples, K exits, G values of q that are tried.
 """
@@ -10,11 +12,11 @@ from searchlab.exits.costs import Costs
 from searchlab.exits.scores import Scores
 
 Shares = NDArray[np.float64]
-"""share_K: of all samples, at each exit; together 1."""
+"""Share of all samples at each exit, share_K; the sum is 1."""
 
 
 def geometric_shares(q: float | NDArray[np.float64], exits: int) -> Shares:
-    """pi_k = q^k over the sum of q^j: below 1 most leave early, above 1 most leave late. share_GK for several q_G."""
+    """Returns share_GK for several q_G: pi_k = q^k over the sum of q^j; below 1 most samples leave early."""
     q_G1 = np.asarray(q)[..., None]
     # The largest power is 1, so that none overflows.
     power_GK = q_G1 ** (np.arange(1, exits + 1) - np.where(q_G1 > 1, exits, 1))
@@ -22,14 +24,14 @@ def geometric_shares(q: float | NDArray[np.float64], exits: int) -> Shares:
 
 
 def shares_for(budget: float, cost_K: Costs) -> Shares:
-    """The geometric shares that cost `budget` on average, where costs ascend; the nearest where none costs so much."""
+    """Returns the geometric shares with mean cost `budget`, for ascending costs; the nearest if none costs as much."""
     log_q_G = np.linspace(-20, 20, 4001)
     cost_G = geometric_shares(np.exp(log_q_G), len(cost_K)) @ cost_K
     return geometric_shares(float(np.exp(np.interp(budget, cost_G, log_q_G))), len(cost_K))
 
 
 def surest_first(score_NK: Scores, share_K: Shares) -> tuple[float, ...]:
-    """The threshold of every exit but the last with which the N pi_k surest of those that remain leave at exit k.
+    """Returns the thresholds with which the N pi_k most certain remaining samples leave at exit k.
 
     Samples as sure as the last of them leave too. Of `score_NK` only the early exits' columns are read.
     """

@@ -1,4 +1,4 @@
-"""What leaving at each exit costs, and what a rule costs on average. K' is the number of exits in use.
+"""Costs of leaving at each exit, and mean costs of a rule. K' is the number of exits in use.
 
 A sample pays for the stages up to the cut of the exit it takes, for the heads of the used exits up to and including
 that one, and (in latency) for a decision at each of them that is not the last in use. By the score "gate" it pays
@@ -18,7 +18,7 @@ from searchlab.exits.scores import GATE
 from searchlab.record import NetworkCost, SegmentLatency
 
 Costs = NDArray[np.float64]
-"""cost_K': of leaving at each used exit, per sample."""
+"""cost_K': cost per sample of leaving at each exit in use."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class _Parts:
 
 
 def exit_cost_macs(cost: NetworkCost, exits: Sequence[int], score: str) -> Costs:
-    """MACs of leaving at each used exit, by this score."""
+    """Returns the MACs of leaving at each exit in use, with this score."""
     stages, heads, gates = ([part.macs for part in parts] for parts in (cost.stages, cost.heads, cost.gates))
     return _leaving_costs(_Parts(stages, heads, gates), cost.cuts, exits, score)
 
 
 def exit_cost_ms(cost: NetworkCost, latency: SegmentLatency, exits: Sequence[int], score: str) -> Costs:
-    """Milliseconds of leaving at each used exit, where a decision by `score` is taken at each but the last.
+    """Returns the milliseconds of leaving at each exit in use, with a decision by `score` at each but the last.
 
     Raises:
         UserError: the decision by this score was not measured.
@@ -60,7 +60,7 @@ def _leaving_costs(parts: _Parts, cuts: Sequence[int], exits: Sequence[int], sco
 
 
 def deployed_params(cost: NetworkCost, exits: Sequence[int], score: str) -> int:
-    """Parameters that must be deployed: stages up to the last used exit's cut, heads in use, by "gate" the gates."""
+    """Returns the parameters to deploy: stages up to the last cut in use, heads in use, and with "gate" the gates."""
     stages = cost.stages[: cost.cuts[exits[-1]] + 1]
     heads = [cost.heads[k] for k in exits]
     gates = [cost.gates[k] for k in exits[:-1]] if score == GATE else []
@@ -68,7 +68,7 @@ def deployed_params(cost: NetworkCost, exits: Sequence[int], score: str) -> int:
 
 
 def total_cost(cost_K: Costs, samples: int, stayed: Sequence[int]) -> float:
-    """What all samples cost together, from how many stayed past each used exit but the last.
+    """Returns the total cost of all samples, from the numbers that stayed past each exit in use but the last.
 
     The frontier's search adds in the same order, so that both agree to the last bit.
     """

@@ -1,4 +1,4 @@
-"""A sieve for millions of points: what is worse than a point seen before is dropped at the cost of one table look-up.
+"""Dominance filter: drops points that an earlier point dominates, with one table look-up each.
 
 Points have M values, each to be minimised. The table has one axis for every value but the last, cut into cells, and
 says which smallest last value was seen up to each cell. Where cells are single integers the sieve is exact; where they
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Axis:
-    """Cells for values from `low` to `high`. `exact` where values are integers from 0, a cell each."""
+    """Cells for values from `low` to `high`. `exact`: values are integers from 0, one cell each."""
 
     low: float
     high: float
@@ -23,7 +23,7 @@ class Axis:
     exact: bool = False
 
     def cell(self, values_P: NDArray[Any]) -> NDArray[np.intp]:
-        """The cell of every value; never a later one for a lower value."""
+        """Returns the cell of every value; cells are monotonic in the value."""
         if self.exact:
             return np.asarray(values_P, dtype=np.intp)
         scale = self.cells / (self.high - self.low) if self.high > self.low else 0.0
@@ -31,7 +31,7 @@ class Axis:
 
 
 class Sieve:
-    """Lets through what no point before it weakly dominates, as far as its cells can tell.
+    """Passes points that no earlier point weakly dominates, within the resolution of its cells.
 
     With wide cells a point is entered in the cell after its own: a look-up then finds points that are truly lower.
     """
@@ -44,7 +44,7 @@ class Sieve:
             self._shift += 0 if axis.exact else stride // self._best.itemsize
 
     def let_through(self, values: Sequence[NDArray[Any]]) -> NDArray[np.intp]:
-        """Positions of the points (one array P per value) that may belong to the front; they are then known."""
+        """Returns the positions of points (one array P per value) that may belong to the front, and adds them."""
         last_P = values[-1]
         cell_P = np.broadcast_to(self._cells(values[:-1]), last_P.shape)
         new = np.flatnonzero(last_P < self._best.reshape(-1).take(cell_P))

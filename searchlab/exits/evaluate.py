@@ -1,4 +1,4 @@
-"""What one exit rule gives on one exit table, sample by sample. Shapes: N samples, K exits of the table."""
+"""Evaluation of one exit rule on one exit table. Shapes: N samples, K exits of the table."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from searchlab.record import NetworkCost, SegmentLatency
 
 
 def scores_of(table: ExitTable, score: str) -> Scores:
-    """score_NK of a table. By "gate" the last exit, which has none, takes whoever comes: its score is infinite.
+    """Returns score_NK of a table. With "gate" the score at the last exit, which has no gate, is infinite.
 
     Raises:
         UserError: no such score, or the table has no gates.
@@ -27,7 +27,7 @@ def scores_of(table: ExitTable, score: str) -> Scores:
 
 
 def route(score_NK: Scores, rule: ExitRule) -> list[NDArray[np.bool_]]:
-    """For each used exit, which samples leave there."""
+    """Returns, for each exit in use, which samples leave there."""
     staying = np.ones(len(score_NK), dtype=np.bool_)
     leaving = []
     for k, threshold in zip(rule.exits, rule.thresholds, strict=False):
@@ -38,7 +38,7 @@ def route(score_NK: Scores, rule: ExitRule) -> list[NDArray[np.bool_]]:
 
 
 def normalised(score_NK: Scores, rule: ExitRule) -> ExitRule:
-    """The cheapest rule that sends every sample of this table to the same exit: exits that nobody takes are dropped."""
+    """Removes exits that no sample takes: the cheapest rule with the same routes on this table."""
     taken = [i for i, leaves in enumerate(route(score_NK, rule)) if leaves.any()]
     return ExitRule(
         rule.score, tuple(rule.exits[i] for i in taken), tuple(float(rule.thresholds[i]) for i in taken[:-1])
@@ -48,7 +48,7 @@ def normalised(score_NK: Scores, rule: ExitRule) -> ExitRule:
 def evaluate(
     table: ExitTable, rule: ExitRule, cost: NetworkCost, latency: SegmentLatency | None = None
 ) -> OperatingPoint:
-    """The operating point of a rule on a table (the test split's, say).
+    """Evaluates a rule on a table, for example that of the test split.
 
     Raises:
         UserError: no such score, its decision was not measured, or the network has no gates.
@@ -63,7 +63,7 @@ def operating_point(
     cost: NetworkCost,
     latency: SegmentLatency | None,
 ) -> OperatingPoint:
-    """As `evaluate`, from what it would compute of the table, so that many rules can share it."""
+    """Like `evaluate`, from precomputed scores and correctness, which many rules can share."""
     samples = len(score_NK)
     leaving = route(score_NK, rule)
     left = [int(np.count_nonzero(leaves)) for leaves in leaving]

@@ -1,4 +1,4 @@
-"""The exact frontier of one network: every score, every set of exits in use, every vector of thresholds on a grid.
+"""The exact frontier of one network: all scores, sets of exits, and threshold vectors on a grid.
 
 Shapes: N samples, K exits of the table, P points, M objectives.
 """
@@ -24,15 +24,15 @@ from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
 from searchlab.record import NetworkCost, SegmentLatency
 
 CELLS = 256
-"""Cells per axis of the sieve where three values vary with the thresholds."""
+"""Cells per axis of the dominance filter if three values vary with the thresholds."""
 
 FINE_CELLS = 2048
-"""The same, of a second sieve for what passed the first."""
+"""The same for a second filter behind the first."""
 
 
 @dataclass(frozen=True)
 class FrontierSettings:
-    """What is searched, and how many points are kept.
+    """Settings of the search: what is searched, and how many points are kept.
 
     `levels` counts the thresholds tried per exit, never included. Rules of more than `max_exits` exits are not tried;
     where one set of exits would have more than `max_vectors` threshold vectors, fewer levels are (an even choice among
@@ -68,7 +68,7 @@ class _Sweep:
     costs: tuple[Costs, ...]
 
     def rule(self, position: int) -> ExitRule:
-        """The rule at a position among the threshold vectors in C order."""
+        """Returns the rule at a position among the threshold vectors in C order."""
         ladders = [(*self.grid.thresholds[k].tolist(), np.inf) for k in self.exits[:-1]]
         at = np.unravel_index(position, [len(ladder) for ladder in ladders]) if ladders else ()
         return ExitRule(self.score, self.exits, tuple(ladder[i] for ladder, i in zip(ladders, at, strict=True)))
@@ -81,7 +81,7 @@ def exact_frontier(
     settings: FrontierSettings | None = None,
     split: str = "validation",
 ) -> Frontier:
-    """The non-dominated operating points over all scores, sets of exits and vectors of thresholds, cheapest first.
+    """Returns the non-dominated operating points over all scores, sets of exits and vectors, cheapest first.
 
     Exact over the grid of thresholds, then thinned to `max_points` by hypervolume. Exits that nobody takes are not part
     of any rule returned. Cheapest is by the first objective that is not accuracy.
@@ -101,21 +101,21 @@ def exact_frontier(
     points = []
     for number, position in found_P2[thin(values_PM, settings.max_points)].tolist():
         rule = sweeps[number].rule(position)
-        # Rules without idle exits are swept too and cost no more, but a rounding could rank them second.
+        # Rules without idle exits are in other sweeps at equal cost, but a rounding could rank them second.
         rule = normalised(scores[rule.score], rule)
         points.append(operating_point(table.correct_NK, scores[rule.score], rule, cost, latency))
     return Frontier(split, _cheapest_first(points, settings.objectives))
 
 
 def _good_enough(wrong_P: NDArray[np.float64], most: float) -> NDArray[np.bool_]:
-    """Which points have at most so many wrong; where none has, those with the fewest."""
+    """Selects points with at most this many errors; if there are none, those with the fewest."""
     return np.asarray(wrong_P <= max(most, wrong_P.min()) + 1e-6)
 
 
 def _sweeps(
     scores: Mapping[str, Scores], cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> list[_Sweep]:
-    """Every score with every set of exits."""
+    """Yields every score with every set of exits."""
     exits_in_all = len(cost.heads)
     sweeps: list[_Sweep] = []
     for name, score_NK in scores.items():
@@ -125,7 +125,7 @@ def _sweeps(
             for exits in combinations(range(exits_in_all), size):
                 varying = _leaving(settings.objectives, cost, latency, exits, name)
                 sweeps.append(_Sweep(name, exits, grid, deployed_params(cost, exits, name), varying))
-    # Few parameters first: then nothing that the sieve knows has more of them, and params needs no axis of it.
+    # Fewest parameters first: no earlier point has more, so the filter needs no axis for parameters.
     return sorted(sweeps, key=lambda sweep: sweep.params)
 
 
@@ -136,7 +136,7 @@ def _leaving(
     exits: tuple[int, ...],
     score: str,
 ) -> tuple[Costs, ...]:
-    """Leaving costs in every objective that is a cost and varies with the thresholds."""
+    """Returns the costs of leaving in every objective that is a cost and varies with the thresholds."""
     costs = []
     if latency is not None and latency_ms in objectives:
         costs.append(exit_cost_ms(cost, latency, exits, score))
@@ -181,7 +181,7 @@ def _sieve(samples: int, sweeps: Sequence[_Sweep], objectives: Sequence[Objectiv
         low = min(sweep.costs[i].min() for sweep in sweeps)
         high = max(sweep.costs[i].max() for sweep in sweeps)
         axes.append(Axis(float(low) * samples, float(high) * samples, cells))
-    # The sieve has an axis for every value but the last.
+    # The filter has an axis for every value but the last.
     return Sieve((axes if accuracy in objectives else axes[1:])[:-1])
 
 

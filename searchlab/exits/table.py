@@ -1,4 +1,4 @@
-"""What one trained network says about one split: the logits of every sample at every exit, and what the gates say.
+"""Exit table: the logits of a network for every sample of a split at every exit, and the gates' logits.
 
 Shapes: N samples, K exits (the final head last), C classes, G gates (one fewer than exits).
 """
@@ -20,12 +20,12 @@ UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, AttributeError, TypeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What numpy and zipfile raise for a file that is no npz file, or a damaged one."""
+"""Exceptions of numpy and zipfile for a damaged file or a file of another type."""
 
 
 @dataclass(frozen=True)
 class ExitTable:
-    """Logits of every sample at every exit, the true classes, and the logit of every learned gate, where there are any.
+    """Logits of every sample at every exit, the true classes, and the logit of every learned gate, if any.
 
     Raises:
         TrialFailure: a logit is not finite, so that no score of it means anything.
@@ -49,27 +49,27 @@ class ExitTable:
 
     @property
     def samples(self) -> int:
-        """N, how many samples the split has."""
+        """N, the number of samples."""
         return len(self.labels_N)
 
     @property
     def exits(self) -> int:
-        """K, how many exits the network has, the final head counted."""
+        """K, the number of exits, the final head included."""
         return int(self.logits_NKC.shape[1])
 
     @cached_property
     def correct_NK(self) -> NDArray[np.bool_]:
-        """Whether each exit names the true class of each sample; of equal logits the first counts."""
+        """Whether each exit predicts the true class of each sample; of equal logits the first counts."""
         return np.asarray(self.logits_NKC.argmax(axis=2) == self.labels_N[:, None])
 
     def part(self, chosen_N: NDArray[np.integer] | NDArray[np.bool_]) -> "ExitTable":
-        """The table of some samples alone, by position or by mask."""
+        """Returns the table of some samples, by position or by mask."""
         gates_NG = None if self.gates_NG is None else self.gates_NG[chosen_N]
         return ExitTable(self.logits_NKC[chosen_N], self.labels_N[chosen_N], gates_NG)
 
 
 def save_table(table: ExitTable, path: Path) -> None:
-    """Write a table as a compressed npz file, at exactly this path."""
+    """Writes a table as a compressed npz file, at exactly this path."""
     arrays: dict[str, Any] = {"logits_NKC": table.logits_NKC, "labels_N": table.labels_N}
     if table.gates_NG is not None:
         arrays["gates_NG"] = table.gates_NG
@@ -78,7 +78,7 @@ def save_table(table: ExitTable, path: Path) -> None:
 
 
 def load_table(path: Path) -> ExitTable:
-    """Read what `save_table` wrote. Nothing is unpickled.
+    """Reads a file of `save_table`. Nothing is unpickled.
 
     Raises:
         UserError: the file is missing, truncated, corrupt, or holds something else.

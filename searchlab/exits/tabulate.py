@@ -1,4 +1,4 @@
-"""From a network and a split to its exit table.
+"""Computes the exit table of a network on a split.
 
 Shape suffixes: N images, K exits, C classes, G gates.
 """
@@ -12,7 +12,7 @@ from searchlab.model.early_exit import EarlyExitNetwork
 
 
 def tabulate(network: EarlyExitNetwork, split: Split, normaliser: Normaliser) -> ExitTable:
-    """Every exit's and gate's logits for every image of a split, in float32, as the deployed network computes them."""
+    """Returns the logits of every exit and gate for every image, in float32, like the deployed network."""
     network.eval()
     logits, gates = [], []
     with torch.inference_mode():

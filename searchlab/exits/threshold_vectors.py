@@ -1,4 +1,4 @@
-"""Every threshold vector of some exits at once, exactly: how many are wrong, and what all samples cost.
+"""Exact evaluation of all threshold vectors of some exits at once: errors and total cost.
 
 With stay_k(t) the number of samples that pass the first k exits under thresholds t, and lost_k(t) how many more of
 those exit k gets wrong than exit k-1 does, sums over exits telescope:
@@ -24,7 +24,7 @@ from searchlab.exits.costs import Costs
 Counts = NDArray[np.int32]
 
 BLOCK = 1 << 15
-"""Vectors that are looked at together: few enough for the processor's cache."""
+"""Vectors per block, few enough for the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Tally:
 
     @property
     def vectors(self) -> int:
-        """How many threshold vectors there are."""
+        """The number of threshold vectors."""
         return self.stayed[-1].size if self.stayed else 1
 
 
 def tally(levels: Sequence[NDArray[np.intp]], correct: Sequence[NDArray[np.bool_]], sizes: Sequence[int]) -> Tally:
-    """Counts of every threshold vector.
+    """Counts errors and stays of every threshold vector.
 
     Args:
         levels: each sample's level (N) at every used exit but the last.
@@ -64,13 +64,13 @@ def tally(levels: Sequence[NDArray[np.intp]], correct: Sequence[NDArray[np.bool_
 
 
 def _cumulated(plus: NDArray[np.intp], shape: tuple[int, ...], minus: NDArray[np.intp] | None = None) -> Counts:
-    """A histogram of cells, summed along every axis from its start."""
+    """Returns a histogram of cells, cumulated along every axis."""
     counts = np.zeros(shape, dtype=np.int32)
     np.add.at(counts.reshape(-1), plus, np.int32(1))
     if minus is not None:
         np.subtract.at(counts.reshape(-1), minus, np.int32(1))
     for axis in range(len(shape) - 1):
-        # Whole slices add several numbers an instruction, where numpy's cumsum adds one after the other.
+        # Adding whole slices uses vector instructions; numpy's cumsum does not.
         slices = np.moveaxis(counts, axis, 0)
         for i in range(1, len(slices)):
             slices[i] += slices[i - 1]
@@ -79,7 +79,7 @@ def _cumulated(plus: NDArray[np.intp], shape: tuple[int, ...], minus: NDArray[np
 
 
 def blocks(of: Tally, costs: Sequence[Costs]) -> Iterator[tuple[int, list[NDArray[Any]]]]:
-    """Every vector, a block at a time: the first one's position in C order, then wrong (intp) and every cost's total.
+    """Yields blocks of vectors: the position of the first in C order, then errors (intp) and every total cost.
 
     The arrays are overwritten by the next block.
     """

@@ -1,4 +1,4 @@
-"""The grid of thresholds: which thresholds the search tries at each exit. Shapes: N samples, K exits.
+"""Threshold grid: the thresholds that the search tries at each exit. Shapes: N samples, K exits.
 
 B levels per exit are at most B - 1 finite thresholds and "never". A sample's level at an exit is how many of its
 thresholds it reaches; with threshold number t in force (counted from 0) it stays where its level is at most t.
@@ -18,32 +18,32 @@ Thresholds = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Grid:
-    """Ascending finite thresholds per exit (never comes after them), and every sample's level, levels_KN."""
+    """Ascending finite thresholds per exit (never follows them), and every sample's level, levels_KN."""
 
     thresholds: tuple[Thresholds, ...]
     levels_KN: NDArray[np.intp]
 
     def sizes(self, exits: Sequence[int]) -> tuple[int, ...]:
-        """How many thresholds, never included, each of these exits has."""
+        """Returns the number of thresholds, never included, of each of these exits."""
         return tuple(len(self.thresholds[k]) + 1 for k in exits)
 
 
 def quantile_thresholds(score_N: NDArray[np.float64], levels: int) -> Thresholds:
-    """At most `levels` - 1 thresholds that let in equal shares more each, the lowest everybody; equal ones once.
+    """Returns at most `levels` - 1 distinct thresholds at equal steps of the share that leaves; the lowest takes all.
 
     Each lies halfway between two neighbouring scores, so that a rounding elsewhere sends nobody another way.
     """
     ordered = np.sort(score_N)
     lowest = np.unique(ordered[np.arange(levels - 1) * len(ordered) // (levels - 1)])
     below = ordered[np.maximum(np.searchsorted(ordered, lowest) - 1, 0)]
-    # By "gate" every score at the last exit is infinite; no threshold there is ever used.
+    # With "gate" every score at the last exit is infinite; no threshold is used there.
     with np.errstate(invalid="ignore"):
         halfway = below + (lowest - below) / 2
     return np.asarray(np.where(halfway > below, halfway, lowest))
 
 
 def make_grid(score_NK: Scores, levels: int, extra: Sequence[Sequence[float]] = ()) -> Grid:
-    """The finest grid: quantiles of each exit's score, and `extra` thresholds per exit where there are any."""
+    """Makes the finest grid: quantiles of each exit's score, and `extra` thresholds per exit."""
     thresholds = []
     for k, score_N in enumerate(score_NK.T):
         own = np.asarray(extra[k] if k < len(extra) else (), dtype=np.float64)
@@ -53,7 +53,7 @@ def make_grid(score_NK: Scores, levels: int, extra: Sequence[Sequence[float]] = 
 
 
 def coarser(grid: Grid, levels: int) -> Grid:
-    """A grid with at most so many levels per exit, all of them of the grid given."""
+    """Thins a grid to at most this many levels per exit."""
     kept = [
         np.unique(np.linspace(0, len(t) - 1, min(levels - 1, len(t))).round().astype(np.intp)) for t in grid.thresholds
     ]
@@ -63,7 +63,7 @@ def coarser(grid: Grid, levels: int) -> Grid:
 
 
 def grids_by_size(finest: Grid, most_exits: int, max_vectors: int) -> list[Grid]:
-    """The grid for rules of 1, 2 .. `most_exits` exits, each a part of the one before.
+    """Returns the grids for rules of 1, 2 .. `most_exits` exits, each a subset of the one before.
 
     A grid is made coarser where one subset of that size would have over `max_vectors` threshold vectors, or all subsets
     of that size together over four times as many.

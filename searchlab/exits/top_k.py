@@ -1,4 +1,4 @@
-"""Top-k accuracy of exits, and what an exit confuses with what.
+"""Top-k accuracy of exits, and confusion matrices.
 
 Shapes: N samples, K exits, C classes, k of them.
 """
@@ -10,7 +10,7 @@ from searchlab.exits.table import ExitTable
 
 
 def correct_among(table: ExitTable, k: int) -> list[int]:
-    """For every exit, of how many samples the true class is among the k highest logits.
+    """Returns, per exit, for how many samples the true class is among the k highest logits.
 
     Of equal logits the first counts, as in `ExitTable.correct_NK`: k = 1 counts those.
     """
@@ -21,7 +21,7 @@ def correct_among(table: ExitTable, k: int) -> list[int]:
 
 
 def confusion_of(table: ExitTable, exit: int = -1) -> NDArray[np.int64]:
-    """confusion_CC: how many samples of a true class (row) an exit names as a class (column)."""
+    """Returns confusion_CC: samples of a true class (row) that an exit assigns to a class (column)."""
     logits_NC = table.logits_NKC[:, exit]
     classes = logits_NC.shape[1]
     pairs_N = table.labels_N * classes + logits_NC.argmax(axis=1)

@@ -1,1 +1,1 @@
-"""Latency, measured in isolation and beside a reference."""
+"""Latency measurement, isolated from trainings and interleaved with a reference network."""

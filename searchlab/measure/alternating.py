@@ -1,4 +1,4 @@
-"""Two ways of classifying, timed in turns over the same images (paper 000, "Timed Testing").
+"""Alternating timing of two classifiers over the same images (paper 000, "Timed Testing").
 
 Nothing here takes the lock: whoever measures does it inside `isolation.measuring`.
 Shape suffixes: C channels, H and W pixels, S sets, E epochs of a set, B bootstrap samples.
@@ -16,14 +16,14 @@ from searchlab.measure.end_to_end import Run
 from searchlab.operating_point import Estimate
 
 Epochs = tuple[tuple[float, ...], ...]
-"""Milliseconds per image, epoch by epoch, of every set."""
+"""Milliseconds per image, by set and epoch."""
 
 RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Turns:
-    """Epochs of each that are not counted, then so many sets of so many epochs: base, other, base, other ...
+    """Warm-up epochs of each classifier, then the sets of epochs that alternate: base, other, base, other ...
 
     The paper has two sets, and three for its small models.
     """
@@ -35,13 +35,13 @@ class Turns:
 
 @dataclass(frozen=True)
 class Alternated:
-    """What was timed in turns; both have a time for every epoch of every set."""
+    """Times of both classifiers, for every epoch of every set."""
 
     base_ms: Epochs
     other_ms: Epochs
 
     def faster_percent(self, seed: int = 0) -> Estimate:
-        """What the other saves of the base's time, in percent: negative where it is slower.
+        """Returns the runtime saving of the other against the base in percent; negative if it is slower.
 
         Every set counts as the median of its epochs. The interval is the 95 % bootstrap interval of drawing sets, the
         same for both, and then epochs within them; with one epoch there is nothing to draw, and it is the value.
@@ -59,7 +59,7 @@ class Alternated:
 
 
 def _saved_percent(base_SE: NDArray[np.float64], other_SE: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The last two axes are S and E; those before them stay."""
+    """Resamples the last two axes, S and E."""
     base, other = (np.median(every, axis=-1).sum(axis=-1) for every in (base_SE, other_SE))
     return np.asarray(100 * (1 - other / base))
 

@@ -1,4 +1,4 @@
-"""One study, one unit of time: latencies scaled by how the reference fares now against when the study began."""
+"""Drift correction: scales latencies to the study's unit of time by the speed of the reference."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from searchlab.record import LatencyCheck, LatencyReport, Quantiles, SegmentLate
 
 
 def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
-    """The report in a study's unit of time; as it is where there is none yet.
+    """Returns the report in the study's unit of time; unchanged if the study has none yet.
 
     Candidate and reference were interleaved, so what slowed one slowed the other: dividing both by the reference's
     drift leaves their ratio as it was measured, and makes milliseconds compare between trials hours apart.
@@ -40,7 +40,7 @@ def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
 
 
 def other_machine(unit: TimeUnit, here: str, where: str = "latency", see: str = "") -> UserError:
-    """The error for a latency that was, or would be, measured on another machine than the unit; `see` names options."""
+    """Makes the error for a latency from another machine than the unit's; `see` names options."""
     mend = f"{see}, or begin another" if see else "begin another"
     return UserError(
         "its latencies so far are of another machine, and do not mix",
@@ -51,7 +51,7 @@ def other_machine(unit: TimeUnit, here: str, where: str = "latency", see: str = 
 
 
 def other_reference(unit: TimeUnit, here: str, where: str = "latency") -> UserError:
-    """The error for a latency that was, or would be, measured beside another reference than the unit."""
+    """Makes the error for a latency beside another reference than the unit's."""
     return UserError(
         "its latencies so far were measured beside another reference, and do not compare",
         where=where,

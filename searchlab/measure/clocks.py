@@ -1,4 +1,4 @@
-"""Stamps inside one pass of a network, on the host's clock or in the GPU's stream; and the seconds of a trial."""
+"""Clocks for the pieces of a pass, on the host or in the GPU's stream, and a stopwatch for trials."""
 
 import time
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Clock(Protocol):
     def start(self) -> None: ...
     def stamp(self) -> None: ...
     def intervals_ms(self) -> list[float]:
-        """Milliseconds of every piece, in order; together, the host's time for the whole pass."""
+        """Returns the milliseconds of every piece, in order; their sum is the host's time for the pass."""
 
 
 class CpuClock:
-    """The host's monotonic clock; a stamp costs about 0.1 microseconds."""
+    """Clock of the host (monotonic); a stamp takes about 0.1 microseconds."""
 
     def __init__(self) -> None:
         self._stamps_ns: list[int] = []
@@ -36,7 +36,7 @@ class CpuClock:
 
 
 class CudaClock:
-    """Events in the current stream between the pieces, the host's clock around them.
+    """Clock with CUDA events between the pieces and the host's clock around the pass.
 
     Launches run ahead of the GPU, so only the stream knows what a piece took. What the events do not see (the first
     launch, the last wait) is paid once a pass: it is counted with the first piece.
@@ -66,21 +66,21 @@ class CudaClock:
 
 
 def clock_for(device: torch.device) -> Clock:
-    """The clock that sees what runs on `device`."""
+    """Returns the clock for work on `device`."""
     return CudaClock() if device.type == "cuda" else CpuClock()
 
 
 @dataclass
 class Stopwatch:
-    """Where the seconds of a trial go."""
+    """Stopwatch for the parts of a trial."""
 
     started: float = field(default_factory=time.perf_counter)
     parts: dict[str, float] = field(default_factory=dict)
 
     def lap(self, part: str, since: float) -> None:
-        """Adds the time since then to a part."""
+        """Adds the time since `begun` to a part."""
         self.parts[part] = self.parts.get(part, 0.0) + time.perf_counter() - since
 
     def seconds(self) -> Seconds:
-        """All parts, and the time since the beginning."""
+        """Returns the seconds of all parts, and the time since the beginning."""
         return Seconds(**self.parts, total=time.perf_counter() - self.started)

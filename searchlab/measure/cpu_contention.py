@@ -1,4 +1,4 @@
-"""Whether others took the cores away: how long threads of this process were ready to run and had none."""
+"""CPU contention: how long threads of this process were runnable but had no core."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,14 +11,14 @@ _TASKS = Path("/proc/self/task")
 
 @dataclass
 class Load:
-    """The share of a block's time, 0 to 1, that a thread waited for a core; 0 where the system does not say."""
+    """Share of a block's time, 0 to 1, that a thread waited for a core; 0 if the system does not report it."""
 
     waited: float = 0.0
 
 
 @contextmanager
 def load(threads: int) -> Iterator[Load]:
-    """Around a block that computes with so many threads; the figure is there when it has ended."""
+    """Measures contention around a block that computes with this many threads; the result is set at its end."""
     found = Load()
     waited_ns, begun_ns = _waited_ns(), perf_counter_ns()
     yield found
@@ -27,11 +27,11 @@ def load(threads: int) -> Iterator[Load]:
 
 
 def _waited_ns() -> int:
-    """Nanoseconds that threads of this process spent in the scheduler's queues (Linux's `schedstat`, second figure)."""
+    """Returns the nanoseconds that this process's threads waited in run queues (Linux's `schedstat`, field 2)."""
     total = 0
     with suppress(OSError):
         for task in _TASKS.iterdir():
-            # A thread may end meanwhile.
+            # A thread may end during the loop.
             with suppress(OSError, IndexError, ValueError):
                 total += int((task / "schedstat").read_text().split()[1])
     return total

@@ -1,4 +1,4 @@
-"""Which device, what it can do, and how a record names it."""
+"""Devices: selection, capabilities, and the Machine noun of a record."""
 
 import platform
 import re
@@ -10,17 +10,17 @@ from searchlab.errors import RunError
 from searchlab.record import Machine
 
 OUT_OF_MEMORY = "out of memory"
-"""How the reason of such a failure begins."""
+"""Prefix of the reason of an out-of-memory failure."""
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
-# Private helpers of torch.cpu: some versions have them, and other systems than Linux have nothing else.
+# Private helpers of torch.cpu: only some versions have them, and only on Linux.
 _BF16_HELPERS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
 
 
 def resolve_device(name: str) -> torch.device:
-    """The torch device for "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+    """Returns the torch device for "auto" (CUDA if available), "cpu", "cuda" or "cuda:N".
 
     Raises:
         RunError: the name is none of these, or this machine has no such device.
@@ -36,7 +36,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def this_machine(device: torch.device, threads: int) -> Machine:
-    """The machine that a latency on `device` belongs to; `threads` are torch's on the CPU."""
+    """Returns the machine of latencies on `device`; `threads` are torch's threads on the CPU."""
     cuda = device.type == "cuda"
     return Machine(
         device="cuda" if cuda else "cpu",
@@ -49,7 +49,7 @@ def this_machine(device: torch.device, threads: int) -> Machine:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether bf16 matrix products are worth it: CUDA capability 8 and up, CPUs with avx512_bf16 or AMX."""
+    """Whether bf16 matrix products are fast: CUDA capability 8 and up, CPUs with avx512_bf16 or AMX."""
     if device.type == "cuda":
         return bool(torch.cuda.get_device_capability(device)[0] >= 8)
     helpers = (getattr(torch.cpu, name, None) for name in _BF16_HELPERS)
@@ -57,15 +57,15 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def out_of_memory(error: Exception) -> str:
-    """ "out of memory: ..." in one line where an error says so; "" where it says something else."""
-    # The CPU's allocator of torch has no exception of its own; numpy and Python raise MemoryError, which may be empty.
+    """Returns "out of memory: ..." in one line for an out-of-memory error; "" for any other."""
+    # torch's CPU allocator has no exception type of its own; numpy and Python raise MemoryError, perhaps empty.
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return f"{OUT_OF_MEMORY}: {(str(error).splitlines() or ['no message'])[0]}"
     return ""
 
 
 def is_usable(device: torch.device) -> bool:
-    """Whether this process can go on with a device: after some CUDA errors, every later call fails until it ends."""
+    """Whether this process can still use a device: after some CUDA errors, every later call fails."""
     if device.type != "cuda":
         return True
     try:
@@ -80,7 +80,7 @@ def _cpu_name() -> str:
 
 
 def _cpu_info(field: str) -> str:
-    """A field of the first processor in /proc/cpuinfo, or "" where there is none."""
+    """Returns a field of the first processor in /proc/cpuinfo, or ""."""
     text = _CPU_INFO.read_text() if _CPU_INFO.exists() else ""
     found = re.search(rf"^{field}\s*:\s*(.*)$", text, re.MULTILINE)
     return found[1].strip() if found else ""

@@ -1,4 +1,4 @@
-"""The time of the real routed network over real samples, and whether the additive model agrees with it.
+"""End-to-end time of the routed network over real samples, compared with the additive model.
 
 Shape suffixes: N samples, C channels, H and W pixels, R rounds, P passes of a block.
 """
@@ -16,13 +16,13 @@ from searchlab.measure.segments import Segments
 from searchlab.record import LatencyCheck, SegmentLatency
 
 Run = Callable[[torch.Tensor], object]
-"""From image_1CHW to an answer on the host, as `EarlyExitRuntime.classify` gives it: nothing is still running."""
+"""Function from image_1CHW to a result on the host, like `EarlyExitRuntime.classify`; no work is pending after it."""
 
 _RUN = "the routed network"
 
 
 def run_without_exits(segments: Segments) -> Run:
-    """From image_1CHW to the class that the final head names."""
+    """Returns a function from image_1CHW to the class by the final head."""
 
     def run(image_1CHW: torch.Tensor) -> int:
         with torch.inference_mode():
@@ -32,7 +32,7 @@ def run_without_exits(segments: Segments) -> Run:
 
 
 def end_to_end_ms(run: Run, samples_NCHW: torch.Tensor, options: LatencyOptions = DEFAULT_OPTIONS) -> float:
-    """Expected milliseconds of a sample: the mean over the samples of each one's undisturbed time."""
+    """Returns the expected milliseconds per sample: the mean over the samples of their undisturbed times."""
     with quiet_host(options.threads or torch.get_num_threads()):
         passes = {"run": samples_pass(run, samples_NCHW)}
         ms = interleaved(passes, budget_s=options.budget_s, seed=options.seed, fewest_rounds=options.fewest_rounds)
@@ -47,7 +47,7 @@ def check_latency(
     scores: Mapping[str, Score],
     options: LatencyOptions = DEFAULT_OPTIONS,
 ) -> LatencyCheck:
-    """The additive model against the routed network, both measured now and interleaved, so that drift cancels.
+    """Compares the additive model with the routed network, interleaved now, so that drift cancels.
 
     `run` routes over the same `segments`; `predict` gives the additive model's milliseconds for these very samples (in
     their exit mix); `scores` holds what it needs, usually one. Batch size 1.
@@ -71,7 +71,7 @@ def routed_ms(
     reference_ms: float,
     options: LatencyOptions = DEFAULT_OPTIONS,
 ) -> float:
-    """Expected milliseconds of a sample, in the unit in which the reference takes `reference_ms`.
+    """Returns the expected milliseconds per sample, in the unit in which the reference takes `reference_ms`.
 
     The two are interleaved, so that it compares with a latency in that unit which was measured at another time.
     """
@@ -85,7 +85,7 @@ def routed_ms(
 
 
 def samples_pass(run: Run, samples_NCHW: torch.Tensor) -> Timed:
-    """One pass over all samples, one by one, a piece each."""
+    """Runs one pass over all samples, one by one; each is a piece."""
     samples = [image_CHW[None].clone() for image_CHW in samples_NCHW]
 
     def timed() -> list[float]:

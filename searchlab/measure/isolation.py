@@ -1,4 +1,4 @@
-"""On one node, while a latency is measured, no trial of ours trains.
+"""Isolation: while a latency is measured on a node, no trial of this user trains there.
 
 Two files and `flock`: the kernel lets go of both when a process dies, so a crash leaves nothing behind. Trainers share
 the lock; a measurement takes it alone. The gate, passed one at a time on the way to the lock, keeps measurements from
@@ -40,7 +40,7 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Waiting:
-    """How a process waits: it says why where that takes long, and ends where `interrupted` says so."""
+    """How a process waits for a lock: `say` gets progress messages, `interrupted` ends the wait."""
 
     say: Callable[[str], None] = log.warning
     interrupted: Callable[[], bool] = _never
@@ -48,7 +48,7 @@ class Waiting:
     clock: Callable[[], float] = time.monotonic
 
     def pause(self, seconds: float) -> None:
-        """Waits for so long.
+        """Waits for this many seconds.
 
         Raises:
             Interrupted: `interrupted` said so.
@@ -64,7 +64,7 @@ PATIENT = Waiting()
 
 
 def who_holds() -> str:
-    """Who holds the lock of this user on this node: what each does, in which state, and for how long."""
+    """Lists the holders of this user's lock on this node: activity, process state and duration."""
     found = holders(_holders_folder())
     return "; ".join(holder.words(time.time()) for holder in found) or "a process that left no note"
 
@@ -78,7 +78,7 @@ def _holders_folder() -> Path:
 
 
 class _Files:
-    """The gate and the lock of this user on this node, opened. One for all devices: training on one loads the rest."""
+    """Opens the gate and the lock of this user on this node. One pair for all devices: trainings load the host too."""
 
     def __init__(self, doing: str, waiting: Waiting) -> None:
         self._doing, self._waiting, self._note = doing, waiting, Note(_holders_folder())
@@ -87,7 +87,7 @@ class _Files:
         self._lock = os.open(f"{_stem()}.lock", flags, 0o600)
 
     def take_lock(self, mode: int) -> None:
-        """Wait inside the gate for the lock; a measurement that waits there holds back whoever comes after it.
+        """Waits inside the gate for the lock; a measurement that waits there blocks later arrivals.
 
         Raises:
             Interrupted: whoever waits is to end.
@@ -106,7 +106,7 @@ class _Files:
         fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def someone_waits(self) -> bool:
-        """Whether anyone stands in the gate (who may just be passing)."""
+        """Whether a process is in the gate, perhaps only passing it."""
         with suppress(BlockingIOError):
             fcntl.flock(self._gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(self._gate, fcntl.LOCK_UN)
@@ -114,7 +114,7 @@ class _Files:
         return True
 
     def close(self) -> None:
-        # A forked child holds the same open files: closing ours alone would leave the lock with it.
+        # A forked child inherits the open files: closing only our copy would leave the lock to the child.
         self.let_go()
         self._note.close()
         os.close(self._gate)
@@ -131,7 +131,7 @@ class _Wait:
         self._said = False
 
     def take(self, file: int, mode: int) -> None:
-        """Looks again and again rather than blocking: a process that blocks can neither speak nor be ended."""
+        """Polls instead of blocking: a blocked process can neither report nor be interrupted."""
         after_s = LOOK_AFTER_S
         while not _taken(file, mode):
             if self._waiting.interrupted():
@@ -145,7 +145,7 @@ class _Wait:
             after_s = min(LOOK_EVERY_S, 1.5 * after_s)
 
     def over(self) -> None:
-        """Says so where the wait was spoken of."""
+        """Reports the end of a wait that was reported."""
         if self._said:
             self._waiting.say(f"{self._doing}, after it waited for {duration(self._waiting.clock() - self._begun)}")
 
@@ -158,7 +158,7 @@ def _taken(file: int, mode: int) -> bool:
 
 
 class TrainingLock(AbstractContextManager["TrainingLock"]):
-    """Held while a trial trains, shared with other trainings. Call `breathe` after each step."""
+    """Shared lock that a trial holds while it trains. Call `breathe` after each step."""
 
     def __init__(self, device: torch.device, every_s: float = BREATHE_EVERY_S, waiting: Waiting = PATIENT) -> None:
         self._device, self._every_s, self._waiting = device, every_s, waiting
@@ -185,13 +185,13 @@ class TrainingLock(AbstractContextManager["TrainingLock"]):
         self._files = None
 
     def breathe(self) -> None:
-        """Let a waiting measurement run, and wait until it is over. At most every `every_s`; else it reads a clock."""
+        """Lets a waiting measurement run and waits for its end. Checks at most every `every_s`."""
         now = time.monotonic()
         if now < self._next:
             return
         assert self._files is not None, "breathe is called inside the lock"
         if self._files.someone_waits():
-            # What the GPU was given is finished before the measurement starts.
+            # Finish the GPU's queue before the measurement starts.
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
             self._files.let_go()
@@ -201,13 +201,13 @@ class TrainingLock(AbstractContextManager["TrainingLock"]):
 
 
 def training_lock(device: torch.device, every_s: float = BREATHE_EVERY_S, waiting: Waiting = PATIENT) -> TrainingLock:
-    """The lock to train under: `with training_lock(device) as lock: ... lock.breathe()`."""
+    """Takes the training lock: `with training_lock(device) as lock: ... lock.breathe()`."""
     return TrainingLock(device, every_s, waiting)
 
 
 @contextmanager
 def measuring(waiting: Waiting = PATIENT) -> Iterator[None]:
-    """Alone on this node: waits until every training of ours has let go, and holds them until the block ends.
+    """Takes the lock exclusively: waits until all trainings release it, and blocks them until the end.
 
     Raises:
         Interrupted: `waiting.interrupted` said so before it was alone.

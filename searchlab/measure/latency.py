@@ -25,12 +25,12 @@ from searchlab.record import LatencyCheck, LatencyReport, Machine, SegmentLatenc
 LAYOUT_SHARE = 0.1
 
 WHOLE, MIXED, REFERENCE = "whole", "mixed", "reference"
-"""Passes beside those of the routes: the network without exits, all routes in turn, and the reference network."""
+"""Kinds of passes besides the routes: the network without exits, all routes in turn, and the reference network."""
 
 
 @dataclass(frozen=True)
 class LatencyOptions:
-    """How latency is measured: images per batch, torch's threads (None: as many as it has now), time to spend.
+    """Options of a measurement: images per batch, torch's threads (None: the current number), time budget.
 
     `channels_last` None tries both layouts and takes the faster. `fewest_rounds` are measured even over the budget.
     """
@@ -54,7 +54,7 @@ def measure_latency(
     device: torch.device,
     options: LatencyOptions = DEFAULT_OPTIONS,
 ) -> LatencyReport:
-    """Milliseconds (per batch) of every stage, head, gate and decision, of the network without exits, and the ratio.
+    """Measures the milliseconds per batch of every stage, head, gate and decision, and the ratio to the reference.
 
     `scores` maps the name of a score to logits_NC -> score_N, and "gate" (for networks with gates alone) to
     gate_N1 -> score_N. What a sample pays once wherever it leaves (the call, naming the class) is counted with the
@@ -87,7 +87,7 @@ def measure_latency(
 
 
 def _mixed(own: Segments, ms: dict[Kind, MsRPI], prices: SegmentLatency, scores: list[str]) -> LatencyCheck:
-    """The additive model against samples that leave at every exit in turn."""
+    """Compares the additive model with samples that leave at every exit in turn."""
     additive_ms = [route_ms(own, prices, route) for route in mixed_routes(len(own.cuts), scores)]
     return LatencyCheck(float(np.mean(additive_ms)), _to_median(ms) * mean_over_samples(ms[MIXED]))
 
@@ -110,12 +110,12 @@ def _report(
 
 
 def _to_median(ms: dict[Kind, MsRPI]) -> float:
-    """Pieces are averaged where nothing disturbs them, all else is medians: the reference says what lies between."""
+    """Pieces are means of undisturbed passes, totals are medians; the reference gives the factor between the two."""
     return float(np.median(ms[REFERENCE])) / float(undisturbed_means(ms[REFERENCE])[0])
 
 
 def example_image(images: ImageSpec, batch_size: int, device: torch.device) -> torch.Tensor:
-    """image_NCHW of normal noise, the same every time: convolutions take as long for it as for a real image."""
+    """Makes image_NCHW of normal noise with a fixed seed: convolutions take as long for it as for a real image."""
     generator = torch.Generator().manual_seed(0)
     shape = (batch_size, images.channels, images.height, images.width)
     return torch.randn(shape, generator=generator).to(device)
@@ -124,7 +124,7 @@ def example_image(images: ImageSpec, batch_size: int, device: torch.device) -> t
 def prepared(
     network: EarlyExitNetwork, image_NCHW: torch.Tensor, options: LatencyOptions = DEFAULT_OPTIONS
 ) -> Segments:
-    """The network as it is measured and should be deployed: on the image's device, in the faster layout."""
+    """Prepares the network for measurement and deployment: on the image's device, in the faster layout."""
     if options.channels_last is not None:
         return segments_of(network, image_NCHW, channels_last=options.channels_last)
     both = {last: segments_of(network, image_NCHW, channels_last=last) for last in (False, True)}

@@ -1,4 +1,4 @@
-"""Who holds the lock between trainings and measurements: `flock` does not tell, so every holder leaves a note.
+"""Notes of lock holders: `flock` does not tell who holds a lock, so every holder writes a small file.
 
 A note is a small file that its holder keeps locked. The kernel lets go of it when the process dies, however it does: a
 note that nobody has locked is out of date, and is removed by whoever reads it. Where notes cannot be written or read,
@@ -17,14 +17,14 @@ from pathlib import Path
 
 STOPPED = "T"
 STATES = {STOPPED: "stopped (Ctrl-Z)", "t": "stopped by a debugger", "D": "waiting for a disk", "Z": "ended"}
-"""Letters of Linux's process states that say why a process does not go on."""
+"""Process states of Linux that explain why a process does not run."""
 
 _numbers = count()
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that holds the lock, what it does meanwhile, and since when (seconds since 1970)."""
+    """A process that holds the lock, its activity, and the start time (seconds since 1970)."""
 
     pid: int
     command: str
@@ -52,12 +52,12 @@ class Note:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, doing: str) -> None:
-        """This process holds the lock from now on."""
+        """Notes that this process holds the lock."""
         text = json.dumps({"pid": os.getpid(), "command": _command(), "doing": doing, "since_s": time.time()})
         self._put(text.encode())
 
     def clear(self) -> None:
-        """This process does not hold the lock any more."""
+        """Notes that this process has released the lock."""
         self._put(b"")
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class Note:
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
             if self._file >= 0:
-                # A forked child has the same open file: closing ours alone would leave the note locked.
+                # A forked child shares the open file: closing only our copy would leave the note locked.
                 fcntl.flock(self._file, fcntl.LOCK_UN)
                 os.close(self._file)
         self._file = -1
@@ -78,7 +78,7 @@ class Note:
 
 
 def holders(folder: Path) -> list[Holder]:
-    """Who holds the lock now, the longest first; notes of the dead are removed."""
+    """Returns the holders of the lock, the longest first; removes the notes of dead processes."""
     found = []
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
@@ -96,13 +96,13 @@ def duration(seconds: float) -> str:
 
 
 def _read(path: Path) -> str:
-    """What a living holder wrote; "" where it holds nothing now, or is dead."""
+    """Returns the text of a living holder's note; "" if it holds nothing now, or is dead."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         text = os.read(file, 4096).decode()
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            # Nobody has it locked. One that is empty may just have been made.
+            # No process has it locked. An empty one may have just been made.
             if text:
                 path.unlink(missing_ok=True)
             return ""
@@ -112,9 +112,9 @@ def _read(path: Path) -> str:
 
 
 def _state(pid: int) -> str:
-    """The letter of a process's state; "" where the system does not say."""
+    """Returns the letter of a process's state; "" if the system does not report it."""
     with suppress(OSError, IndexError):
-        # The name, in brackets, may hold anything.
+        # The name, in brackets, may contain any character.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     return ""
 

@@ -1,4 +1,4 @@
-"""Timed passes of a network, whole or in pieces, run in short blocks that alternate in random order.
+"""Timed passes of a network, whole or in pieces, in short blocks that alternate in random order.
 
 Shape suffixes: N images, C channels or classes, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
 """
@@ -21,7 +21,7 @@ Score = Callable[[torch.Tensor], torch.Tensor]
 """logits_NC to score_N; for the score "gate", gate_N1 to score_N."""
 
 Timed = Callable[[], list[float]]
-"""One pass: the milliseconds of its pieces. It ends with a value on the host, so that nothing is still running."""
+"""One pass: returns the milliseconds of its pieces. It ends with a value on the host, so no work is pending."""
 
 MsRPI = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ WARM_UP_SHARE = 0.03
 
 @contextmanager
 def quiet_host(threads: int) -> Iterator[None]:
-    """This many threads for torch, and no garbage collection between two stamps; as it was, afterwards."""
+    """Sets torch's threads and disables garbage collection during a block; restores both afterwards."""
     threads_before, collects = torch.get_num_threads(), gc.isenabled()
     torch.set_num_threads(threads)
     gc.disable()
@@ -49,7 +49,7 @@ def quiet_host(threads: int) -> Iterator[None]:
 
 
 def whole_pass(logits_of: Call, image_NCHW: torch.Tensor) -> Timed:
-    """From the image to the class on the host, as one piece."""
+    """Makes a pass from the image to the class on the host, as one piece."""
 
     def run() -> list[float]:
         start_ns = time.perf_counter_ns()
@@ -61,14 +61,14 @@ def whole_pass(logits_of: Call, image_NCHW: torch.Tensor) -> Timed:
 
 
 def block_orders(kinds: Sequence[Key], seed: int) -> Iterator[list[Key]]:
-    """For every round, all kinds in an order that depends on the seed alone."""
+    """Returns an order of all kinds for every round; it depends on the seed alone."""
     generator = random.Random(seed)
     while True:
         yield generator.sample(kinds, len(kinds))
 
 
 def warm_up(timed: Timed, budget_s: float) -> float:
-    """Run until the median of five passes is that of the five before, nearly; returns it, in milliseconds."""
+    """Runs passes until the median of five is close to that of the five before; returns it, in milliseconds."""
     stop_s = time.perf_counter() + budget_s
     before_ms, median_ms = 0.0, _median_ms(timed)
     while abs(median_ms - before_ms) > SETTLED * median_ms and time.perf_counter() < stop_s:
@@ -83,7 +83,7 @@ def _median_ms(timed: Timed, passes: int = 5) -> float:
 def interleaved(
     passes: Mapping[Key, Timed], *, budget_s: float, seed: int, fewest_rounds: int, between: Key | None = None
 ) -> dict[Key, MsRPI]:
-    """Blocks of passes of every kind, round after round, until the budget is spent: ms_RPI by kind.
+    """Runs blocks of passes of every kind, round after round, until the budget is spent: ms_RPI by kind.
 
     `fewest_rounds` are run over the budget, too, but for no more than a few times as long (a slow or busy machine).
 
@@ -111,11 +111,11 @@ def interleaved(
 
 
 def _by_round(blocks: list[list[list[float]]], rounds: int) -> MsRPI:
-    """All blocks of a round in one row."""
+    """Concatenates all blocks of a round."""
     ms_BPI = np.asarray(blocks, dtype=np.float64)
     return ms_BPI.reshape(rounds, -1, ms_BPI.shape[-1])
 
 
 def block_length(pass_ms: float) -> int:
-    """How many passes are counted in a block: few of those that take long."""
+    """Returns how many passes of a block count: fewer for slow passes."""
     return min(8, max(2, round(BLOCK_MS / pass_ms)))

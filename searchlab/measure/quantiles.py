@@ -1,4 +1,4 @@
-"""From block times to quantiles and ratios, with intervals that respect the blocks.
+"""Quantiles and ratios from block times, with intervals that resample whole blocks.
 
 Shape suffixes: R rounds, P passes of a block, Q passes of all rounds, I pieces of a pass, B bootstrap samples.
 """
@@ -13,12 +13,12 @@ Floats = NDArray[np.float64]
 
 RESAMPLES = 500
 UNDISTURBED = (0.1, 0.5)
-"""Shares of the passes, fastest first, between which a pass is taken for undisturbed."""
+"""Range of ranks, fastest first, in which a pass counts as undisturbed."""
 
 
 def quantiles(ms_RP: Floats, seed: int) -> Quantiles:
-    """Quantiles over all passes; the median's 95 % interval resamples whole blocks, for passes of a block are alike."""
-    # Not the quantile at 0.5, which may differ from it in the last bit.
+    """Returns quantiles over all passes; the median's 95 % interval resamples whole, correlated blocks."""
+    # Not the quantile at 0.5, which may differ in the last bit.
     p50 = float(np.median(ms_RP))
     p90, p99 = (float(value) for value in np.quantile(ms_RP, (0.9, 0.99)))
     low, high = _interval(np.median(ms_RP, axis=1), seed)
@@ -26,7 +26,7 @@ def quantiles(ms_RP: Floats, seed: int) -> Quantiles:
 
 
 def undisturbed_means(ms_RPI: Floats) -> Floats:
-    """ms_I: the mean of every piece over the faster half of the passes, the fastest tenth left out.
+    """Returns ms_I: the mean of every piece over the faster half of the passes, without the fastest tenth.
 
     On a quiet machine these are the medians, within 2 %. Unlike medians they add up; and what others do on a shared
     machine only ever slows a pass, so that the faster half is what the network itself takes.
@@ -38,12 +38,12 @@ def undisturbed_means(ms_RPI: Floats) -> Floats:
 
 
 def mean_over_samples(ms_RPN: Floats) -> float:
-    """The mean over N samples (a piece of the pass each) of every one's undisturbed time: each is distributed alone."""
+    """Returns the mean over N samples (each a piece of the pass) of their undisturbed times."""
     return float(np.mean([undisturbed_means(ms_RPN[..., [sample]])[0] for sample in range(ms_RPN.shape[-1])]))
 
 
 def paired_ratio(ms_RP: Floats, reference_RP: Floats, seed: int) -> Estimate:
-    """Undisturbed time over the reference's, with the 95 % bootstrap interval of drawing the same rounds for both.
+    """Returns undisturbed time over the reference's, with the 95 % bootstrap interval of resampled rounds.
 
     What slows a round slows both of its blocks: drawn together, it cancels.
     """
@@ -64,7 +64,7 @@ def _undisturbed_B(ms_BRP: Floats) -> Floats:
 
 
 def _interval(value_R: Floats, seed: int) -> tuple[float, float]:
-    """The percentile bootstrap's 95 % interval of the median (Efron 1979)."""
+    """Returns the 95 % percentile bootstrap interval of the median (Efron 1979)."""
     low, high = np.quantile(np.median(value_R[_draws_BR(len(value_R), seed)], axis=1), (0.025, 0.975))
     return float(low), float(high)
 

@@ -1,4 +1,4 @@
-"""Named networks whose latency is measured beside every candidate's, so that latencies compare across runs.
+"""Reference networks: measured beside every candidate, so that latencies compare across runs.
 
 Residual networks of He et al. 2016 for small images: section 4.2 (resnet20), table 1 (resnet18).
 """
@@ -18,13 +18,13 @@ REFERENCES: dict[str, Candidate] = {
 
 
 def reference_network(name: str, images: ImageSpec) -> EarlyExitNetwork:
-    """The reference of that name for these images, in eval mode. Its weights are random.
+    """Builds the reference of that name for these images, in eval mode with random weights.
 
     Raises:
         UserError: there is no such reference.
     """
     if name not in REFERENCES:
         raise unknown("reference", name, REFERENCES)
-    # Latency does not depend on the weights, but drawing them must not move a trial's own random numbers.
+    # Drawing its weights must not change a trial's random numbers.
     with torch.random.fork_rng(devices=[]):
         return build(REFERENCES[name], images).eval()

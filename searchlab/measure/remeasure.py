@@ -1,4 +1,4 @@
-"""A latency that is in doubt is measured again: later, a bounded number of times, and then the best is kept."""
+"""Repetition of doubtful measurements: after pauses, a bounded number of times; the best attempt is kept."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,11 @@ from searchlab.measure.isolation import Waiting
 from searchlab.record import LatencyReport
 
 PAUSES_S = (1.0, 4.0)
-"""Before each repetition: what disturbs a machine often lasts for seconds. No lock is held meanwhile."""
+"""Pauses before each repetition, without a lock: disturbances often last for seconds."""
 
 
 def until_trusted(measured: Callable[[], LatencyReport], waiting: Waiting) -> LatencyReport:
-    """What `measured` says as soon as nothing speaks against it, else the least doubtful of all attempts.
+    """Returns the first measurement that is not in doubt, else the least doubtful attempt.
 
     Raises:
         Interrupted: `waiting.interrupted` said so.

@@ -1,4 +1,4 @@
-"""A network as a row of calls, ready to be timed or routed: eval mode, its device, its layout, captured on CUDA.
+"""Segments: a network as a row of callables for timing or routing, in eval mode, captured on CUDA.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
@@ -17,12 +17,12 @@ from searchlab.model.heads import LearnedGate
 Call = Callable[[torch.Tensor], torch.Tensor]
 
 Step = tuple[Call, Call | None]
-"""A stage, and the head or gate on its cut, if there is one."""
+"""A stage, and the head or gate on its cut, if any."""
 
 
 @dataclass(frozen=True)
 class Segments:
-    """The calls of every stage, head and gate, and each head's cut: what a network offers to whoever routes samples.
+    """Callables of every stage, head and gate, and each head's cut: the interface to timing and routing.
 
     Called inside `torch.inference_mode()`. On CUDA they are graphs, captured for the one shape they were made with.
     """
@@ -45,7 +45,7 @@ class Segments:
         return [(stage, gate_of.get(cut)) for cut, stage in enumerate(self.stages)]
 
     def whole(self, image_NCHW: torch.Tensor) -> torch.Tensor:
-        """Every stage and the final head alone: logits_NC of the network without exits."""
+        """Every stage and the final head: logits_NC of the network without exits."""
         map_NCHW = image_NCHW
         for stage in self.stages:
             map_NCHW = stage(map_NCHW)
@@ -53,7 +53,7 @@ class Segments:
 
 
 def segments_of(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels_last: bool) -> Segments:
-    """A copy of the network, on the image's device in the given layout; the network itself is left as it is."""
+    """Copies the network to the image's device in the given layout; the original is unchanged."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = copy.deepcopy(network).to(image_NCHW.device).to(memory_format=layout).eval()
     network.gates = nn.ModuleList(cast(LearnedGate, gate).folded() for gate in network.gates)
@@ -64,10 +64,10 @@ def segments_of(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels
 
 
 class _Replay:
-    """A module as a CUDA graph that reads one fixed tensor and writes another."""
+    """A module as a CUDA graph with a fixed input and a fixed output tensor."""
 
     def __init__(self, module: nn.Module, static_input: torch.Tensor) -> None:
-        # Libraries choose their algorithms in the first calls, which a capture must not see.
+        # Libraries choose their algorithms in the first calls, outside the capture.
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -84,7 +84,7 @@ class _Replay:
 
 
 class _Entry:
-    """The first stage: brings the sample into the tensor that the graphs read."""
+    """First stage: copies the sample into the input tensor of the graphs."""
 
     def __init__(self, static_input: torch.Tensor, first: Call) -> None:
         self._static_input, self._first = static_input, first
@@ -95,7 +95,7 @@ class _Entry:
 
 
 def _captured(network: EarlyExitNetwork, image_NCHW: torch.Tensor) -> Segments:
-    """A graph per stage, head and gate, each reading what the one before writes: nothing is copied between them."""
+    """Captures a graph per stage, head and gate; each reads the output of the one before without a copy."""
     static_input = image_NCHW.clone()
     stages: list[Call] = []
     maps = [static_input]
@@ -112,10 +112,10 @@ def _captured(network: EarlyExitNetwork, image_NCHW: torch.Tensor) -> Segments:
 
 
 def _call(module: nn.Module, static_input: torch.Tensor) -> Call:
-    """A graph of the module; the module itself where there is nothing to capture, or where it cannot be captured."""
+    """Captures a graph of the module; returns the module itself if it is empty or cannot be captured."""
     return _Replay(module, static_input) if _capturable(module) else module
 
 
 def _capturable(module: nn.Module) -> bool:
-    """Whether a graph can hold the module: routed experts say so themselves, what they run depends on the images."""
+    """Whether a graph can capture the module: routed experts are data-dependent and cannot."""
     return bool(getattr(module, "capturable", not isinstance(module, nn.Identity)))
