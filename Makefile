@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := demo
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check docs clean
 
 setup: $(READY)
 
@@ -29,5 +29,9 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/zensical build --clean --strict
+
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv $(DEMO) site

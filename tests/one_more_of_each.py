@@ -1,4 +1,4 @@
-"""One more name in every dict of extensions, as the README's "How to add" says: a plugin of pytest's.
+"""One more name in every dict of extensions, as docs/guide/extend.md says: a plugin of pytest's.
 
 `pytest -p one_more_of_each tests` must pass: adding one breaks no test.
 """

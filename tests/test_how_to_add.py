@@ -1,4 +1,4 @@
-"""The README's "How to add" holds: adding a name to a dict of extensions breaks no test."""
+"""docs/guide/extend.md holds: adding a name to a dict of extensions breaks no test."""
 
 import os
 import subprocess

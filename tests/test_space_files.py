@@ -75,10 +75,10 @@ def test_there_is_a_space():
     assert FILES
 
 
-def test_the_space_of_the_readme_works_with_and_without_gates_and_head_widths():
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+def test_the_space_of_the_guide_works_with_and_without_gates_and_head_widths():
+    guide = (Path(__file__).parent.parent / "docs/guide/studies.md").read_text()
     names = {}
-    (text,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "Gate(" in block]
+    (text,) = [block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "Gate(" in block]
     exec(text, names)
     for hidden, gated in itertools.product((0, 32, 64), (False, True)):
         known = {"depth": 2, "head_width": hidden, "gated": gated}

@@ -1,4 +1,4 @@
-"""The README's "How to add": a data set, a score and a sampler, in files of one's own and in the package's dicts."""
+"""The guide's "How to add": a data set, a score and a sampler, in files of one's own and in the package's dicts."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ from searchlab.search.samplers import SAMPLERS
 from searchlab.search.store import stored_study
 from searchlab.study import RunOptions
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs/guide/extend.md"
 NAMED = {"data": "./pets.py", "scores": ("./ratio.py",), "sampler": "./mine.py"}
 
 STUDY = """from searchlab.objective import accuracy, macs
@@ -34,8 +34,8 @@ def write_study(name: str, **fields) -> None:
 
 @pytest.fixture
 def own(folder):
-    """The README's files beside a study that names them."""
-    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    """The guide's files beside a study that names them."""
+    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
     assert [name for name, _ in blocks] == ["pets.py", "ratio.py", "mine.py"]
     for name, text in blocks:
         Path("studies", name).write_text(text)
@@ -58,7 +58,7 @@ def forget() -> None:
     OWN_FUNCTIONS.clear()
 
 
-def test_a_data_set_a_score_and_a_sampler_in_files_as_the_readme_says(searchlab, own):
+def test_a_data_set_a_score_and_a_sampler_in_files_as_the_guide_says(searchlab, own):
     assert "study own: little on ./pets.py" in good(searchlab("run", "own")).out
     for command in (("front", "--test"), ("replicate", "--seeds", 1, "--points", 1), ("resume", "own", "--trials", 3)):
         forget()
@@ -110,7 +110,7 @@ def test_a_sampler_file_on_the_command_line_is_found_again_from_elsewhere(search
 
 
 def test_a_study_that_names_no_files_is_the_same_with_them_in_the_package(searchlab, own, monkeypatch):
-    """The other way of the README: one function and one line in a dict."""
+    """The other way of the guide: one function and one line in a dict."""
     scope: dict = {}
     exec(Path("studies/ratio.py").read_text(), scope)
     images = synthetic_images(120, seed=0)
