@@ -17,7 +17,7 @@ from pathlib import Path
 from common import report
 
 from searchlab.architecture import ResNet
-from searchlab.artefacts import TABLE, load_network
+from searchlab.artefacts import load_network
 from searchlab.baselines.compare import Row, chosen_at, compare
 from searchlab.candidate import Candidate, Exit, Training
 from searchlab.data.batches import Normaliser
@@ -31,6 +31,7 @@ from searchlab.record import NetworkCost, TrialRecord
 from searchlab.serialization import from_plain
 from searchlab.study import Study, TrialSpec
 from searchlab.trial import run_trial
+from searchlab.trial_files import TABLE
 
 CANDIDATE = Candidate(
     ResNet((1, 1, 1), 8), (Exit(0), Exit(1), Exit(2)), training=Training(batch_size=64, learning_rate=0.1)

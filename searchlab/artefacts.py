@@ -3,10 +3,7 @@
 Weights are safetensors, tables npz, the rest JSON; nothing here is ever unpickled.
 """
 
-import errno
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,31 +15,19 @@ from torch import Tensor
 
 from searchlab.architecture import ImageSpec, Torchvision
 from searchlab.candidate import Candidate
-from searchlab.errors import RunError, UserError
+from searchlab.errors import UserError
 from searchlab.exits.table import ExitTable, save_table
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.record import TrialRecord
 from searchlab.serialization import to_plain
+from searchlab.trial_files import RECORD, STATE, TABLE, WEIGHTS, disk_errors
 
-WEIGHTS, TABLE, RECORD, STATE = "weights.safetensors", "exit_table.npz", "record.json", "state.json"
 RECORD_PARTS = ("candidate", "frontier", "latency", "curve", "versions")
 
 
 def versions() -> dict[str, str]:
     """What this ran with."""
     return {name: version(name) for name in ("searchlab", "torch", "torchvision", "numpy", "optuna")}
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turns what the operating system says about a folder into one line for the user; the study can be resumed."""
-    try:
-        yield
-    except OSError as error:
-        mend = "make room, then resume" if error.errno == errno.ENOSPC else "see --output"
-        raise RunError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
-    except SafetensorError as error:
-        raise RunError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error
 
 
 def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, record: TrialRecord) -> None:

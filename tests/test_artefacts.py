@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from tiny import IMAGES, made_record, tiny_candidate, tiny_study
 
 from searchlab import artefacts
-from searchlab.artefacts import RECORD_PARTS, TABLE, WEIGHTS, load_network, save_artefacts, versions
+from searchlab.artefacts import RECORD_PARTS, load_network, save_artefacts, versions
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.exits.table import ExitTable, load_table
@@ -18,6 +18,7 @@ from searchlab.operating_point import Frontier
 from searchlab.record import TrialRecord
 from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
+from searchlab.trial_files import TABLE, WEIGHTS
 
 RECORD = made_record(TrialSpec(0, tiny_candidate(3), tiny_study(), seed=5))
 

@@ -27,7 +27,7 @@ TOP_TO_BOTTOM = (
     ("candidate", "objective", "operating_point"),
     ("limits",),
     ("architecture", "user_file"),
-    ("serialization", "seeds"),
+    ("serialization", "seeds", "trial_files"),
     ("errors",),
 )
 LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}
@@ -48,15 +48,27 @@ PLACES: dict[str, tuple[str, ...]] = {
     "torch": (*TORCH, "search/launch.py", "analysis/test_evaluation.py"),
     "torchvision": ("data", "model/backbones/torchvision.py"),
     "sklearn": ("data", "baselines/eenet.py"),
-    "safetensors": ("artefacts", "model/backbones/torchvision.py"),
+    "safetensors": ("artefacts", "trial_files", "model/backbones/torchvision.py"),
     "PIL": ("data",),
     "spaces": (),
     "studies": (),
 }
 """Who may import what; a folder (at the top or below), a module, or a file. Libraries that are not listed are free."""
 
-LAZY = {"report": ("plotly", "matplotlib"), "runners/cluster.py": ("searchlab.runners.tune.run",)}
-"""What may be imported inside functions, by a part or a file: heavy plotting and Ray, which few commands need."""
+LAZY = {
+    "report": ("plotly", "matplotlib", "pandas"),
+    "runners/cluster.py": ("searchlab.runners.tune.run",),
+    # `front` and `trials` read the store alone; only options of theirs compute.
+    "cli/inspecting.py": (
+        "searchlab.analysis.test_evaluation",
+        "searchlab.cli.replicating",
+        "searchlab.data.prepared",
+        "searchlab.search.launch",
+    ),
+    "cli/data_options.py": ("searchlab.data.datasets",),
+}
+"""What may be imported inside functions, by a part or a file: heavy libraries, which few commands need, and what
+imports them. `tests/cli/test_imports.py` says which commands go without torch."""
 
 MODULE_LINES, FUNCTION_LINES, PARAMETERS = 400, 40, 6
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from searchlab.artefacts import TABLE, load_network
+from searchlab.artefacts import load_network
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset
 from searchlab.exits.budgets import surest_first
@@ -24,6 +24,7 @@ from searchlab.front.replicates import Reading
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import TrialRecord
+from searchlab.trial_files import TABLE
 
 
 def readings_of(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from searchlab.artefacts import TABLE, load_network
+from searchlab.artefacts import load_network
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Dataset
 from searchlab.deploy.latency_check import checked
@@ -20,15 +20,15 @@ from searchlab.exits.evaluate import evaluate
 from searchlab.exits.scores import available_scores
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
-from searchlab.front.points import FrontPoint, TestPoints
+from searchlab.front.points import FrontPoint
 from searchlab.measure.calibration import calibrated, other_reference
 from searchlab.measure.device import out_of_memory, resolve_device, this_machine
 from searchlab.measure.isolation import PATIENT, measuring
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.measure.remeasure import until_trusted
-from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
 from searchlab.record import LatencyReport, Machine, TestLook, TimeUnit, TrialRecord
 from searchlab.study import Study
+from searchlab.trial_files import TABLE
 
 T = TypeVar("T")
 
@@ -165,43 +165,3 @@ def _look(
         validation=tuple(evaluate(validation, p.point.rule, record.cost, segments) for p in points),
         test=tuple(evaluate(test, p.point.rule, record.cost, segments) for p in points),
     )
-
-
-def comparable(looks: Sequence[TestLook]) -> list[TestLook]:
-    """Those looks that are of the first one's machine. Old stores may hold others, whose milliseconds mean nothing."""
-    first = next((seen.latency.machine for seen in looks if seen.latency), None)
-    return [seen for seen in looks if seen.latency is None or seen.latency.machine == first]
-
-
-def looked_at(records: Sequence[TrialRecord], looks: Sequence[TestLook]) -> tuple[list[TrialRecord], TestPoints]:
-    """Records whose frontiers are the looked-at points alone, with their new latencies; those points on the test split.
-
-    A trial that was measured again on several days comes as several records: every point has the latency that it was
-    measured with. Trials that were not looked at keep no frontier: what was not measured again is no part of the final
-    front.
-    """
-    final = [each for record in records for each in _as_seen(record, [s for s in looks if s.trial == record.number])]
-    tests: dict[tuple[int, ExitRule], OperatingPoint] = {}
-    for seen in looks:
-        for validation, test in zip(seen.validation, seen.test, strict=True):
-            tests.setdefault((seen.trial, validation.rule), test)
-    return final, tests
-
-
-def _as_seen(record: TrialRecord, looks: Sequence[TestLook]) -> list[TrialRecord]:
-    found: list[tuple[LatencyReport | None, dict[ExitRule, OperatingPoint]]] = []
-    for seen in looks:
-        # Two processes may have looked at the same point at once: the first look counts.
-        known = {rule for _, points in found for rule in points}
-        new = {point.rule: point for point in seen.validation if point.rule not in known}
-        same = next((points for latency, points in found if latency == seen.latency), None)
-        if same is None:
-            found.append((seen.latency, new))
-        else:
-            same |= new
-    if not found:
-        return [replace(record, latency=None, frontier=None)]
-    return [
-        replace(record, latency=latency, frontier=Frontier("validation", tuple(points.values())))
-        for latency, points in found
-    ]

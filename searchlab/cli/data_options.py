@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from searchlab.data.datasets import EMBEDDED
 from searchlab.data.folder_spec import FOLDER, is_folder, parse_folder
 from searchlab.errors import UserError
 from searchlab.study import RunOptions, Study
@@ -34,6 +33,8 @@ def check_output(output: Path, studies: Iterable[Study]) -> None:
 
 
 def _given_root(given: str, studies: Iterable[Study], *, download: bool) -> Path:
+    from searchlab.data.datasets import EMBEDDED
+
     if is_data_set(given):
         allowed = "the study has its images: leave it out, or see `searchlab run --images`"
         raise UserError("invalid folder of data set files", where="--data", value=given, allowed=allowed)

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from searchlab.analysis.test_evaluation import Unread, comparable, look, looked_at
+from searchlab.analysis.test_looks import comparable, looked_at
 from searchlab.cli import options as opt
 from searchlab.cli.console import console, show, show_json, warn
 from searchlab.cli.data_options import root_of
-from searchlab.cli.replicating import show_replicated
 from searchlab.cli.store_options import kept_words
-from searchlab.data.prepared import LoadHooks
 from searchlab.errors import UserError
 from searchlab.front.points import FrontPoint, TestPoints, study_front
 from searchlab.record import TrialRecord
@@ -21,7 +19,6 @@ from searchlab.report.frames import front_frame, write_csv
 from searchlab.report.payloads import front_payload, show_point_payload, trial_payload, trials_payload
 from searchlab.report.show import point_view, trial_view
 from searchlab.report.tables import front_view, trials_view
-from searchlab.search.launch import load_data
 from searchlab.search.storage import check_writable
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_facts import same_data, unit_of
@@ -93,6 +90,8 @@ def front(
     if replicates:
         if test:
             raise UserError("--replicates have test figures of their own", where="front", allowed="leave out --test")
+        from searchlab.cli.replicating import show_replicated
+
         show_replicated(found.store, points, as_json=as_json, csv=csv)
         return
     if test:
@@ -108,6 +107,10 @@ def front(
 
 def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Found:
     """The final front: what `front` chose, measured again, with its test figures; dominated points fall out."""
+    from searchlab.analysis.test_evaluation import Unread, look
+    from searchlab.data.prepared import LoadHooks
+    from searchlab.search.launch import load_data
+
     chosen = study_front(found.study, found.records, most=most)
     looks = found.store.looks()
     # What was read on another machine is known, too: it is left out, and said to be, whenever the front is shown.

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from searchlab.analysis.importance import importances
-from searchlab.analysis.test_evaluation import looked_at
-from searchlab.artefacts import disk_errors
+from searchlab.analysis.test_looks import looked_at
 from searchlab.cli import options as opt
 from searchlab.cli.console import show, show_json
 from searchlab.cli.replicating import replicated
@@ -25,6 +24,7 @@ from searchlab.report.replicates_plot import write_replicates_html, write_replic
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_folder import check_folder
 from searchlab.study import Study
+from searchlab.trial_files import disk_errors
 
 
 @dataclass(frozen=True)

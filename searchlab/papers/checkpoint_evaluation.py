@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass as noun
 
 from searchlab.architecture import AlexNet
-from searchlab.artefacts import TABLE
 from searchlab.baselines.let_in import SCORE, LetIn, let_in_points
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
@@ -32,6 +31,7 @@ from searchlab.operating_point import Estimate, share_estimate
 from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
 from searchlab.papers.paper import Findings, Subject
 from searchlab.serialization import NOUN, to_plain
+from searchlab.trial_files import TABLE
 
 LITTLE = 500
 """With fewer test images (a smoke run), time is only looked at once: nothing is to be concluded from it."""

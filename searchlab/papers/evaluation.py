@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from searchlab.artefacts import disk_errors
 from searchlab.data.batches import Normaliser
 from searchlab.errors import UserError
 from searchlab.exits.tabulate import tabulate
@@ -19,6 +18,7 @@ from searchlab.operating_point import Estimate, difference_estimate, share_estim
 from searchlab.papers.paper import Findings, Paper, Subject
 from searchlab.record import TrialRecord
 from searchlab.serialization import to_plain
+from searchlab.trial_files import disk_errors
 
 FINDINGS = "findings.json"
 

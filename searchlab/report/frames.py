@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from searchlab.errors import UserError
 from searchlab.front.points import FrontPoint
 from searchlab.record import TrialRecord
 from searchlab.report.payloads import Plain, point_payload, trial_row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ESTIMATES = ("accuracy", "test_accuracy", "latency_ms", "times_reference", "network_latency_ms")
 TRIAL_COLUMNS = (
@@ -25,18 +27,22 @@ FRONT_COLUMNS = (
 )
 
 
-def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
+def trials_frame(records: Sequence[TrialRecord]) -> "pd.DataFrame":
     """Returns one row per trial: state, most accurate point, costs of the whole network, epochs, seconds, reason."""
+    import pandas as pd
+
     rows = [_flat(trial_row(record)) for record in sorted(records, key=lambda record: record.number)]
     return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
 
 
-def front_frame(points: Sequence[FrontPoint]) -> pd.DataFrame:
+def front_frame(points: Sequence[FrontPoint]) -> "pd.DataFrame":
     """Returns one row per point of a front (from `study_front`), in its order."""
+    import pandas as pd
+
     return pd.DataFrame([_flat(point_payload(point)) for point in points], columns=list(FRONT_COLUMNS))
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
+def write_csv(path: Path, frame: "pd.DataFrame") -> None:
     """Writes a frame as CSV; creates the folder if it is missing.
 
     Raises:

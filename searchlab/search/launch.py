@@ -13,7 +13,7 @@ from threading import Event
 
 import torch
 
-from searchlab.artefacts import disk_errors, load_network
+from searchlab.artefacts import load_network
 from searchlab.candidate import Space
 from searchlab.data.datasets import load
 from searchlab.data.folder_spec import with_size
@@ -46,6 +46,7 @@ from searchlab.search.study_folder import check_artefacts, claim
 from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
 from searchlab.time_left import left_words
+from searchlab.trial_files import disk_errors
 from searchlab.user_file import is_file_name
 
 RUNNERS: dict[str, Callable[[TrialSource, Dataset], None]] = {"local": run_local, "tune": run_tune}

@@ -17,7 +17,6 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from searchlab.artefacts import RECORD, disk_errors
 from searchlab.errors import UserError, unknown
 from searchlab.search.launch import LOCK, NAME, only_driver
 from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
@@ -27,6 +26,7 @@ from searchlab.search.study_folder import FILE, IDENTITY, owner_of
 from searchlab.search.trial_attributes import plain_begun, plain_record
 from searchlab.study import RunOptions
 from searchlab.study_summary import StoredStudy
+from searchlab.trial_files import RECORD, disk_errors
 
 TRIAL_FOLDER = re.compile(r"trial-(\d{5,})")
 REPLICATE_FOLDER = re.compile(r"trial-(\d{5,})-seed-\d+")

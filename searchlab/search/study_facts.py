@@ -4,8 +4,8 @@ Whoever knows it first writes it. Stores of before there were such attributes ha
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from searchlab.data.splits import Dataset
 from searchlab.errors import UserError
 from searchlab.front.points import common_machine
 from searchlab.record import TimeUnit, TrialRecord
@@ -13,6 +13,9 @@ from searchlab.search.attributes import read_noun, write
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.serialization import to_plain
+
+if TYPE_CHECKING:
+    from searchlab.data.splits import Dataset
 
 UNIT, DATA = "time unit", "data hash"
 """The attributes of the study that hold them."""
@@ -50,7 +53,7 @@ def fix_unit(store: StudyStore, records: Sequence[TrialRecord], unit: TimeUnit) 
     return held
 
 
-def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: Dataset) -> None:
+def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: "Dataset") -> None:
     """Whether the study is of these data, with their labels and splits; of none so far is of any.
 
     Raises:
@@ -68,7 +71,7 @@ def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: Datase
         )
 
 
-def fix_data(store: StudyStore, dataset: Dataset) -> None:
+def fix_data(store: StudyStore, dataset: "Dataset") -> None:
     """Keeps what data the study is of."""
     with storage_errors(store.url):
         if DATA not in store.optuna.user_attrs:

@@ -11,13 +11,13 @@ from uuid import uuid4
 
 from pydantic.dataclasses import dataclass
 
-from searchlab.artefacts import RECORD, disk_errors
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.record import TrialRecord
 from searchlab.search.storage import public, sqlite_file, storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.serialization import NOUN, from_plain, to_plain
+from searchlab.trial_files import RECORD, disk_errors
 
 IDENTITY, FILE = "identity", "study.json"
 """The attribute of a study, and the file in a study's folder, that say which study it is."""

@@ -10,7 +10,8 @@ from tiny import tiny_candidate, tiny_study
 from searchlab import record as nouns
 from searchlab import trial as trial_module
 from searchlab.analysis import test_evaluation
-from searchlab.analysis.test_evaluation import Unread, comparable, look, looked_at
+from searchlab.analysis.test_evaluation import Unread, look
+from searchlab.analysis.test_looks import comparable, looked_at
 from searchlab.architecture import ResNet
 from searchlab.artefacts import load_network, save_artefacts
 from searchlab.candidate import Candidate, Exit, Gate

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.architecture import AlexNet
-from searchlab.artefacts import TABLE
 from searchlab.baselines.let_in import SCORE, let_in_points
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import limited
@@ -29,6 +28,7 @@ from searchlab.papers.checkpoint_evaluation import (
 from searchlab.papers.paper import Subject
 from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
+from searchlab.trial_files import TABLE
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import optuna
 import pytest
 from test_runs import damage
 
-from searchlab.artefacts import RECORD
 from searchlab.errors import UserError
 from searchlab.search import heartbeat, removal
 from searchlab.search.launch import only_driver
@@ -17,6 +16,7 @@ from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
 from searchlab.search.study_folder import IDENTITY, claim, owner_of
 from searchlab.serialization import to_plain
+from searchlab.trial_files import RECORD
 
 
 @pytest.fixture

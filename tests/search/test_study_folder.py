@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
-from searchlab.artefacts import RECORD
 from searchlab.errors import UserError
 from searchlab.search import launch as launch_module
 from searchlab.search.definition import Definition
@@ -18,6 +17,7 @@ from searchlab.search.study_facts import DATA, UNIT
 from searchlab.search.study_folder import FILE, IDENTITY, check_artefacts, check_folder, identity_of, owner_of
 from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, TrialSpec
+from searchlab.trial_files import RECORD
 
 
 def with_artefacts(spec: TrialSpec, dataset):

@@ -1,0 +1,27 @@
+"""The files in a trial's folder: their names, and what is reported where they cannot be written.
+
+`searchlab/artefacts.py` reads and writes them with torch, which commands that only look at a store need not import.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from searchlab.errors import RunError
+
+WEIGHTS, TABLE, RECORD, STATE = "weights.safetensors", "exit_table.npz", "record.json", "state.json"
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns what the operating system says about a folder into one line for the user; the study can be resumed."""
+    try:
+        yield
+    except OSError as error:
+        mend = "make room, then resume" if error.errno == errno.ENOSPC else "see --output"
+        raise RunError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
+    except SafetensorError as error:
+        raise RunError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error

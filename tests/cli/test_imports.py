@@ -1,0 +1,53 @@
+"""Commands that only read the store start without the heavy libraries: one process runs them all."""
+
+import json
+import subprocess
+import sys
+from threading import Event
+
+import pytest
+from tiny import IMAGES, Seen, run, tiny_space, tiny_study
+
+from searchlab.search.driver import Driver, Problem
+from searchlab.search.storage import open_storage
+from searchlab.search.store import Definition, StudyStore
+from searchlab.study import RunOptions
+
+HEAVY = ("torch", "torchvision", "sklearn", "scipy", "pandas", "pyarrow", "plotly", "matplotlib", "ray")
+
+STEPS = """
+import contextlib, io, json, sys
+import searchlab
+loaded = {"import searchlab": sorted(sys.modules)}
+from searchlab.cli.main import main
+for command in ["--help"], ["studies"], ["runs"], ["trials"], ["front"], ["show", "1"]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main([*command] if command[0] in ("--help", "studies") else [*command, "--output", sys.argv[1]]) == 0
+    loaded[command[0]] = sorted(sys.modules)
+print(json.dumps(loaded))
+"""
+"""Runs the commands in one process; prints, for each, the modules that are imported by then."""
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory) -> dict[str, list[str]]:
+    """The imported modules after each command."""
+    output = tmp_path_factory.mktemp("imports") / "runs"
+    study, where = tiny_study(trials=2), RunOptions(output=output)
+    store = StudyStore.create(
+        Definition(study, study, ""), open_storage(where.storage_url, create=True), where.storage_url
+    )
+    run(Driver(Problem(study, tiny_space, IMAGES), store, where, "cpu", Seen(), Event()))
+    command = [sys.executable, "-c", STEPS, str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=output.parent)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("step", ["import searchlab", "--help", "studies", "runs", "trials", "front", "show"])
+def test_a_command_that_only_reads_the_store_imports_no_heavy_library(loaded, step):
+    assert not set(HEAVY) & set(loaded[step])
+
+
+@pytest.mark.parametrize("step", ["import searchlab", "--help"])
+def test_help_imports_no_optuna(loaded, step):
+    assert not {"optuna", "sqlalchemy", "numpy"} & set(loaded[step])
