@@ -1,4 +1,4 @@
-"""A threshold for every exit and predicted class, shrunk toward the exit's shared one.
+"""Class-wise thresholds: one per exit and predicted class, shrunk toward the exit's shared threshold.
 
 A threshold of a class of its own gains on the data it was fitted to, and little on others (design, section 5), so a
 class with n samples at an exit goes n / (n + strength) of the way from the shared threshold to its own (in the manner
@@ -29,13 +29,13 @@ from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import NetworkCost, SegmentLatency
 
 STRENGTHS = (np.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
-"""The strongest, which is the shared threshold, first: it wins where none is better."""
+"""Shrinkage strengths, the strongest (the shared threshold) first: it wins ties."""
 
 MOST_RULES, MOST_VECTORS = 50, 200_000
 """Most shared rules per score, and most threshold vectors per set of exits in their search: one per fold is made."""
 
 HALVINGS = 12
-"""Of the interval in which the price of a sample that stays is sought."""
+"""Bounds of the bisection for the price of a sample that stays."""
 
 PerClass = tuple[tuple[float, ...], ...]
 """thresholds_EC."""
@@ -43,7 +43,7 @@ PerClass = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class ClassWise:
-    """Leave at the first exit in use whose score reaches the threshold of the class that the exit names.
+    """Leave at the first exit in use whose score reaches the threshold of the class that the exit predicts.
 
     `strength` is the one that was chosen; infinite where shared thresholds were best.
     """
@@ -59,14 +59,14 @@ class ClassWise:
         return (self.score,)
 
     def leaves_at(self, table: ExitTable) -> Taken:
-        """The first exit in use whose score reaches its threshold for the class it names, else the last in use."""
+        """Returns the first exit in use whose score reaches its class's threshold, else the last in use."""
         return _Seen.of(table, self.score).leave(self.exits, self.thresholds)
 
 
 def class_wise(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> tuple[ClassWise, ...]:
-    """For every score of the settings, the exact frontier's rules with thresholds by class.
+    """Fits class-wise thresholds to the exact frontier's rules, for every score of the settings.
 
     Not by "gate": a gate is asked before the head has named a class.
 
@@ -85,7 +85,7 @@ def class_wise(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a table says by one score."""
+    """One score of a table, with the labels and predictions."""
 
     table: ExitTable
     score_NK: Scores
@@ -104,7 +104,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Fit:
-    """Positions on the ladders: shared, and each class's own with the samples that it was fitted to."""
+    """Positions on the ladders: the shared one, and each class's own with its number of samples."""
 
     exits: tuple[int, ...]
     ladders: tuple[NDArray[np.float64], ...]
@@ -121,7 +121,7 @@ class _Fit:
 
 @dataclass(frozen=True)
 class _Task:
-    """One score, and what thresholds are fitted to."""
+    """One score and the data that thresholds are fitted to."""
 
     score: str
     cost: NetworkCost
@@ -129,7 +129,7 @@ class _Task:
     settings: FrontierSettings
 
     def fits(self, table: ExitTable) -> tuple[list[_Fit], float]:
-        """A fit for every shared rule, and what cost is worth in accuracy: the slope from the first to the last."""
+        """Returns a fit per shared rule, and the value of cost in accuracy: the slope from the first to the last."""
         points = self._shared(table)
         seen, grid = _Seen.of(table, self.score), make_grid(scores_of(table, self.score), self.settings.levels)
         ladders = [np.append(thresholds, np.inf) for thresholds in grid.thresholds]
@@ -139,7 +139,7 @@ class _Task:
         return fits, (last.accuracy - first.accuracy) / dearer if dearer else 0.0
 
     def best_strength(self, table: ExitTable) -> float:
-        """The strongest whose worth, on samples held out from the fits, is within a standard error of the best.
+        """Selects the strongest shrinkage whose held-out value is within a standard error of the best.
 
         Worth is accuracy minus what its cost is worth, the mean over all rules; the error is that of the difference
         over folds (Breiman et al. 1984, section 3.4.3), which are few and small: what looks best may be so by luck.
@@ -152,7 +152,7 @@ class _Task:
         return STRENGTHS[int((behind_FS.mean(axis=0) <= error_S).argmax())]
 
     def _worth(self, table: ExitTable, held_N: NDArray[np.bool_]) -> list[float]:
-        """worth_S of every strength on the samples held out."""
+        """Returns worth_S, the held-out value of every strength."""
         judged = _Seen.of(table.part(held_N), self.score)
         fits, slope = self.fits(table.part(~held_N))
         worth = []
@@ -182,7 +182,7 @@ class _Task:
 
 
 def _fit(seen: _Seen, rule: ExitRule, ladders: Sequence[NDArray[np.float64]], levels_KN: NDArray[np.intp]) -> _Fit:
-    """Each class's own threshold at every early exit, the rule's thresholds being in force at the others."""
+    """Fits each class's own threshold at every early exit, with the rule's thresholds at the others."""
     early, correct_NK = rule.exits[:-1], seen.table.correct_NK
     classes, own = seen.table.logits_NKC.shape[2], []
     used = tuple(ladders[k] for k in early)
@@ -197,7 +197,7 @@ def _fit(seen: _Seen, rule: ExitRule, ladders: Sequence[NDArray[np.float64]], le
         class_N, size = seen.class_NK[come_N, early[e]], len(used[e])
         cell_N = class_N * size + levels_KN[early[e], come_N]
         gain_N = (right_N - correct_NK[:, early[e]])[come_N]
-        # For each class and threshold: right answers won by those that it keeps, and how many it keeps.
+        # Per class and threshold: correct answers gained by the samples that stay, and how many stay.
         won_CL, kept_CL = (
             np.bincount(cell_N, weight_N, classes * size).reshape(classes, size).cumsum(axis=1)
             for weight_N in (gain_N, np.ones(len(gain_N)))
@@ -210,7 +210,7 @@ def _fit(seen: _Seen, rule: ExitRule, ladders: Sequence[NDArray[np.float64]], le
 
 
 def _traded(won_CL: NDArray[np.float64], kept_CL: NDArray[np.float64], shared: int) -> NDArray[np.intp]:
-    """Each class's position such that most is won, and all classes together keep about what the shared one does.
+    """Chooses each class's position for the largest gain, with about as many samples staying as under the shared one.
 
     Every class maximises what is won minus a price per sample kept. Of prices by bisection, that counts whose number of
     samples kept comes nearest; of a class's equal positions, the nearest to the shared one.

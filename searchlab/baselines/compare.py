@@ -1,4 +1,4 @@
-"""Every rule and every policy, fitted on one table and judged on another: what they are worth at equal cost."""
+"""Comparison of all rules and policies: fitted on one table, judged on another, at equal cost."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from searchlab.record import NetworkCost, SegmentLatency
 
 @dataclass(frozen=True)
 class Judged:
-    """One rule or policy, with what it gave on the table that it was fitted to and on the other."""
+    """A rule or policy with its results on the table that it was fitted to and on the other."""
 
     by: ExitRule | Policy
     fitted: OperatingPoint | PolicyPoint
@@ -26,7 +26,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Row:
-    """One entry of RULE_FAMILIES or POLICY_FAMILIES. Where it could not be tried, `left_out` says why."""
+    """Row of one entry of RULE_FAMILIES or POLICY_FAMILIES. `left_out` says why it could not be tried."""
 
     rule: str
     points: tuple[Judged, ...]
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """What all of them are fitted to and judged on."""
+    """Common inputs of all rules and policies."""
 
     fit_table: ExitTable
     judge_table: ExitTable
@@ -93,7 +93,7 @@ def _row(rule: str, points: Callable[[], tuple[Judged, ...]]) -> Row:
 
 
 def chosen_at(points: Sequence[Judged], limit: float, objective: Objective = macs) -> Judged | None:
-    """Of what costs no more than `limit` where it was fitted, the most accurate there; of equals the cheapest.
+    """Returns the most accurate result that costs at most `limit` on the fitted table; of equals the cheapest.
 
     On the other table it may cost a little more. None where nothing is so cheap, or the cost was not measured.
     """

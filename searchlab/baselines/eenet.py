@@ -1,4 +1,4 @@
-"""A budget rule in the manner of EENet (Ilhan et al. 2023): learned utilities, thresholds fitted to a budget.
+"""Budget policy in the manner of EENet (Ilhan et al. 2023): learned utilities, thresholds fitted to a budget.
 
 At each early exit a logistic regression predicts from how sure the exit is, and from whether earlier exits agree with
 it, that it is right; its log odds are the utility. For a budget, samples are shared out among exits geometrically
@@ -24,13 +24,13 @@ from searchlab.exits.table import ExitTable
 from searchlab.record import NetworkCost, SegmentLatency
 
 FEATURES = ("max_softmax", "margin", "entropy")
-"""Scores that are features; a fourth is the share of earlier exits that name the same class."""
+"""Scores used as features; a fourth feature is the share of earlier exits that predict the same class."""
 
 BUDGETS = 39
-"""Budgets, evenly between leaving at the first exit and at the last, both left out."""
+"""Budgets at even steps between leaving at the first exit and at the last, both excluded."""
 
 Weights = tuple[tuple[float, ...], ...]
-"""For every early exit a weight per feature, then the constant."""
+"""For every early exit a weight per feature, then the intercept."""
 
 Features = NDArray[np.float64]
 """features_NEF."""
@@ -46,23 +46,23 @@ class EENet:
 
     @property
     def scores(self) -> tuple[str, ...]:
-        """Three scores; what is done with them is counted as nothing."""
+        """Three scores; the cost of the regression itself is neglected."""
         return FEATURES
 
     @property
     def exits(self) -> None:
-        """All are in use."""
+        """All exits are in use."""
         return None
 
     def leaves_at(self, table: ExitTable) -> Taken:
-        """The first exit of enough utility."""
+        """Returns the first exit whose utility reaches its threshold."""
         return first_exit(utilities(features(table), self.weights) >= np.asarray(self.thresholds))
 
 
 def eenet(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> tuple[EENet, ...]:
-    """A policy for every budget. Its mean cost on utilities not fitted to is within a sample per exit of the budget."""
+    """Fits a policy per budget. Mean cost on held-out utilities is within a sample per exit of the budget."""
     cost_K = relative_costs(cost, latency, settings, FEATURES)
     weights, unseen_NE = fit_weights(table), utilities_out_of_fold(table)
     budgets = np.linspace(cost_K[0], cost_K[-1], BUDGETS + 2)[1:-1].tolist()
@@ -71,7 +71,7 @@ def eenet(
 
 
 def features(table: ExitTable) -> Features:
-    """Highest softmax, margin, (minus) entropy, and the share of earlier exits that agree, 0 at the first."""
+    """Returns highest softmax, margin, (minus) entropy, and the share of earlier exits that agree, 0 at the first."""
     early = table.exits - 1
     class_NK = table.logits_NKC.argmax(axis=2)
     agreeing = [(class_NK[:, :k] == class_NK[:, k, None]).sum(axis=1) / max(k, 1) for k in range(early)]
@@ -80,13 +80,13 @@ def features(table: ExitTable) -> Features:
 
 
 def utilities(features_NEF: Features, weights: Weights) -> NDArray[np.float64]:
-    """utility_NE, the log odds of being right."""
+    """Returns utility_NE, the log odds of a correct answer."""
     weights_EF = np.asarray(weights, dtype=np.float64).reshape(features_NEF.shape[1], features_NEF.shape[2] + 1)
     return np.asarray((features_NEF * weights_EF[:, :-1]).sum(axis=2) + weights_EF[:, -1])
 
 
 def utilities_out_of_fold(table: ExitTable) -> NDArray[np.float64]:
-    """utility_NE of every sample by weights that were fitted to others; a lone sample's is 0."""
+    """Returns utility_NE by weights fitted to other samples; 0 for a lone sample."""
     features_NEF = features(table)
     unseen_NE = np.zeros(features_NEF.shape[:2])
     for held_N in held_out(table.samples):
@@ -95,13 +95,13 @@ def utilities_out_of_fold(table: ExitTable) -> NDArray[np.float64]:
 
 
 def fit_weights(table: ExitTable) -> Weights:
-    """Weights of every early exit, from its features and whether it is right."""
+    """Fits the weights of every early exit."""
     features_NEF = features(table)
     return tuple(_logistic(features_NEF[:, k], table.correct_NK[:, k]) for k in range(table.exits - 1))
 
 
 def _logistic(features_NF: NDArray[np.float64], right_N: NDArray[np.bool_]) -> tuple[float, ...]:
-    """Weights on the features as they are, and the constant.
+    """Fits weights on the raw features, and the intercept.
 
     Where all are right, or none, there is nothing to tell apart: the highest softmax, and the log odds by Laplace.
     """

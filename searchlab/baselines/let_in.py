@@ -16,12 +16,12 @@ from searchlab.record import NetworkCost, SegmentLatency
 SCORE = "max_logit"
 
 TARGETS = tuple(i / 10 for i in range(11))
-"""The paper's let-in thresholds: at least so large a share is to be let in, and at most a tenth of all more."""
+"""The paper's let-in targets: the least share to let in; the upper end of the window is a tenth more."""
 
 
 @dataclass(frozen=True)
 class LetIn:
-    """A row of the paper's table: what was aimed at, what was found, and what the whole network then does.
+    """A row of the paper's table: target, threshold found, and the result of the whole network.
 
     `share` is that of the samples whose score reaches `threshold`; `relative_accuracy` is the share of those that are
     right, and 1 where there are none.
@@ -37,7 +37,7 @@ class LetIn:
 def let_in_points(
     table: ExitTable, exit: int, cost: NetworkCost, latency: SegmentLatency | None = None
 ) -> tuple[LetIn, ...]:
-    """For every target the threshold of best relative accuracy whose share above is at most a tenth over the target.
+    """Finds, per target, the threshold of best relative accuracy with a share in the target's window.
 
     Every threshold is tried that lets in another share. Of equal relative accuracies the smaller share wins: the
     paper's search settles on letting in less. Nobody let in counts as never wrong, so the target 0 lets nobody in, as
@@ -67,7 +67,7 @@ def let_in_points(
 def _thresholds(
     score_N: NDArray[np.float64], correct_N: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
-    """Every threshold that lets in another share, nobody first: itself, how many reach it, how many of them are right.
+    """Returns every distinct threshold, highest first, with how many samples reach it and how many of them are correct.
 
     Each lies halfway between two neighbouring scores, so that a rounding elsewhere sends nobody another way.
     """

@@ -1,4 +1,4 @@
-"""Patience: leave once several exits in a row agree (Zhou et al. 2020, PABEE, section 3.2).
+"""Patience: leave when several exits in a row agree (Zhou et al. 2020, PABEE, section 3.2).
 
 Shapes: N samples, K exits, E early ones.
 """
@@ -15,22 +15,22 @@ from searchlab.record import NetworkCost, SegmentLatency
 
 @dataclass(frozen=True)
 class Patience:
-    """Leave at the first exit that names the same class as the `agreeing` - 1 exits before it, all in a row."""
+    """Leave at the first exit that predicts the same class as the `agreeing` - 1 exits before it."""
 
     agreeing: int
 
     @property
     def scores(self) -> tuple[str, ...]:
-        """Finding the class is the work of finding the highest logit."""
+        """Finding the class costs as much as finding the highest logit."""
         return ("max_logit",)
 
     @property
     def exits(self) -> None:
-        """All are in use."""
+        """All exits are in use."""
         return None
 
     def leaves_at(self, table: ExitTable) -> Taken:
-        """The first exit at the end of a streak that is long enough, else the last exit."""
+        """Returns the first exit at the end of a long enough streak, else the last exit."""
         class_NK = table.logits_NKC.argmax(axis=2)
         streak_NK = np.ones_like(class_NK)
         for k in range(1, table.exits):
@@ -42,7 +42,7 @@ class Patience:
 def patience(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> tuple[Patience, ...]:
-    """Every patience that the number of exits allows. There is nothing to fit: 1 leaves at once, K never early.
+    """Returns every patience from 1 (leave at once) to K (never leave early). Nothing is fitted.
 
     The paper counts agreements, one fewer than exits that agree.
     """

@@ -1,4 +1,4 @@
-"""Policies: ways to leave that are more than one score and one threshold per exit. Fitted on one table, used on others.
+"""Policies: exit decisions beyond one score and one threshold per exit. Fitted on one table, used on others.
 
 A new one is a frozen dataclass of plain numbers with what `Policy` asks for, a function that fits it, and one line in
 `rules.POLICIES`. Shapes: N samples, K exits of the table, E early ones (all but the last).
@@ -26,23 +26,23 @@ FOLDS = 5
 
 
 class Policy(Protocol):
-    """Who leaves where. A sample pays for the head of every exit in use up to the one that it takes."""
+    """Interface of a policy. A sample pays for the head of every exit in use up to the one that it takes."""
 
     @property
     def scores(self) -> tuple[str, ...]:
-        """The scores that are computed at every exit in use but the last: what a decision costs."""
+        """The scores computed at every exit in use but the last; they define the cost of a decision."""
 
     @property
     def exits(self) -> tuple[int, ...] | None:
         """The exits in use; None for all of the table."""
 
     def leaves_at(self, table: ExitTable) -> Taken:
-        """Where each sample of a table leaves; the labels are not looked at."""
+        """Returns the exit of each sample of a table, without its labels."""
 
 
 @dataclass(frozen=True)
 class PolicyPoint:
-    """What a policy gave on one split. `shares` and `correct_per_exit` follow the table's exits."""
+    """Result of a policy on one split. `shares` and `correct_per_exit` follow the table's exits."""
 
     samples: int
     correct: int
@@ -53,12 +53,12 @@ class PolicyPoint:
 
     @property
     def accuracy(self) -> float:
-        """Share of samples that were right, 0 to 1."""
+        """Share of correct samples, 0 to 1."""
         return self.correct / self.samples
 
     @property
     def accuracy_estimate(self) -> Estimate:
-        """The accuracy with its 95 % interval."""
+        """Accuracy with its 95 % interval."""
         return share_estimate(self.correct, self.samples)
 
 
@@ -70,7 +70,7 @@ def policy_point(
     scores: tuple[str, ...] = (),
     exits: tuple[int, ...] | None = None,
 ) -> PolicyPoint:
-    """What it gives to leave at `exit_N`, where a decision computes `scores`; `exits` are those in use, or all.
+    """Evaluates leaving at `exit_N`, where a decision computes `scores`; `exits` are those in use, or all.
 
     Costs are those of an exit rule that leaves alike (`costs`), to the last bit.
 
@@ -96,14 +96,14 @@ def policy_point(
 
 
 def driving(latency: SegmentLatency | None, settings: FrontierSettings) -> Objective:
-    """The cost that a policy is fitted to: latency where it was measured and is an objective, else MACs."""
+    """Returns the cost that policies are fitted to: latency if measured and an objective, else MACs."""
     return latency_ms if latency is not None and latency_ms in settings.objectives else macs
 
 
 def relative_costs(
     cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings, scores: tuple[str, ...]
 ) -> Costs:
-    """cost_K of leaving at each exit, all in use, as a share of the last one's; in the `driving` cost."""
+    """Returns cost_K of leaving at each exit, all in use, as a share of the last one's."""
     exits = tuple(range(len(cost.heads)))
     if latency is not None and driving(latency, settings) == latency_ms:
         cost_K = _leaving_ms(cost, latency, exits, scores)
@@ -113,12 +113,12 @@ def relative_costs(
 
 
 def first_exit(leaves_NE: NDArray[np.bool_]) -> Taken:
-    """The first early exit where a sample leaves, else the last exit."""
+    """Returns the first early exit where a sample leaves, else the last exit."""
     return np.asarray(np.pad(leaves_NE, ((0, 0), (0, 1)), constant_values=True).argmax(axis=1))
 
 
 def held_out(samples: int) -> list[NDArray[np.bool_]]:
-    """Masks of samples, in a shuffled order that is always the same: every sample in exactly one of `FOLDS`.
+    """Returns fold masks in a fixed shuffled order: every sample is in exactly one of `FOLDS`.
 
     One sample alone cannot be judged on what was fitted to others: there is then no mask.
     """
@@ -132,7 +132,7 @@ def _together(scores: Sequence[str]) -> str:
 
 
 def _leaving_ms(cost: NetworkCost, latency: SegmentLatency, exits: tuple[int, ...], scores: tuple[str, ...]) -> Costs:
-    """Milliseconds of leaving at each used exit, where a decision takes as long as by all of `scores` one by one.
+    """Returns the milliseconds of leaving at each exit in use, where a decision computes all of `scores`.
 
     A score whose decision was not measured counts as the dearest that was.
     """

@@ -30,28 +30,28 @@ RuleFamily = Callable[[ExitTable, NetworkCost, SegmentLatency | None, FrontierSe
 PolicyFamily = Callable[[ExitTable, NetworkCost, SegmentLatency | None, FrontierSettings], Sequence[Policy]]
 
 ENTROPIES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)
-"""Entropies that the grid tries at each exit, as shares of the highest there is, log C; never comes after them."""
+"""Entropies of the grid at each exit, as shares of the maximum, log C; never follows them."""
 
 WHOLE_GRID = 3
-"""Early exits up to which the grid is tried in full."""
+"""Largest number of early exits for the full grid."""
 
 
 def exact(table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings) -> Points:
-    """The exact frontier (`frontier.exact_frontier`)."""
+    """Searches the exact frontier (`frontier.exact_frontier`)."""
     return exact_frontier(table, cost, latency, settings).points
 
 
 def shared_threshold(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> Points:
-    """All exits in use, one threshold for all: `levels` of them in turn, quantiles of all early scores, and never."""
+    """Tries one threshold for all exits, all in use: quantiles of all early scores, and never."""
     return _points(table, cost, latency, settings.scores, lambda score_NK: _shared(score_NK, settings.levels))
 
 
 def msdnet_budgets(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> Points:
-    """All exits in use; the N pi_k surest of the samples that remain leave at exit k (Huang et al. 2018, section 5).
+    """Uses all exits; the N pi_k most certain remaining samples leave at exit k (Huang et al. 2018, section 5).
 
     pi_k is q^k over the sum of q^j, for q = p/20 and p = 1..39. Samples as sure as the last one of them leave too.
     """
@@ -61,7 +61,7 @@ def msdnet_budgets(
 def entropy_grid(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> Points:
-    """All exits in use, a grid of entropies (BranchyNet, Teerapittayanon et al. 2016, algorithm 1), screened.
+    """Tries a grid of entropies with all exits in use (BranchyNet, Teerapittayanon et al. 2016, algorithm 1).
 
     Fifteen thresholds per exit: fourteen entropies (ENTROPIES), and never. Up to three early exits every vector of them
     is tried (3,375 at most); beyond, around each threshold that all exits share, every one at one exit at a time. Of
@@ -73,7 +73,7 @@ def entropy_grid(
 
 
 def let_in(table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings) -> Points:
-    """Every early exit with the final one, by the paper's search (`let_in.let_in_points`): by the highest logit."""
+    """Combines every early exit with the final one by the paper's search (`let_in_points`), on the highest logit."""
     tables = [let_in_points(table, k, cost, latency) for k in range(table.exits - 1)]
     return tuple(dict.fromkeys(row.point for rows in tables for row in rows))
 
@@ -81,7 +81,7 @@ def let_in(table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, 
 def gate_at_zero(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> Points:
-    """Leave where the learned gate is at least 0 (paper 001, section 4). Nothing without gates.
+    """Leaves where the learned gate is at least 0 (paper 001, section 4). Empty without gates.
 
     An exit that nobody of this table takes is not in use: its gate would be asked for nothing.
     """
@@ -109,7 +109,7 @@ POLICY_FAMILIES: dict[str, PolicyFamily] = {
 
 
 def thresholds_in(points: Iterable[OperatingPoint], exits: int) -> dict[str, list[list[float]]]:
-    """All thresholds of some points, for each score one list per exit: `extra` of a search that must contain them."""
+    """Collects the thresholds of some points, per score and exit: `extra` of a search that must contain them."""
     found: dict[str, list[list[float]]] = {}
     for rule in (point.rule for point in points):
         per_exit = found.setdefault(rule.score, [[] for _ in range(exits)])
@@ -125,7 +125,7 @@ def _points(
     scores: Iterable[str],
     family: Callable[[Scores], Iterable[Sequence[float]]],
 ) -> Points:
-    """The family's points with every one of the scores, all exits in use."""
+    """Returns the family's points with every score, all exits in use."""
     points = []
     for name in scores:
         score_NK = scores_of(table, name)

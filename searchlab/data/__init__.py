@@ -1,1 +1,1 @@
-"""Data sets by name, splits, and batches on the device."""
+"""Data: data sets by name, folders of images, splits, batches, augmentation."""

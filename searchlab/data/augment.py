@@ -17,7 +17,7 @@ from searchlab.candidate import Augmentation
 from searchlab.errors import UserError
 
 Padding = Literal["reflection", "border", "zeros"]
-"""What is beyond an image's edge: its mirror image, its last pixels, or black."""
+"""Padding beyond an image's edge: mirror image, last pixels, or black."""
 
 LUMA = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -25,7 +25,7 @@ LUMA = (0.2989, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Draw:
-    """What a step draws on: the recipe, the epoch, random numbers, a fixed coin per image, the mean pixel (0..255)."""
+    """Inputs of an augmentation step: recipe, epoch, random numbers, a fixed coin per image, mean pixel (0..255)."""
 
     augmentation: Augmentation
     epoch: int
@@ -34,18 +34,18 @@ class Draw:
     fill_C: Tensor
 
     def integers(self, low: int, high: int) -> Tensor:
-        """One integer per image, from low to high, both included; shape N."""
+        """Draws one integer per image, from low to high, both included; shape N."""
         shape = self.coins_N.shape
         return torch.randint(low, high + 1, shape, generator=self.generator, device=self.coins_N.device)
 
     def around(self, centre: float, radius: float) -> Tensor:
-        """One number per image, uniform in centre ± radius; shape N."""
+        """Draws one number per image, uniform in centre ± radius; shape N."""
         uniform = torch.rand(self.coins_N.shape, generator=self.generator, device=self.coins_N.device)
         return centre + radius * (2 * uniform - 1)
 
 
 def check_augmentation(augmentation: Augmentation, height: int, width: int) -> None:
-    """Refuse what does not fit images of this size.
+    """Checks that the augmentation fits images of this size.
 
     Raises:
         UserError: a crop or a cutout as large as the image.
@@ -62,7 +62,7 @@ def check_augmentation(augmentation: Augmentation, height: int, width: int) -> N
 
 
 def mirror(images_NCHW: Tensor, mirrored_N: Tensor) -> Tensor:
-    """The chosen images, left and right exchanged."""
+    """Mirrors the chosen images."""
     N, C, H, W = images_NCHW.shape
     columns_W = torch.arange(W, device=images_NCHW.device)
     columns_NW = torch.where(mirrored_N[:, None], W - 1 - columns_W, columns_W)
@@ -72,7 +72,7 @@ def mirror(images_NCHW: Tensor, mirrored_N: Tensor) -> Tensor:
 
 
 def shift(images_NCHW: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
-    """Windows of the images' own size, moved down and right; beyond an edge the image is reflected."""
+    """Shifts windows of the images' own size down and right; the image is reflected at its edges."""
     _, _, H, W = images_NCHW.shape
     rows_NH = _reflected(down_N[:, None] + torch.arange(H, device=images_NCHW.device), H)
     columns_NW = _reflected(right_N[:, None] + torch.arange(W, device=images_NCHW.device), W)
@@ -80,7 +80,7 @@ def shift(images_NCHW: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
 
 
 def pick(images_NCHW: Tensor, rows_NH: Tensor, columns_NW: Tensor) -> Tensor:
-    """The pixels where the rows and columns given for each image meet; any number of either."""
+    """Gathers the pixels at the given rows and columns of each image; any number of either."""
     N, C, H, W = images_NCHW.shape
     index = (rows_NH[:, :, None] * W + columns_NW[:, None, :]).view(N, 1, -1).expand(N, C, -1)
     picked = images_NCHW.reshape(N, C, H * W).gather(2, index)
@@ -92,7 +92,7 @@ def _reflected(position: Tensor, size: int) -> Tensor:
 
 
 def rotate(images_NCHW: Tensor, radians_N: Tensor, *, padding: Padding = "reflection") -> Tensor:
-    """Images turned counter-clockwise about their centre, bilinear; float32. `padding` is what lies outside."""
+    """Rotates images counter-clockwise about their centre, bilinear; float32. `padding` fills the corners."""
     _, _, H, W = images_NCHW.shape
     cosine, sine, zero = radians_N.cos(), radians_N.sin(), torch.zeros_like(radians_N)
     return _sample(images_NCHW, (cosine, -sine * H / W, zero, sine * W / H, cosine, zero), padding)
@@ -109,13 +109,13 @@ def magnify(images_NCHW: Tensor, height_N: Tensor, width_N: Tensor, down_N: Tens
 
 
 def _sample(images_NCHW: Tensor, rows: tuple[Tensor, ...], padding: Padding) -> Tensor:
-    """Each image through an affine map: the six entries of its two rows, in the coordinates of `affine_grid`."""
+    """Applies an affine map per image: the six entries of its two rows, in the coordinates of `affine_grid`."""
     grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images_NCHW.shape), align_corners=False)
     return F.grid_sample(images_NCHW.float(), grid, padding_mode=padding, align_corners=False)
 
 
 def recolour(images_NCHW: Tensor, brightness_N: Tensor, contrast_N: Tensor, saturation_N: Tensor) -> Tensor:
-    """Brightness, contrast and saturation multiplied by factors, in this order, as torchvision does; float32."""
+    """Multiplies brightness, contrast and saturation by factors, in this order, as torchvision does; float32."""
     images = _blend(images_NCHW.float(), torch.zeros((), device=images_NCHW.device), brightness_N)
     images = _blend(images, _grey(images).mean(dim=(1, 2, 3), keepdim=True), contrast_N)
     return _blend(images, _grey(images), saturation_N)
@@ -133,7 +133,7 @@ def _grey(images_NCHW: Tensor) -> Tensor:
 
 
 def blank(images_NCHW: Tensor, top_N: Tensor, left_N: Tensor, size: int, fill_C: Tensor) -> Tensor:
-    """A square of `size` pixels, given by its upper left corner and clipped by the image, filled with one colour."""
+    """Fills a square of `size` pixels, given by its upper left corner and clipped by the image, with one colour."""
     _, _, H, W = images_NCHW.shape
     rows_NH = torch.arange(H, device=images_NCHW.device) - top_N[:, None]
     columns_NW = torch.arange(W, device=images_NCHW.device) - left_N[:, None]
@@ -144,7 +144,7 @@ def blank(images_NCHW: Tensor, top_N: Tensor, left_N: Tensor, size: int, fill_C:
 
 
 def flip(images_NCHW: Tensor, draw: Draw) -> Tensor:
-    """Half of the images mirrored: drawn anew, or in turn (drawn once, then the other half in every second epoch).
+    """Mirrors half of the images: at random, or alternating (drawn once; the other half in every second epoch).
 
     Alternating flips show every image both ways in any two epochs (Jordan 2024, "94 % on CIFAR-10 in 3.29 seconds").
     """
@@ -158,14 +158,14 @@ def flip(images_NCHW: Tensor, draw: Draw) -> Tensor:
 
 
 def crop(images_NCHW: Tensor, draw: Draw) -> Tensor:
-    """A window moved by at most `crop_pixels` each way."""
+    """Shifts a window by at most `crop_pixels` each way."""
     if not (most := draw.augmentation.crop_pixels):
         return images_NCHW
     return shift(images_NCHW, draw.integers(-most, most), draw.integers(-most, most))
 
 
 def zoom(images_NCHW: Tensor, draw: Draw) -> Tensor:
-    """A random resized crop: a window of at least the share `zoom` of the area, its sides as 3 to 4 up to 4 to 3.
+    """Random resized crop: a window of at least the share `zoom` of the area, aspect ratio 3 to 4 up to 4 to 3.
 
     As torchvision's RandomResizedCrop, but that windows may lie between pixels, and that the ratio (log-uniform) is
     drawn among those with which the window fits, where torchvision tries ten times.
@@ -183,21 +183,21 @@ def zoom(images_NCHW: Tensor, draw: Draw) -> Tensor:
 
 
 def rotation(images_NCHW: Tensor, draw: Draw) -> Tensor:
-    """A turn of at most `rotation_degrees` each way."""
+    """Rotates by at most `rotation_degrees` each way."""
     if not (most := draw.augmentation.rotation_degrees):
         return images_NCHW
     return rotate(images_NCHW, draw.around(0.0, math.radians(most)))
 
 
 def colour(images_NCHW: Tensor, draw: Draw) -> Tensor:
-    """Brightness, contrast and saturation each times 1 ± `colour`."""
+    """Multiplies brightness, contrast and saturation by 1 ± `colour` each."""
     if not (most := draw.augmentation.colour):
         return images_NCHW
     return recolour(images_NCHW, draw.around(1.0, most), draw.around(1.0, most), draw.around(1.0, most))
 
 
 def cutout(images_NCHW: Tensor, draw: Draw) -> Tensor:
-    """A square of the mean colour, its centre anywhere in the image (DeVries & Taylor 2017)."""
+    """Fills a square of the mean colour, centred anywhere in the image (DeVries & Taylor 2017)."""
     if not (size := draw.augmentation.cutout_pixels):
         return images_NCHW
     _, _, H, W = images_NCHW.shape
@@ -206,4 +206,4 @@ def cutout(images_NCHW: Tensor, draw: Draw) -> Tensor:
 
 
 STEPS: tuple[Callable[[Tensor, Draw], Tensor], ...] = (flip, crop, zoom, rotation, colour, cutout)
-"""Every step, in order. Bytes are moved first, which is cheap; the square comes last, so that nothing distorts it."""
+"""Every step, in order. Steps on bytes are cheap and come first; the square is last, so that nothing distorts it."""

@@ -1,4 +1,4 @@
-"""Batches of normalised float32 images, made on the device that works with the split.
+"""Batches of normalised float32 images, made on the split's device.
 
 Shape suffixes: N images, C channels, H height, W width.
 """
@@ -22,28 +22,28 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Normaliser:
-    """(pixel / 255 - mean) / std per channel, as one multiplication and one addition. `mean_C`, `std_C`: 0..1."""
+    """Normaliser: (pixel / 255 - mean) / std per channel, as one multiply-add. `mean_C`, `std_C`: 0..1."""
 
     mean_C: Tensor
     std_C: Tensor
 
     @classmethod
     def of(cls, dataset: Dataset, device: torch.device | str) -> "Normaliser":
-        """The normaliser of a data set's training split, on `device`."""
+        """Makes the normaliser of a data set's training split, on `device`."""
         return cls(torch.tensor(dataset.mean, device=device), torch.tensor(dataset.std, device=device))
 
     @cached_property
     def scale_C(self) -> Tensor:
-        """What a pixel is multiplied by."""
+        """Factor of a pixel."""
         return 1 / (255 * self.std_C)
 
     @cached_property
     def shift_C(self) -> Tensor:
-        """What is added then."""
+        """Offset of a pixel."""
         return -self.mean_C / self.std_C
 
     def __call__(self, images_NCHW: Tensor) -> Tensor:
-        """Normalised float32 images in channels-last memory, from uint8 or float ones in 0..255."""
+        """Normalises images to float32 in channels-last memory, from uint8 or float ones in 0..255."""
         N, C, H, W = images_NCHW.shape
         # Rows of W*C values: a broadcast over three channels alone is ten times slower on a CPU.
         rows = images_NCHW.permute(0, 2, 3, 1).reshape(N * H, W * C).float()
@@ -77,7 +77,7 @@ class TrainBatches:
         return ceil(len(self.split) / self.batch_size)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of epoch `number`, counted from 0."""
+        """Yields the batches of epoch `number`, counted from 0."""
         device, size = self.split.device, len(self.split)
         generator = seeded_generator(device, self.seed, f"epoch {number}")
         order = shuffled(size, self.batch_size, generator)
@@ -109,6 +109,6 @@ def evaluation_batches(split: Split, normaliser: Normaliser, batch_size: int = 1
 
 
 def seeded_generator(device: torch.device | str, seed: int, purpose: str) -> torch.Generator:
-    """A generator on `device` whose numbers depend on the seed and on what they are for."""
+    """Makes a generator on `device` from the seed and the purpose of its numbers."""
     digest = hashlib.blake2b(f"{seed} {purpose}".encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)

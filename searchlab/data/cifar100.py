@@ -24,9 +24,9 @@ SUPERCLASSES: dict[str, tuple[str, ...]] = {
 }
 
 CLASSES: tuple[str, ...] = tuple(sorted(name for members in SUPERCLASSES.values() for name in members))
-"""The 100 fine classes: the official order is the alphabetical one."""
+"""The 100 fine classes; the official order is alphabetical."""
 
 COARSE: tuple[int, ...] = tuple(
     next(index for index, members in enumerate(SUPERCLASSES.values()) if name in members) for name in CLASSES
 )
-"""The superclass of every class, as the official files' coarse labels have it."""
+"""The superclass of every class, from the official files' coarse labels."""

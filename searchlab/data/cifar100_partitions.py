@@ -1,4 +1,4 @@
-"""Partitions of CIFAR-100 as tables: those of paper 003, and those that were induced from its images once."""
+"""Partitions of CIFAR-100 as tables: those of paper 003, and those induced from its images."""
 
 THREE_GROUPS: tuple[tuple[str, ...], ...] = (
     (
@@ -46,7 +46,7 @@ KINDRED: tuple[str, ...] = (
     *("flowers", "fruit_and_vegetables", "food_containers", "household_electrical_devices", "household_furniture"),
     *("vehicles_1", "vehicles_2", "large_man-made_outdoor_things", "large_natural_outdoor_scenes", "trees"),
 )
-"""The superclasses in an order that puts those that are akin beside each other: four fives, and any other blocks."""
+"""The superclasses ordered by similarity: any blocks of neighbours are groups."""
 
 BY_PIXEL_MEANS: dict[int, str] = {
     2: "0111101000010010001101000011000001110010001111100011001000000011111000100011011110110000100010000110",

@@ -58,7 +58,7 @@ def load(
 
 
 def image_spec(spec: str, root: Path, files: Iterable[UserFile] = ()) -> ImageSpec:
-    """The shape of the images of a data set; those with official files need not be there.
+    """Returns the shape of a data set's images; official files need not be present.
 
     Raises:
         UserError: as `load`.
@@ -69,7 +69,7 @@ def image_spec(spec: str, root: Path, files: Iterable[UserFile] = ()) -> ImageSp
 def digits(root: Path, download: bool) -> Dataset:
     """1,797 handwritten digits of 8x8 pixels in grey (UCI, 1998), carried by scikit-learn."""
     found = load_digits()
-    # 17 grey levels, 0 to 16, spread over a byte.
+    # 17 grey levels, 0 to 16, scaled to a byte.
     levels_NHW = np.rint(found.images * (255 / 16)).astype(np.uint8)
     everything = Split(torch.from_numpy(levels_NHW).unsqueeze(1), torch.from_numpy(found.target.astype(np.int64)))
     class_names = [str(name) for name in found.target_names]
@@ -139,7 +139,7 @@ def fashion_mnist(root: Path, download: bool) -> Dataset:
 
 
 def synthetic(root: Path, download: bool) -> Dataset:
-    """2,000 generated images of 16x16 pixels in colour, four patterns that mirroring leaves what they are."""
+    """2,000 generated images of 16x16 pixels in colour, with four patterns that are invariant to mirroring."""
     class_names = ("rows", "columns", "checks", "rings")
     return assemble("synthetic", three_way(synthetic_images(2_000, seed=0), class_names), class_names)
 
@@ -177,7 +177,7 @@ DATASETS: dict[str, Callable[[Path, bool], Dataset]] = {
 """Name to loader: called with the data root, and whether files that are missing may be downloaded."""
 
 EMBEDDED = frozenset({"digits", "digits_28x28", "digits_32x32", "synthetic"})
-"""Data sets that need no files, and so no data root."""
+"""Data sets without files, which need no data root."""
 
 SHAPES: dict[str, ImageSpec] = {
     "cifar10": ImageSpec(3, 32, 32, 10),
@@ -186,4 +186,4 @@ SHAPES: dict[str, ImageSpec] = {
     "mnist": ImageSpec(1, 28, 28, 10),
     "fashion_mnist": ImageSpec(1, 28, 28, 10),
 }
-"""What is known of data sets with official files before they are there."""
+"""Facts about data sets with official files, known without the files."""

@@ -1,4 +1,4 @@
-"""A folder of images as a data set: a folder per class, split by us or into train and test by the user.
+"""Folders of images as data sets: a folder per class, split by searchlab or by the user.
 
 Shape suffixes: N images.
 """
@@ -23,7 +23,7 @@ ROLES = {
     "validation": ("validation", "val", "valid"),
     "test": ("test", "testing"),
 }
-"""Splits, and what their folders may be called, in capitals or not."""
+"""Names of the folders of each split, in any case."""
 
 Files = list[tuple[Path, int]]
 """Images and their labels."""
@@ -31,7 +31,7 @@ Files = list[tuple[Path, int]]
 
 @dataclass(frozen=True)
 class Listed:
-    """What lies in a folder of images: the files of every split, in order, and what is to be said of it."""
+    """Contents of a folder of images: the files of every split, in order, and notes for the user."""
 
     class_names: tuple[str, ...]
     train: Files
@@ -43,7 +43,7 @@ class Listed:
 def load_folder(
     path: Path, size: int | None = None, root: Path | None = None, hooks: LoadHooks | None = None
 ) -> Dataset:
-    """The images below `path` at `size` x `size` pixels: the shorter side resized, the middle cut out.
+    """Loads the images below `path` at `size` x `size` pixels: shorter side resized, centre cropped.
 
     Either `path` holds a folder per class and is split here, or it holds `train`, `test` and perhaps `validation` (or
     `val`, or `valid`), each with a folder per class. Classes are sorted by name. One channel if every image is grey,
@@ -98,7 +98,7 @@ def _split(found: Mapping[str, Files], class_names: Sequence[str]) -> tuple[File
 
 
 def _split_folders(path: Path, ignored: Counter[str]) -> dict[str, Path]:
-    """The folders of train, validation (where there is one) and test; empty where the folder is not split."""
+    """Returns the folders of train, validation (if any) and test; empty if the folder is not split."""
     # A class may be called "train": only a folder of folders is a split.
     named = [(role, entry) for entry in _folders(path, Counter()) if (role := _role(entry.name))]
     found: dict[str, list[Path]] = {}
@@ -124,12 +124,12 @@ def _split_folders(path: Path, ignored: Counter[str]) -> dict[str, Path]:
 
 
 def _role(name: str) -> str:
-    """The split that a folder's name stands for; "" where it stands for none."""
+    """Returns the split of a folder's name; "" if it is none."""
     return next((role for role, names in ROLES.items() if name.lower() in names), "")
 
 
 def _folders(path: Path, ignored: Counter[str]) -> list[Path]:
-    """The folders in a folder but for hidden ones and what archives leave, which are counted; images there too."""
+    """Lists the folders in a folder; counts hidden ones, archive leftovers and images there."""
     if not path.is_dir():
         return []
     folders = []
@@ -193,7 +193,7 @@ def _files(folder: Path, class_names: Sequence[str], ignored: Counter[str]) -> F
 
 
 def _images(folder: Path, ignored: Counter[str]) -> list[Path]:
-    """The image files below a class folder; what is hidden, linked or of another kind is counted."""
+    """Lists the image files below a class folder; counts hidden files, links and other types."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         for name in list(folders):
@@ -237,7 +237,7 @@ def _how_split(folders: Mapping[str, Path]) -> tuple[str, ...]:
 
 
 def _absent(dataset: Dataset) -> tuple[str, ...]:
-    """Classes of which a held-out split has no image, as happens to a small class beside very large ones."""
+    """Lists classes without an image in a held-out split, which happens to small classes beside very large ones."""
     notes = []
     for split in ("validation", "test"):
         labels_N = getattr(dataset, split).labels_N.numpy()
@@ -249,7 +249,7 @@ def _absent(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _shrunk(about: About, size: int | None) -> tuple[str, ...]:
-    """That there is more in the images than the default size shows, where nothing else was asked for."""
+    """Notes that the images are larger than the default size, if no size was requested."""
     if size is not None or about.shorter_side < 2 * DEFAULT_SIZE:
         return ()
     usual = f"{DEFAULT_SIZE}x{DEFAULT_SIZE} is the default size"

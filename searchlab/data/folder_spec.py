@@ -1,4 +1,4 @@
-"""What follows `folder:` in the name of a data set: the place of the images and the size they are wanted at."""
+"""Parser of `folder:PATH?size=N`, the name of a folder of images as a data set."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from searchlab.errors import UserError
 FOLDER = "folder:"
 
 DEFAULT_SIZE = 32
-"""Pixels of a side where nothing else is asked for: the size of CIFAR's images, which the spaces are made for."""
+"""Default side in pixels: that of CIFAR's images, for which the spaces are made."""
 
 SMALLEST, LARGEST = 8, 1024
 
@@ -20,34 +20,34 @@ _AT_THE_END = re.compile(r"\?size=([^/?&]*)$")
 
 @dataclass(frozen=True)
 class FolderSpec:
-    """A folder of images: a path or a URL, and the side in pixels that its images get (None: the default)."""
+    """A folder of images: a path or a URL, and the side of its images in pixels (None: the default)."""
 
     place: str
     size: int | None = None
 
     @property
     def is_url(self) -> bool:
-        """Whether the folder is behind a URL."""
+        """Whether the place is a URL."""
         return is_url(self.place)
 
     @property
     def pixels(self) -> int:
-        """The side that the images get."""
+        """Side of the images in pixels."""
         return self.size or DEFAULT_SIZE
 
 
 def is_url(place: str) -> bool:
-    """Whether a path is behind a URL."""
+    """Whether a path is a URL."""
     return "://" in place
 
 
 def is_folder(data: str) -> bool:
-    """Whether the name of a data set names a folder of images."""
+    """Whether the name of a data set is that of a folder of images."""
     return data.startswith(FOLDER)
 
 
 def parse_folder(data: str) -> FolderSpec:
-    """`folder:PATH` or `folder:URL`, perhaps with `?size=N`.
+    """Parses `folder:PATH` or `folder:URL`, with an optional `?size=N`.
 
     Of a path, `?size=N` at its end is the size, and any other "?" is part of the path. Of a URL, `size` is taken out of
     the query, and the rest of the query stays.
@@ -70,7 +70,7 @@ def parse_folder(data: str) -> FolderSpec:
 
 
 def with_size(data: str, image_size: int | None) -> str:
-    """The name of a data set with a study's image size in it, where there is one.
+    """Adds a study's image size to the name of a data set.
 
     Raises:
         UserError: the name has another size, or names no folder of images.
@@ -93,7 +93,7 @@ def with_size(data: str, image_size: int | None) -> str:
 
 
 def anywhere(data: str) -> str:
-    """The name of a data set for processes with another working folder: the path of a folder is made absolute."""
+    """Makes the path in the name of a data set absolute, for processes with another working folder."""
     if not is_folder(data) or parse_folder(data).is_url:
         return data
     return f"{FOLDER}{Path(data.removeprefix(FOLDER)).expanduser().absolute()}"

@@ -1,4 +1,4 @@
-"""Image files as pixels, all of a data set on one scale: what is bright in one image is as bright in another.
+"""Image files to pixels, with one scale for a whole data set.
 
 Bytes are taken as they are. Other numbers are scaled by the range that holds all of them in the data set, transparent
 images are laid on one background, and what cannot be told apart from black is refused.
@@ -19,26 +19,26 @@ from PIL import Image, ImageOps
 from searchlab.errors import UserError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""What counts as an image."""
+"""Extensions of image files."""
 
 RANGES = (1, 255, 1023, 4095, 16383, 65535)
-"""The brightest values that images are scaled by: of fractions and masks, and of 8, 10, 12, 14 and 16 bits."""
+"""Maxima by which images are scaled: of fractions and masks, and of 8, 10, 12, 14 and 16 bits."""
 
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError)
-"""What Pillow raises for files that it cannot read."""
+"""Exceptions of Pillow for unreadable files."""
 
 LIGHT = 204
-"""Transparent images whose visible parts are lighter than this on average would vanish on white: they get black."""
+"""Mean lightness from which the visible parts of a transparent image would vanish on white: they get black."""
 
 ANIMATED = frozenset({"GIF", "PNG", "WEBP", "TIFF"})
 
 Kind = Literal["bytes", "integers", "floats", "deep colour"]
-"""What a file holds: 8 bits a channel, wider integers, fractions, or colour of 16 bits, of which Pillow reads 8."""
+"""Kinds of pixels: 8 bits a channel, wider integers, fractions, or colour of 16 bits, of which Pillow reads 8."""
 
 
 @dataclass(frozen=True)
 class Scales:
-    """How the pixels of a data set become bytes, the same for all of its images.
+    """Conversion of a data set's pixels to bytes, the same for all of its images.
 
     Attributes:
         integers: the value of 16- and 32-bit integers that becomes 255.
@@ -53,7 +53,7 @@ class Scales:
 
 @dataclass(frozen=True)
 class Look:
-    """What a file says of itself before its data set's scales are known.
+    """Properties of a file that decide its data set's scales.
 
     `low` and `high` are of its values (NaN where one is not finite), and 0 where they are plain bytes. `visible` is the
     sum of its opacity and `light` that of its visible grey levels, where it is transparent anywhere.
@@ -71,7 +71,7 @@ class Look:
 
 
 def look(file: Path) -> Look | None:
-    """What is known of a file; most are opened, not decoded. None: it cannot be read."""
+    """Inspects a file; most are opened, not decoded. None: it cannot be read."""
     try:
         with _opened(file) as image:
             kind, animated = _kind(image), image.format in ANIMATED and bool(getattr(image, "is_animated", False))
@@ -83,7 +83,7 @@ def look(file: Path) -> Look | None:
 
 
 def scales_of(files: Sequence[Path], looks: Sequence[Look]) -> Scales:
-    """The scales that all images of a data set share.
+    """Determines the scales that all images of a data set share.
 
     Raises:
         UserError: values that are no brightness, or colour that Pillow would read as black.
@@ -111,7 +111,7 @@ def scales_of(files: Sequence[Path], looks: Sequence[Look]) -> Scales:
 
 
 def notes_on(looks: Sequence[Look], scales: Scales) -> tuple[str, ...]:
-    """What was made of images that are not simply bytes, a line each."""
+    """Notes on images that are not plain bytes, one line each."""
     notes, counts = [], Counter[str](seen.kind for seen in looks)
     for kind, most in (("integers", scales.integers), ("floats", scales.floats)):
         if counts[kind]:
@@ -127,7 +127,7 @@ def notes_on(looks: Sequence[Look], scales: Scales) -> tuple[str, ...]:
 
 
 def read(file: Path, size: int, scales: Scales) -> NDArray[np.uint8] | None:
-    """A file as height, width, RGB, as `prepare` makes it; None if it cannot be read."""
+    """Reads a file as height, width, RGB by `prepare`; None if it cannot be read."""
     try:
         with _opened(file) as opened:
             return prepare(opened, size, scales)
@@ -136,7 +136,7 @@ def read(file: Path, size: int, scales: Scales) -> NDArray[np.uint8] | None:
 
 
 def prepare(image: Image.Image, size: int, scales: Scales | None = None) -> NDArray[np.uint8]:
-    """pixels_HWC (RGB, uint8) of an image, the one way from an image to a network's input, also where it is deployed.
+    """Converts an image to pixels_HWC (RGB, uint8): the only way from an image to a network's input, also deployed.
 
     Turned upright as its EXIF data say, brought to bytes, the shorter side resized to `size` (bilinear, antialiased),
     and the middle cut out: nothing is squashed.
@@ -146,13 +146,13 @@ def prepare(image: Image.Image, size: int, scales: Scales | None = None) -> NDAr
 
 
 def shown(path: Path | str) -> str:
-    """A path for a message; bytes that are not UTF-8 are written out."""
+    """Formats a path for a message; bytes that are not UTF-8 are escaped."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _opened(file: Path) -> Image.Image:
     if not stat.S_ISREG(file.stat().st_mode):
-        # To open a pipe would wait for ever.
+        # Opening a pipe would block for ever.
         raise OSError("no regular file")
     return Image.open(file)
 
@@ -162,7 +162,7 @@ def _kind(image: Image.Image) -> Kind:
         return "floats"
     if image.mode.startswith("I"):
         return "integers"
-    # A tile's last entry holds how its pixels lie in the file, such as "RGB;16B".
+    # The last entry of a tile is the layout of the pixels in the file, such as "RGB;16B".
     if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
         return "deep colour"
     return "bytes"
@@ -178,7 +178,7 @@ def _may_be_transparent(image: Image.Image) -> bool:
 
 
 def _visible(image: Image.Image) -> tuple[bool, float, float]:
-    """Whether any pixel is transparent; the sum of opacities (0..1), and that of grey levels times opacities."""
+    """Returns whether any pixel is transparent, the sum of opacities (0..1), and of grey levels times opacities."""
     rgba = image.convert("RGBA")
     opacity_HW = np.asarray(rgba.getchannel("A"), np.float64) / 255
     if opacity_HW.min() == 1:
@@ -188,7 +188,7 @@ def _visible(image: Image.Image) -> tuple[bool, float, float]:
 
 
 def _holding(looks: Sequence[Look], kind: Kind, usual: int) -> int:
-    """The least of `RANGES` that holds all values of a kind; `usual` where there are none of it."""
+    """Returns the least of `RANGES` that holds all values of a kind; `usual` if there are none."""
     values = [seen.high for seen in looks if seen.kind == kind]
     return next(most for most in RANGES if max(values) <= most) if values else usual
 

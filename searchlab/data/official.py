@@ -1,4 +1,4 @@
-"""The official CIFAR and MNIST files through torchvision, and what is wrong with them where they cannot be read."""
+"""Official CIFAR and MNIST files, read through torchvision, with errors that name missing or damaged files."""
 
 import contextlib
 import http.client
@@ -21,7 +21,7 @@ from searchlab.errors import UserError
 
 
 class MissingFiles(UserError):
-    """Files of a data set are not there, and were not or cannot be fetched."""
+    """Files of a data set are missing and were not or cannot be downloaded."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _refuse_corrupt(source: OfficialFiles, root: Path) -> None:
 def _download(name: str, root: Path) -> None:
     _refuse_corrupt(SOURCES[name], root)
     try:
-        # What torchvision says of its progress must not mix with `--json` on standard output.
+        # Progress messages of torchvision must not mix with `--json` on standard output.
         with contextlib.redirect_stdout(sys.stderr):
             SOURCES[name].kind(str(root), download=True)
     except (OSError, RuntimeError, EOFError, tarfile.TarError, http.client.HTTPException) as error:

@@ -1,4 +1,4 @@
-"""Data sets of the user's own: a file with one function `dataset(root, download) -> Dataset`."""
+"""Data sets from a user's file: one function `dataset(root, download) -> Dataset`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ FUNCTION = FUNCTIONS["data set"]
 
 
 def load_own(file: UserFile, root: Path, *, download: bool) -> Dataset:
-    """What the file's `dataset` returns for the data root, and whether files that are missing may be downloaded.
+    """Calls the file's `dataset` with the data root and whether missing files may be downloaded.
 
     Raises:
         UserError: the file does not run, has no such function, or returns something that is no whole data set.
@@ -29,7 +29,7 @@ def load_own(file: UserFile, root: Path, *, download: bool) -> Dataset:
 
 
 def _check(dataset: Dataset, where: str) -> None:
-    """Raises UserError where a split is empty, of another shape, or has labels that no class has."""
+    """Raises UserError if a split is empty, of another shape, or has labels without a class."""
     spec = dataset.spec
     shape = (spec.channels, spec.height, spec.width)
     for name in ("train", "validation", "test"):

@@ -27,17 +27,17 @@ from searchlab.errors import UserError, unknown
 from searchlab.seeds import library_seed
 
 Groups = tuple[tuple[int, ...], ...]
-"""Class numbers, group by group: what `Partitioned.groups` takes."""
+"""Class numbers per group, as in `Partitioned.groups`."""
 
 LINK = 1e-3
-"""What any two classes have in common at least, beside the mean of all pairs, so that no class stands apart."""
+"""Least similarity of any two classes, added to the mean of all pairs, so that no class is isolated."""
 
 NEIGHBOUR = 7
-"""The neighbour at whose distance a class is taken to be near (Zelnik-Manor and Perona 2004, section 2)."""
+"""Rank of the neighbour that defines a class's local scale (Zelnik-Manor and Perona 2004, section 2)."""
 
 
 def by_name(groups: Sequence[Sequence[str]], class_names: Sequence[str]) -> Groups:
-    """Groups of class names as class numbers, ascending within a group.
+    """Converts groups of class names to class numbers, ascending within a group.
 
     Raises:
         UserError: a class is in no group, in two, or unknown.
@@ -48,7 +48,7 @@ def by_name(groups: Sequence[Sequence[str]], class_names: Sequence[str]) -> Grou
 
 
 def check_names(groups: Sequence[Sequence[str]], class_names: Sequence[str]) -> None:
-    """Whether the groups name every class once.
+    """Checks that the groups contain every class once.
 
     Raises:
         UserError: they do not; it says which classes are unknown, repeated or missing.
@@ -66,7 +66,7 @@ def check_names(groups: Sequence[Sequence[str]], class_names: Sequence[str]) -> 
 
 
 def check_partition(groups: Groups, class_names: Sequence[str]) -> None:
-    """Whether groups of class numbers name every class once.
+    """Checks that groups of class numbers contain every class once.
 
     Raises:
         UserError: they do not; classes are called by their names, numbers that are no class by number.
@@ -76,13 +76,13 @@ def check_partition(groups: Groups, class_names: Sequence[str]) -> None:
 
 
 def balanced(classes: int, groups: int) -> Groups:
-    """Neighbours by number in groups of equal size, but for one class: what can be done where nothing is known."""
+    """Groups consecutive class numbers, equal in size but for one: needs no knowledge of the classes."""
     _check_count(groups, classes, "classes")
     return _blocks(range(classes), groups)
 
 
 def merged_superclasses(coarse: Sequence[int], groups: int, order: Sequence[int] | None = None) -> Groups:
-    """Superclasses merged into so many groups: blocks of them, equal in number but for one, that follow each other.
+    """Merges superclasses into so many groups: consecutive blocks, equal in number but for one.
 
     `coarse` is the superclass of every class. `order` puts superclasses that are akin beside each other; without it
     they stand by number.
@@ -98,7 +98,7 @@ def merged_superclasses(coarse: Sequence[int], groups: int, order: Sequence[int]
 
 
 def induced_by_confusion(confusion_CC: NDArray[np.floating], groups: int, seed: int) -> Groups:
-    """Classes that a network confuses go together (as in HD-CNN, Yan et al. 2015): spectral clustering.
+    """Groups classes that a network confuses (as in HD-CNN, Yan et al. 2015): spectral clustering.
 
     `confusion_CC` counts images by true class (row) and named class. Rows are made shares, and the two directions of a
     pair are averaged; how often a class is named rightly says nothing about its company.
@@ -110,7 +110,7 @@ def induced_by_confusion(confusion_CC: NDArray[np.floating], groups: int, seed: 
 
 
 def induced_by_means(features_NF: NDArray[np.floating], labels_N: NDArray[np.int64], groups: int, seed: int) -> Groups:
-    """Classes whose mean features are near go together: spectral clustering with locally scaled distances.
+    """Groups classes with close mean features: spectral clustering with locally scaled distances.
 
     The affinity of two classes is exp(-d² / (s t)), s and t their distances to their 7th neighbours (Zelnik-Manor and
     Perona 2004), so that classes that are far from all do not become groups of their own.
@@ -130,7 +130,7 @@ def induced_by_means(features_NF: NDArray[np.floating], labels_N: NDArray[np.int
 
 
 def pooled_pixels(split: Split, side: int = 8) -> NDArray[np.float32]:
-    """features_NF without any training: every image averaged to `side` x `side`, or as it is where that is smaller."""
+    """Returns features_NF without training: every image averaged to `side` x `side`; smaller images unchanged."""
     height, width = split.images_NCHW.shape[2:]
     to = (min(side, height), min(side, width))
     pooled = [F.adaptive_avg_pool2d(chunk.float() / 255, to).flatten(1) for chunk in chunks(split.images_NCHW)]
@@ -170,7 +170,7 @@ def _spectral(affinity_CC: NDArray[np.float64], groups: int, seed: int) -> Group
 
 
 def _listed(group_of_class: dict[int, str]) -> Callable[[int], Groups]:
-    """Partitions from a table that has one digit per class for every number of groups."""
+    """Reads partitions from a table with one digit per class for every number of groups."""
 
     def groups_of(groups: int) -> Groups:
         if groups not in group_of_class:
@@ -203,7 +203,7 @@ _CIFAR100: dict[str, Callable[[int], Groups]] = {
 
 
 def origins(classes: int) -> dict[str, Callable[[int], Groups]]:
-    """Where a partition can come from without any data at hand: name to a function of the number of groups.
+    """Sources of partitions that need no data: name to a function of the number of groups.
 
     Every number of classes has those "by_number". 100 classes are taken to be those of CIFAR-100, which has more: the
     paper's (whatever the number asked for), its superclasses merged, and what was induced once from its images

@@ -1,4 +1,4 @@
-"""Images of a folder, decoded once, as bytes in a file: large data sets are memory-mapped, small ones read.
+"""Prepared images: a folder's images decoded once into a file; large files are memory-mapped, small ones read.
 
 The file lies below the data root, under a name made of all that decides its content. Whoever comes second waits for the
 first and finds it there; what a killed process left is made again. Where the data root cannot be written, a temporary
@@ -32,13 +32,13 @@ from searchlab.data.splits import Parts, Split, Statistics, channel_statistics, 
 from searchlab.errors import Interrupted, UserError
 
 HOME = ".prepared"
-"""The folder below the data root. It may be deleted whenever no process reads from it."""
+"""Name of the folder below the data root. It may be deleted while no process reads from it."""
 
 FORMAT = 1
-"""Of the files, and of how images are prepared: another number makes them anew."""
+"""Version of the file format and of the preparation: a new number causes a new preparation."""
 
 IN_MEMORY_BYTES = 256 * 2**20
-"""Images of no more bytes than this are read into memory."""
+"""Largest size in bytes of images that are read into memory."""
 
 BLOCK = 512
 """Files that are decoded before their pixels are written."""
@@ -56,7 +56,7 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class LoadHooks:
-    """Who is told what takes long, and who may end it."""
+    """Hooks of a long preparation: progress messages, and whether to end."""
 
     say: Callable[[str], None] = _silent
     interrupted: Callable[[], bool] = _never
@@ -64,7 +64,7 @@ class LoadHooks:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Images to be prepared: files in the order of their splits, `parts` of them in each, below `folder`."""
+    """Images to prepare: files in the order of their splits, `parts` of them in each, below `folder`."""
 
     folder: Path
     class_names: tuple[str, ...]
@@ -75,12 +75,12 @@ class Wanted:
 
     @property
     def bytes(self) -> int:
-        """What they take at most."""
+        """Upper bound of their size in bytes."""
         return len(self.files) * 3 * self.size**2
 
     @property
     def key(self) -> str:
-        """16 hex digits over everything that decides what is prepared: names, sizes and times of files, not content."""
+        """Returns 16 hex digits of all inputs of the preparation: names, sizes and times of files, not content."""
         decisive = (FORMAT, self.size, self.class_names, self.parts, self.labels)
         digest = hashlib.blake2b(repr(decisive).encode(), digest_size=8)
         for file in self.files:
@@ -90,7 +90,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class About:
-    """What is known of prepared images.
+    """Facts about prepared images.
 
     `sides` are the shortest and the longest of the originals in pixels, `shorter_side` is the median of their shorter
     ones. `notes` say what was made of them. Statistics and hash are those of the data set.
@@ -128,7 +128,7 @@ def prepared(wanted: Wanted, root: Path | None, hooks: LoadHooks) -> tuple[Parts
 
 
 def _home(root: Path | None) -> Path | None:
-    """The folder for prepared images; None where there cannot be one."""
+    """Returns the folder for prepared images; None if it cannot be created."""
     if root is None:
         return None
     home = root / HOME
@@ -152,7 +152,7 @@ def _alone(place: Path, hooks: LoadHooks) -> Iterator[None]:
 
 
 def _found(wanted: Wanted, place: Path) -> tuple[Parts, About] | None:
-    """What lies there already; None where it is absent or damaged."""
+    """Loads existing prepared images; None if absent or damaged."""
     try:
         about = TypeAdapter(About).validate_json((place / ABOUT).read_bytes())
         with (place / IMAGES).open("rb") as file:
@@ -195,9 +195,9 @@ def _mapped(file: IO[bytes], shape: tuple[int, int, int, int]) -> Tensor:
 
 
 def _prepare(wanted: Wanted, file: IO[bytes], disk: Path, hooks: LoadHooks) -> About:
-    """Looks at all images, then decodes them into the file."""
+    """Inspects all images, then decodes them into the file."""
     _check_room(wanted, disk)
-    # Pillow warns of large images, odd EXIF data and more: what matters of it is in our notes.
+    # Pillow warns of large images, odd EXIF data and more; the relevant facts are in our notes.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")
         seen = [seen for block in _blocks(wanted, "images looked at", hooks) for seen in pool.map(look, block)]
@@ -224,7 +224,7 @@ def _prepare(wanted: Wanted, file: IO[bytes], disk: Path, hooks: LoadHooks) -> A
 def _decode(
     wanted: Wanted, scales: Scales, file: IO[bytes], pool: ThreadPoolExecutor, hooks: LoadHooks
 ) -> tuple[list[bytes], int, bool]:
-    """Writes all images; returns a mark of each (equal for equal pixels), the brightest value, whether all are grey."""
+    """Writes all images; returns a digest of each, the largest value, and whether all are grey."""
     marks: list[bytes] = []
     unreadable, brightest, is_grey = [], 0, True
     for block in _blocks(wanted, "images prepared", hooks):
@@ -241,7 +241,7 @@ def _decode(
 
 
 def _blocks(wanted: Wanted, what: str, hooks: LoadHooks) -> Iterator[Sequence[Path]]:
-    """The files, some hundred at a time; now and then it is said how many are done.
+    """Yields the files in groups of some hundreds, and reports progress.
 
     Raises:
         Interrupted: the user asked to end.
@@ -279,7 +279,7 @@ def _check_room(wanted: Wanted, disk: Path) -> None:
 
 
 def _drop_colour(file: IO[bytes], images: int, size: int) -> None:
-    """Leaves one of three equal channels of every image, in place."""
+    """Keeps one of three equal channels of every image, in place."""
     file.flush()
     for number in range(images):
         file.seek(number * 3 * size**2)
@@ -296,7 +296,7 @@ def _dark(brightest: int) -> tuple[str, ...]:
 
 
 def _copies(wanted: Wanted, marks: Sequence[bytes]) -> tuple[str, ...]:
-    """How many images are in training and held out as well, and how many have two labels, by equal pixels."""
+    """Counts images that are both in training and held out, and images with two labels, by equal pixels."""
     notes, of_train = [], set(marks[: wanted.parts[0]])
     first = wanted.parts[0]
     for name, count in zip(("validation", "test"), wanted.parts[1:], strict=True):

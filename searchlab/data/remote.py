@@ -1,4 +1,4 @@
-"""Folders of images behind a URL: copied to this machine once, however many processes ask for them."""
+"""Folders of images behind a URL: copied to this machine once, for all processes."""
 
 import fcntl
 import hashlib
@@ -12,13 +12,13 @@ from searchlab.data.prepared import LoadHooks
 from searchlab.errors import UserError
 
 FETCHED = "fetched"
-"""The folder below the data root that holds the copies."""
+"""Name of the folder below the data root for the copies."""
 
 ALLOWED = "such as s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or file:///FOLDER"
 
 
 def check_url(url: str) -> None:
-    """Whether there is a folder behind a URL.
+    """Checks that a URL is a folder.
 
     Raises:
         UserError: there is none, or it cannot be reached.
@@ -27,7 +27,7 @@ def check_url(url: str) -> None:
 
 
 def fetched(url: str, root: Path, hooks: LoadHooks | None = None) -> Path:
-    """The copy below `root` of the folder behind a URL. It is made once: what changes there later is not seen.
+    """Returns the local copy of the folder behind a URL. It is made once; later changes there are ignored.
 
     Raises:
         UserError: the folder cannot be reached or copied.
@@ -37,7 +37,7 @@ def fetched(url: str, root: Path, hooks: LoadHooks | None = None) -> Path:
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         with copy.with_name(f"{copy.name}.lock").open("w") as lock:
-            # Whoever comes second waits, and finds it there.
+            # A second process waits and then finds the copy.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not copy.is_dir():
                 (hooks or LoadHooks()).say(f"copying {url} to {copy}")
@@ -55,7 +55,7 @@ def _folder_at(url: str) -> tuple[FileSystem, str]:
     try:
         files, folder = FileSystem.from_uri(url)
         kind = files.get_file_info(folder).type
-        # Object stores have no folders, but names that begin alike.
+        # Object stores have no folders, only common prefixes of names.
         there = kind == FileType.Directory or bool(files.get_file_info(FileSelector(folder, allow_not_found=True)))
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(f"cannot be reached: {_line(error)}", where="data", value=url, allowed=ALLOWED) from error

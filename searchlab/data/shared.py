@@ -1,4 +1,4 @@
-"""A data set as numpy arrays, which processes of a node can share: one copy, which every trial there reads in place.
+"""Data sets shared between the processes of a node: one copy, read in place by every trial.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
@@ -22,14 +22,14 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class SharedDataset:
-    """A data set whose images are numpy arrays, which Ray shares without a copy; torch's tensors it would copy."""
+    """A data set with images as numpy arrays, which Ray shares without a copy; it would copy torch's tensors."""
 
     arrays: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
     rest: dict[str, Any]
 
     @classmethod
     def of(cls, dataset: Dataset) -> "SharedDataset":
-        """What a worker needs of a data set, which is all of it."""
+        """Makes the shared form of a data set."""
         arrays = {
             name: (split.images_NCHW.contiguous().numpy(), split.labels_N.numpy())
             for name, split in ((name, getattr(dataset, name)) for name in PARTS)
@@ -37,7 +37,7 @@ class SharedDataset:
         return cls(arrays, {name: value for name, value in vars(dataset).items() if name not in PARTS})
 
     def dataset(self) -> Dataset:
-        """The data set, on the memory that the arrays are in, which may only be read."""
+        """Returns the data set on the arrays' memory, which is read-only."""
         parts: dict[str, Any] = {
             name: Split(unwritable(images_NCHW), unwritable(labels_N))
             for name, (images_NCHW, labels_N) in self.arrays.items()
@@ -46,14 +46,14 @@ class SharedDataset:
 
 
 def size_of(dataset: Dataset) -> int:
-    """Bytes of a data set's images and labels."""
+    """Returns the bytes of a data set's images and labels."""
     splits = (dataset.train, dataset.validation, dataset.test)
     return sum(split.images_NCHW.nbytes + split.labels_N.nbytes for split in splits)
 
 
 @dataclass(frozen=True)
 class OnNode:
-    """A data set that every process reads for itself, from the same path on every node, or a copy of the same URL."""
+    """A data set that every process reads itself, from the same path on every node, or from a copy of a URL."""
 
     name: str
     root: Path
@@ -62,13 +62,13 @@ class OnNode:
     files: tuple[UserFile, ...] = ()
 
     def check(self) -> None:
-        """Whether its files are here.
+        """Checks that its files are on this node.
 
         Raises:
             UserError: they are not.
         """
         if is_file_name(self.name):
-            # Where it reads its images is the file's own affair.
+            # A user's file decides itself where its images are.
             return
         path = self.root
         if is_folder(self.name):
@@ -81,7 +81,7 @@ class OnNode:
             raise UserError("no data there", where=str(path), allowed="every node needs them at the same path")
 
     def dataset(self) -> Dataset:
-        """The data set.
+        """Loads the data set.
 
         Raises:
             UserError: its files are missing, corrupt, or others than the driver's.

@@ -1,4 +1,4 @@
-"""The offline augmentation of paper 004, section 2.1, on the device and without storing it.
+"""The offline augmentation of paper 004, section 2.1, computed on the device without storing it.
 
 Every image has six versions, drawn once from the seed and the same in every epoch; only the draws are kept, five
 numbers each. Pixels are on the scale 0..255, in float32.
@@ -19,10 +19,10 @@ from searchlab.data.batches import Batch, Normaliser, seeded_generator, shuffled
 from searchlab.data.splits import Split
 
 MOST_SHIFTED = 4
-"""Pixels that the third version is moved by at most, each way."""
+"""Largest shift of the third version in pixels, each way."""
 
 DRAWS = 5
-"""Numbers in 0..1 that a version may draw on: whether it is mirrored, then what is its own."""
+"""Random numbers in 0..1 per version: the first decides on mirroring, the others are version-specific."""
 
 TOGETHER = 1024
 """About how many images are augmented at once (fewer of large ones), whatever the batch size: batches of 32 keep no GPU
@@ -30,35 +30,35 @@ busy."""
 
 
 def as_it_is(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
-    """The images."""
+    """Returns the images unchanged."""
     return images_NCHW
 
 
 def mirrored(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
-    """Every image, left and right exchanged."""
+    """Mirrors every image."""
     return images_NCHW.flip(3)
 
 
 def translated(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
-    """Mirrored or not, then moved by up to 4 pixels each way; what comes in is black."""
+    """Mirrors at random, then shifts by up to 4 pixels each way, with black padding."""
     padded = F.pad(_some_mirrored(images_NCHW, draws_ND), [MOST_SHIFTED] * 4)
     return _window(padded, images_NCHW.shape, draws_ND[:, 1], draws_ND[:, 2])
 
 
 def enlarged(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
-    """Mirrored or not, then resized to 9/8 (bilinear) and cropped to the old size anywhere."""
+    """Mirrors at random, then resizes to 9/8 (bilinear) and crops to the old size at a random place."""
     size = [round(side * 9 / 8) for side in images_NCHW.shape[2:]]
     larger = F.interpolate(_some_mirrored(images_NCHW, draws_ND), size, mode="bilinear", align_corners=False)
     return _window(larger, images_NCHW.shape, draws_ND[:, 1], draws_ND[:, 2])
 
 
 def turned(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
-    """Mirrored or not, then turned by up to 90 degrees each way (bilinear); what comes in is black."""
+    """Mirrors at random, then rotates by up to 90 degrees each way (bilinear), with black padding."""
     return rotate(_some_mirrored(images_NCHW, draws_ND), math.pi * (draws_ND[:, 1] - 0.5), padding="zeros")
 
 
 def recoloured(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
-    """Mirrored or not; brightness, contrast and saturation times 0.5 to 1.5, hue moved by up to half its circle.
+    """Mirrors at random; brightness, contrast and saturation times 0.5 to 1.5, hue shifted by up to half its circle.
 
     In this order. The paper gives 0.5 to 1.5 for the hue as well: that is what torchvision's ColorJitter takes for the
     other three where it takes 0.5 for the hue, which it then moves by -0.5 to 0.5.
@@ -80,7 +80,7 @@ VERSIONS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
 
 
 def move_hue(images_NCHW: Tensor, turns_N: Tensor) -> Tensor:
-    """The hue moved round its circle (1 is once around), as torchvision's adjust_hue does; grey images have none."""
+    """Shifts the hue round its circle (1 is a full turn), as torchvision's adjust_hue does; grey images have none."""
     if images_NCHW.shape[1] == 1:
         return images_NCHW
     red, green, blue = images_NCHW.unbind(1)
@@ -101,7 +101,7 @@ def _some_mirrored(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
 
 
 def _window(images_NCHW: Tensor, shape: torch.Size, down_N: Tensor, right_N: Tensor) -> Tensor:
-    """Windows of the height and width of `shape`; `down_N` and `right_N` are shares of the room that they have."""
+    """Cuts windows of the height and width of `shape`; `down_N` and `right_N` are shares of the free margin."""
     rows_NH, columns_NW = (
         (share_N[:, None] * (images_NCHW.shape[axis] - shape[axis] + 1)).long()
         + torch.arange(shape[axis], device=images_NCHW.device)
@@ -129,13 +129,13 @@ class SixCopiesBatches:
 
     @cached_property
     def draws_PD(self) -> Tensor:
-        """What every pair's version draws on; pair p is version p // N of image p % N, of N images."""
+        """Random numbers of every pair's version; pair p is version p // N of image p % N, of N images."""
         device = self.split.device
         generator = seeded_generator(device, self.seed, "six copies")
         return torch.rand(len(VERSIONS) * len(self.split), DRAWS, generator=generator, device=device)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of epoch `number`, counted from 0."""
+        """Yields the batches of epoch `number`, counted from 0."""
         generator = seeded_generator(self.split.device, self.seed, f"epoch {number}")
         order_P = shuffled(len(self.draws_PD), self.batch_size, generator)
         _, _, height, width = self.split.images_NCHW.shape
@@ -146,7 +146,7 @@ class SixCopiesBatches:
             yield from zip(*(torch.split(tensor, self.batch_size) for tensor in (images_NCHW, labels_N)), strict=True)
 
     def pairs(self, chosen_N: Tensor) -> Tensor:
-        """images_NCHW of pairs by their number, in 0..255, not yet normalised."""
+        """Returns images_NCHW of pairs by their number, in 0..255, not yet normalised."""
         images_NCHW = self.split.images(chosen_N % len(self.split)).float()
         versions_N, draws_ND = chosen_N // len(self.split), self.draws_PD[chosen_N]
         for version, change in enumerate(VERSIONS):

@@ -1,4 +1,4 @@
-"""Images with labels, split into train, validation and test; what is known of a data set; its hash.
+"""Data sets: images with labels in three splits, their statistics and their hash.
 
 Shape suffixes: N images, C channels, H height, W width.
 """
@@ -19,18 +19,18 @@ from searchlab.architecture import ImageSpec
 from searchlab.errors import UserError
 
 DATA_SEED = 0
-"""Seeds every split. Not the study's seed: all studies of a data set see the same images in the same roles."""
+"""Seed of every split. It differs from a study's seed: all studies of a data set use the same splits."""
 
 ENOUGH = 5_000
-"""Images that decide a threshold to a tenth of a point (design, section 5)."""
+"""Validation images for thresholds that are accurate to a tenth of a point."""
 
 FEWEST = 5
-"""Images that a class needs where we split: fewer could leave a part without it."""
+"""Least images per class for a split: with fewer, a part could have none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """images_NCHW as uint8 and labels_N as int64.
+    """A split: images_NCHW as uint8 and labels_N as int64.
 
     Labels are on the device that works with the split. Images are there too, or in main memory or on disk where they
     would take too much of the device: then they come to it batch by batch.
@@ -48,29 +48,29 @@ class Split:
 
     @property
     def device(self) -> torch.device:
-        """The device that works with the split."""
+        """The device of the split's computations."""
         return self.labels_N.device
 
     def to(self, device: torch.device | str) -> "Split":
-        """The same for `device`; images that would take too much of its memory stay where they are."""
+        """Moves the split to `device`; images that are too large for its memory stay where they are."""
         device = torch.device(device)
         images_NCHW = self.images_NCHW.to(device) if fits(self.images_NCHW, device) else self.images_NCHW
         return Split(images_NCHW, self.labels_N.to(device))
 
     def images(self, chosen: Tensor | slice) -> Tensor:
-        """images_NCHW of some positions (or a mask), on the split's device."""
+        """Returns images_NCHW at some positions (or under a mask), on the split's device."""
         if isinstance(chosen, Tensor):
             chosen = chosen.to(self.images_NCHW.device)
         return self.images_NCHW[chosen].to(self.device)
 
     def part(self, chosen_N: Tensor) -> "Split":
-        """The images and labels at some positions, or under a mask; a copy."""
+        """Copies the images and labels at some positions, or under a mask."""
         images_NCHW = self.images_NCHW[chosen_N.to(self.images_NCHW.device)]
         return Split(images_NCHW, self.labels_N[chosen_N.to(self.device)])
 
 
 def fits(images_NCHW: Tensor, device: torch.device) -> bool:
-    """Whether a split's images may lie in the memory of a device: in a quarter of what this process may take of it."""
+    """Whether a split's images fit into a quarter of the device memory that this process may use."""
     if device.type != "cuda":
         return True
     ours = torch.cuda.get_per_process_memory_fraction(device)
@@ -78,9 +78,9 @@ def fits(images_NCHW: Tensor, device: torch.device) -> bool:
 
 
 def unwritable(array: NDArray[np.generic]) -> Tensor:
-    """A tensor on the memory of an array that may only be read. Nothing writes to a split."""
+    """Makes a tensor on the memory of a read-only array. Nothing writes to a split."""
     with warnings.catch_warnings():
-        # torch cannot mark tensors as read-only, and says so of every array that is.
+        # torch has no read-only tensors and warns of every read-only array.
         warnings.filterwarnings("ignore", "The given (NumPy array|buffer) is not writable", UserWarning)
         return torch.from_numpy(array)
 
@@ -120,7 +120,7 @@ class Dataset:
 
 
 def described(dataset: Dataset) -> str:
-    """A data set in a line: "3,250 train / 650 validation / 750 test, 5 classes, 32x32, resized from 28..640"."""
+    """Describes a data set: "3,250 train / 650 validation / 750 test, 5 classes, 32x32, resized from 28..640"."""
     spec, parts = dataset.spec, ("train", "validation", "test")
     counts = " / ".join(f"{len(getattr(dataset, part)):,} {part}" for part in parts)
     shape = f"{spec.width}x{spec.height}{' grey' if spec.channels == 1 else ''}"
@@ -137,7 +137,7 @@ def assemble(
     coarse: tuple[int, ...] = (),
     digest: str = "",
 ) -> Dataset:
-    """A `Dataset` of three splits; `statistics` (the training split's own) and the hash are found where not given."""
+    """Makes a `Dataset` of three splits; computes `statistics` (of the training split) and the hash if not given."""
     train, validation, test = parts
     _, channels, height, width = train.images_NCHW.shape
     mean, std = statistics or channel_statistics(train.images_NCHW)
@@ -147,7 +147,7 @@ def assemble(
 
 
 def channel_statistics(images_NCHW: Tensor) -> Statistics:
-    """Mean and standard deviation of every channel, exact, without a float copy of the images.
+    """Computes mean and standard deviation of every channel, exact, without a float copy of the images.
 
     A channel that is constant gets the standard deviation of one grey level, so that it can be divided by.
     """
@@ -163,13 +163,13 @@ def channel_statistics(images_NCHW: Tensor) -> Statistics:
 
 
 def chunks(images_NCHW: Tensor, most: int = 4096) -> tuple[Tensor, ...]:
-    """Images in order, `most` at a time, or as many of large images as have the pixels of so many of 32x32."""
+    """Yields images in order, `most` at a time; fewer if they are larger than 32x32, for equal pixels."""
     _, _, height, width = images_NCHW.shape
     return torch.split(images_NCHW, max(1, min(most, most * 32 * 32 // (height * width))))
 
 
 def data_hash(parts: Sequence[Split], class_names: Sequence[str]) -> str:
-    """16 hex digits that name these classes and these images with these labels, in these splits, in this order."""
+    """Returns 16 hex digits of these classes, images and labels, in these splits, in this order."""
     digest = hashlib.blake2b("\0".join(class_names).encode(), digest_size=8)
     for part in parts:
         digest.update(repr(tuple(part.images_NCHW.shape)).encode())
@@ -179,7 +179,7 @@ def data_hash(parts: Sequence[Split], class_names: Sequence[str]) -> str:
 
 
 def held_out_count(images: int, classes: int = 2) -> int:
-    """How many of `images` to hold out: a fifth, or 5,000 where that is less, or one of each class where that is more.
+    """Returns how many of `images` to hold out: a fifth, at most 5,000, at least one of each class.
 
     A fifth is at least one of each, where every class has the images that it needs.
     """
@@ -187,7 +187,7 @@ def held_out_count(images: int, classes: int = 2) -> int:
 
 
 def with_validation(train: Split, test: Split, class_names: Sequence[str]) -> Parts:
-    """Three splits of a data set that has its own test set: validation is held out of train.
+    """Splits a data set with a test set of its own: validation is held out of train.
 
     Raises:
         UserError: a class has too few images to be divided.
@@ -197,7 +197,7 @@ def with_validation(train: Split, test: Split, class_names: Sequence[str]) -> Pa
 
 
 def three_way(everything: Split, class_names: Sequence[str]) -> Parts:
-    """Three splits of a data set that has none: validation and test of the same size, about 60/20/20.
+    """Splits a data set without a test set: validation and test of the same size, about 60/20/20.
 
     Raises:
         UserError: a class has too few images to be divided.
@@ -211,7 +211,7 @@ Rows = NDArray[np.intp]
 
 
 def with_validation_rows(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> tuple[Rows, Rows]:
-    """The positions that `with_validation` keeps for training, and those that it holds out.
+    """Returns the positions that `with_validation` keeps for training, and those that it holds out.
 
     Raises:
         UserError: a class has too few images to be divided.
@@ -221,7 +221,7 @@ def with_validation_rows(labels_N: NDArray[np.int64], class_names: Sequence[str]
 
 
 def three_way_rows(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> tuple[Rows, Rows, Rows]:
-    """The positions of `three_way`'s training, validation and test images.
+    """Returns the positions of `three_way`'s training, validation and test images.
 
     Raises:
         UserError: a class has too few images to be divided.
@@ -234,7 +234,7 @@ def three_way_rows(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> t
 
 
 def limited(dataset: Dataset, images: int) -> Dataset:
-    """A data set of `images` of the training images, stratified; validation and test are cut in proportion.
+    """Reduces a data set to `images` training images, stratified; validation and test shrink in proportion.
 
     Every split keeps an image of every class. Equal arguments give equal images, and a larger part holds a smaller one.
     It has a hash of its own, and is normalised as the whole is. Where there are no more images, it is the whole.
@@ -284,7 +284,7 @@ def _refuse_scarce(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> N
 
 
 def _hold_out(rows: Rows, labels_N: NDArray[np.int64], count: int) -> tuple[Rows, Rows]:
-    """`rows` without `count` of them, and these: stratified by label, always the same ones, order kept."""
+    """Returns `rows` without `count` of them, and these: stratified by label, deterministic, order kept."""
     labels = labels_N[rows]
     kept, held = train_test_split(np.arange(len(rows)), test_size=count, stratify=labels, random_state=DATA_SEED)
     return rows[np.sort(kept)], rows[np.sort(held)]

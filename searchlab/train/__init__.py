@@ -1,1 +1,1 @@
-"""The only training loop, and what it is told: regimes, schedules, losses."""
+"""Training: the loop, its regimes, schedules, losses and procedures."""

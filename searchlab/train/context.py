@@ -38,18 +38,18 @@ class TrainingContext:
 
     @property
     def scaled_costs(self) -> tuple[float, ...]:
-        """`exit_costs` as shares of the largest."""
+        """Returns `exit_costs` as shares of the largest."""
         largest = max(self.exit_costs)
         assert largest > 0 and min(self.exit_costs) >= 0, self.exit_costs
         return tuple(cost / largest for cost in self.exit_costs)
 
 
 Procedure = Callable[[EarlyExitNetwork, Candidate, TrainingContext], Trained]
-"""The whole training of a freshly built network, in place; what is returned is the averaged network and the curve."""
+"""Trains a freshly built network in place; returns the averaged network and the curve."""
 
 
 class Batches(Protocol):
-    """An epoch's batches by the epoch's number, counted from 0; `steps` of them."""
+    """Function from an epoch's number, counted from 0, to its batches; there are `steps` of them."""
 
     @property
     def steps(self) -> int: ...
@@ -58,7 +58,7 @@ class Batches(Protocol):
 
 
 def batches_for(split: Split, normaliser: Normaliser, training: Training, seed: int) -> Batches:
-    """The augmented batches that a recipe asks for.
+    """Returns the augmented batches of a recipe.
 
     Raises:
         UserError: the augmentation does not fit the size of the images.

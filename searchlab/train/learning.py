@@ -1,4 +1,4 @@
-"""Who learns in a phase, and from which loss.
+"""Trainable parts and loss of a phase.
 
 What is frozen runs without gradients and keeps its statistics; a head whose loss does not count is not run at all.
 Shape suffixes: N images, C channels or classes, H and W pixels, K exits.
@@ -22,7 +22,7 @@ Autocast = Callable[[], torch.autocast]
 
 
 def set_learning(network: EarlyExitNetwork, phase: Phase) -> None:
-    """What learns takes gradients and is in training mode; all else takes none and is in evaluation mode."""
+    """Enables gradients and training mode for the trainable parts; disables both for all others."""
     _set(network.stages, phase.learns == "all")
     for head, weight in zip(network.heads, phase.loss_weights, strict=True):
         _set(head, phase.learns != "gates" and weight > 0)
@@ -34,13 +34,13 @@ def _set(module: nn.Module, learns: bool) -> None:
 
 
 def loss_function(network: EarlyExitNetwork, phase: Phase, training: Training, *, bf16: bool) -> LossFunction:
-    """The loss of a phase, forward passes under autocast where `bf16` says so."""
+    """Returns the loss of a phase; forward passes use autocast if `bf16`."""
     autocast = partial(torch.autocast, _device(network).type, dtype=torch.bfloat16, enabled=bf16)
     return LOSSES[phase.learns](network, phase, training, autocast)
 
 
 def _everything(network: EarlyExitNetwork, phase: Phase, training: Training, autocast: Autocast) -> LossFunction:
-    """The weighted mean of the exits' losses."""
+    """Returns the weighted mean of the exits' losses."""
     counted, weights_K = _counted(network, phase)
 
     def loss(images_NCHW: Tensor, labels_N: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def _everything(network: EarlyExitNetwork, phase: Phase, training: Training, aut
 
 
 def _heads(network: EarlyExitNetwork, phase: Phase, training: Training, autocast: Autocast) -> LossFunction:
-    """The sum of the heads' losses: no head learns another way because there are others (paper 001, section 4)."""
+    """Returns the sum of the heads' losses: no head depends on another (paper 001, section 4)."""
     counted, weights_K = _counted(network, phase)
 
     def loss(images_NCHW: Tensor, labels_N: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def _heads(network: EarlyExitNetwork, phase: Phase, training: Training, autocast
 
 
 def _gates(network: EarlyExitNetwork, phase: Phase, training: Training, autocast: Autocast) -> LossFunction:
-    """The expected loss of leaving where the gates say."""
+    """Returns the expected loss of leaving by the gates."""
     assert len(phase.exit_costs) == len(network.heads), "gates learn from the cost of every exit"
     costs_K = torch.tensor(phase.exit_costs, device=_device(network))
 
@@ -87,11 +87,11 @@ LOSSES: dict[str, Callable[[EarlyExitNetwork, Phase, Training, Autocast], LossFu
     "heads": _heads,
     "gates": _gates,
 }
-"""What learns to the loss that it learns from."""
+"""Trainable parts to their loss."""
 
 
 def _counted(network: EarlyExitNetwork, phase: Phase) -> tuple[list[int], Tensor]:
-    """The exits whose loss counts, and their weights_K."""
+    """Returns the exits with a nonzero loss weight, and their weights_K."""
     counted = [index for index, weight in enumerate(phase.loss_weights) if weight > 0]
     return counted, torch.tensor([phase.loss_weights[index] for index in counted], device=_device(network))
 

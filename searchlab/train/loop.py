@@ -1,4 +1,4 @@
-"""The only training loop.
+"""The training loop, the only one.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
@@ -26,7 +26,7 @@ from searchlab.train.schedules import Span, scheduler
 
 @dataclass(frozen=True)
 class BatchSource:
-    """Where batches come from: `batches(epoch)` yields (images_NCHW, labels_N) on the device, `steps` of them.
+    """Source of batches: `batches(epoch)` yields `steps` pairs (images_NCHW, labels_N) on the device.
 
     Epochs are counted from `first`: how many there were before this loop.
     """
@@ -70,7 +70,7 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Trained:
-    """What the loop leaves: the averaged network in eval mode, the curve, and whether a hook ended it early."""
+    """Result of the loop: the averaged network in eval mode, the curve, and whether a hook stopped it."""
 
     network: EarlyExitNetwork
     curve: tuple[Epoch, ...]
@@ -132,7 +132,7 @@ def _epoch(number: int, loss: float, rate: float) -> Epoch:
 
 
 def _step_function(loss_of: LossFunction, optimizer: torch.optim.Optimizer) -> LossFunction:
-    """One step of the optimizer; it returns the loss before it."""
+    """Makes the function of one optimizer step; it returns the loss before the step."""
 
     def step(images_NCHW: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
         loss = loss_of(images_NCHW, labels_N)
@@ -145,7 +145,7 @@ def _step_function(loss_of: LossFunction, optimizer: torch.optim.Optimizer) -> L
 
 
 def _warmed_up_ema(decay: float) -> Callable[..., None]:
-    """Exponential averaging whose window grows with the steps taken, so that short trainings forget their start."""
+    """Makes an EMA whose window grows with the steps, so that short trainings forget their start."""
 
     def average(averaged: list[torch.Tensor], current: list[torch.Tensor], steps: torch.Tensor | int) -> None:
         taken = int(steps)

@@ -1,4 +1,4 @@
-"""What a training minimises.
+"""Losses.
 
 Shape suffixes: N images, K exits, C classes, G gates (one fewer than exits).
 """
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def cross_entropies(logits_NKC: torch.Tensor, labels_N: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
-    """Every exit's cross-entropy on every image, in float32; shape NK."""
+    """Returns the cross-entropy of every image at every exit, in float32; shape NK."""
     images, exits, _ = logits_NKC.shape
     losses = F.cross_entropy(
         logits_NKC.float().flatten(0, 1),
@@ -22,7 +22,7 @@ def cross_entropies(logits_NKC: torch.Tensor, labels_N: torch.Tensor, label_smoo
 def exits_cross_entropy(
     logits_NKC: torch.Tensor, labels_N: torch.Tensor, weights_K: torch.Tensor, label_smoothing: float
 ) -> torch.Tensor:
-    """Weighted mean of the exits' cross-entropies (BranchyNet, section III-B: the joint loss), a scalar.
+    """Returns the weighted mean of the exits' cross-entropies (BranchyNet, section III-B: the joint loss), a scalar.
 
     The weights are divided by their sum, so that the loss of one exit and of many call for the same learning rate.
     """
@@ -31,7 +31,7 @@ def exits_cross_entropy(
 
 
 def leaving_probabilities(gates_NG: torch.Tensor) -> torch.Tensor:
-    """How likely each image leaves at each exit where gate g opens with probability sigmoid(g); shape NK.
+    """Returns the probability of leaving at each exit if gate g opens with probability sigmoid(g); shape NK.
 
     reach_k g_k, with reach_k the product of 1 - g_j over the exits before k, and 1 for the last gate, which is not
     learned. Logarithms are added up: a product of saturated gates would have no gradient left.

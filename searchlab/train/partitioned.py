@@ -24,15 +24,15 @@ from searchlab.train.loop import Trained
 from searchlab.train.standard import standard_procedure
 
 ROUTER_SHARE = 35 / 75
-"""Of the epochs of router and experts: the paper's router learnt for 35, each of its experts for 40."""
+"""Shares of the epochs of router and experts: the paper trains its router for 35 and its experts for 40."""
 
 FEWEST = 2
-"""Images without which an expert is left as it is: normalisation finds no variance in one."""
+"""Least number of images to train an expert: normalisation needs the variance of two."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Epochs of each network, in passes over the images that it learns from."""
+    """Epochs of each network, in passes over the images that it is trained on."""
 
     generalist: int
     router: int
@@ -40,7 +40,7 @@ class Budget:
 
 
 def budget(epochs: int, *, generalist: bool) -> Budget:
-    """A study's epochs: half of them a generalist's, the rest shared as in the paper, at least one for every network.
+    """Distributes a study's epochs: half to a generalist, the rest as in the paper, at least one per network.
 
     Every expert has all the experts' epochs: together they see each image once per epoch, as one network would.
     """
@@ -89,7 +89,7 @@ def partitioned_procedure(network: EarlyExitNetwork, candidate: Candidate, conte
 
 @dataclass
 class _Lessons:
-    """Networks learn one after another; the averaged weights of each go into the whole as it learns."""
+    """Trains the networks in turn and copies the averaged weights of each into the whole."""
 
     network: EarlyExitNetwork
     passes: Fraction = Fraction(0)
@@ -128,7 +128,7 @@ class _Lessons:
 
 
 def _for_router(architecture: Partitioned, context: TrainingContext, epochs: int) -> TrainingContext:
-    """All images, labelled with the group of their class."""
+    """Returns all images, labelled with the group of their class."""
     group_C = torch.empty(context.images.classes, dtype=torch.int64, device=context.train.labels_N.device)
     for number, group in enumerate(architecture.groups):
         group_C[list(group)] = number
@@ -140,7 +140,7 @@ def _for_router(architecture: Partitioned, context: TrainingContext, epochs: int
 
 
 def _went(routed: RoutedExperts, context: TrainingContext) -> Tensor:
-    """went_N: the group to which the router sends every training image, not augmented."""
+    """Returns went_N, the group to which the router sends every training image, not augmented."""
     with torch.no_grad():
         batches = evaluation_batches(context.train, context.normaliser)
         return torch.cat([routed.route(images_NCHW).argmax(dim=1) for images_NCHW, _ in batches])
@@ -149,7 +149,7 @@ def _went(routed: RoutedExperts, context: TrainingContext) -> Tensor:
 def _for_expert(
     group: tuple[int, ...], here_N: Tensor, context: TrainingContext, epochs: int
 ) -> TrainingContext | None:
-    """The images that came here, labelled with the place of their class in the group; None where there is no lesson.
+    """Returns the images of an expert, labelled by position in its group; None if they are too few.
 
     An image of another group has a random place, the same in every epoch. The validation split is that of the group.
     """

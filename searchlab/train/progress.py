@@ -1,4 +1,4 @@
-"""Where a training is, so that another process can go on from there and come to the same weights.
+"""Progress of a training: snapshots from which another process continues to the same weights.
 
 A procedure runs the loop once or several times, always in the same order. `Progress` goes with it: every run of the
 loop enters and gets back what it had reached where the training was saved. Of a finished run, that is what it left.
@@ -20,7 +20,7 @@ Schedule = LRScheduler | ReduceLROnPlateau
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A training as named tensors and as what JSON can hold; `notes` are what the trial keeps beside."""
+    """A snapshot: named tensors and JSON data; `notes` are the trial's own."""
 
     tensors: dict[str, Tensor]
     loops: list[dict[str, Any]]
@@ -29,7 +29,7 @@ class Snapshot:
 
 @dataclass(eq=False)
 class Loop:
-    """One run of the loop. `restored` epochs of its curve were run by an earlier process."""
+    """One run of the loop. An earlier process ran `restored` epochs of its curve."""
 
     network: nn.Module
     averaged: nn.Module
@@ -40,7 +40,7 @@ class Loop:
     saved: tuple[dict[str, Any], dict[str, Tensor]] | None = None
 
     def phase(self, optimizer: Optimizer, schedule: Schedule, begin: int, end: int) -> None:
-        """Epochs `begin` to `end` of the run learn with these; restored where it was saved in one of them."""
+        """Registers the optimizer and schedule of epochs `begin` to `end`; restores them from a snapshot."""
         self.optimizer, self.schedule = optimizer, schedule
         if self.saved is not None and begin < self.restored <= end:
             plain, tensors = self.saved
@@ -48,7 +48,7 @@ class Loop:
             schedule.load_state_dict(plain["schedule"])
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """All that the run goes on from."""
+        """Returns the state from which the run can continue."""
         assert self.optimizer is not None and self.schedule is not None
         optimizer = self.optimizer.state_dict()
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
@@ -61,7 +61,7 @@ class Loop:
 
 
 class Progress:
-    """The runs of the loop so far. `saved` is what an earlier process came to; `notes` go into the snapshot."""
+    """The runs of the loop so far. `saved` is the snapshot of an earlier process; `notes` go into the next snapshot."""
 
     def __init__(self, saved: Snapshot | None = None) -> None:
         self.saved = saved
@@ -69,7 +69,7 @@ class Progress:
         self.loops: list[Loop] = []
 
     def enter(self, network: nn.Module, averaged: nn.Module) -> Loop:
-        """The next run of the loop, weights and random numbers restored where it was saved."""
+        """Returns the next run of the loop; restores weights and random state from a snapshot of this run."""
         number, loop = len(self.loops), Loop(network, averaged)
         self.loops.append(loop)
         if self.saved is None or number >= len(self.saved.loops):
@@ -87,7 +87,7 @@ class Progress:
         return loop
 
     def snapshot(self) -> Snapshot:
-        """Where the training is; to be called between epochs, and written before it goes on."""
+        """Makes a snapshot; call it between epochs, and write it before training continues."""
         tensors: dict[str, Tensor] = {}
         loops: list[dict[str, Any]] = []
         for number, loop in enumerate(self.loops):
@@ -102,7 +102,7 @@ class Progress:
 
 
 def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `name` and a dot, without both."""
+    """Returns the tensors with names that begin with `name` and a dot, without this prefix."""
     return {each.removeprefix(f"{name}."): tensor for each, tensor in tensors.items() if each.startswith(f"{name}.")}
 
 
@@ -112,7 +112,7 @@ def _load_optimizer(optimizer: Optimizer, groups: list[dict[str, Any]], tensors:
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    # Fused steps walk through memory: what goes with a parameter must lie there as it does, channels last or not.
+    # Fused steps need the optimizer's state in the memory format of its parameter, channels last or not.
     for parameter, values in optimizer.state.items():
         for key, value in values.items():
             if value.shape == parameter.shape:

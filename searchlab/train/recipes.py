@@ -1,4 +1,4 @@
-"""Which recipe holds in a phase, and the optimizer that it asks for."""
+"""Recipe and optimizer of a phase."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from searchlab.train.regimes import Phase
 
 
 def recipe_of(phase: Phase, training: Training) -> Training:
-    """The recipe of a phase: heads and gates on a frozen backbone may have their own.
+    """Returns the recipe of a phase: heads and gates on a frozen backbone may have their own.
 
     On stored features (paper 000) the learning rate stays as it is.
     """
@@ -29,7 +29,7 @@ def recipe_of(phase: Phase, training: Training) -> Training:
 
 
 def optimizer_of(phase: Phase, training: Training, parameters: list[Parameter]) -> Optimizer:
-    """The one optimizer of a phase, on the parameters that learn in it."""
+    """Makes the optimizer of a phase, for the parameters that are trained in it."""
     heads = _own(phase, training)
     return OPTIMIZERS[heads.optimizer if heads else "sgd"](parameters, recipe_of(phase, training))
 
@@ -39,7 +39,7 @@ def _own(phase: Phase, training: Training) -> HeadTraining | None:
 
 
 def _sgd(parameters: list[Parameter], recipe: Training) -> Optimizer:
-    """Fused SGD. Gains and biases are not decayed; the decay does not grow with the learning rate."""
+    """Makes fused SGD. Gains and biases have no decay; the decay does not scale with the learning rate."""
     decay = recipe.weight_decay / recipe.learning_rate
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
@@ -50,7 +50,7 @@ def _sgd(parameters: list[Parameter], recipe: Training) -> Optimizer:
 
 
 def _adam(parameters: list[Parameter], recipe: Training) -> Optimizer:
-    """Fused Adam as torch has it: the decay is added to the gradient of every parameter."""
+    """Makes torch's fused Adam: the decay is added to the gradient of every parameter."""
     return torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 

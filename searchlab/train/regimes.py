@@ -1,4 +1,4 @@
-"""In which order the parts of an early-exit network learn: name to phases."""
+"""Regimes: the phases in which the parts of an early-exit network are trained, by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Learns = Literal["all", "heads", "gates"]
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs in which some parts learn; what does not learn is frozen, its statistics included.
+    """A phase: some epochs in which some parts are trained; the others are frozen, statistics included.
 
     "all" is stages and heads, "heads" heads on the frozen stages, "gates" gates with all else frozen. `loss_weights`
     has one weight per exit, the final head's last (gates weigh exits by who comes there instead). `exit_costs` says
@@ -34,17 +34,17 @@ def _final_only(candidate: Candidate) -> tuple[float, ...]:
 
 
 def _joint(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
-    """Everything at once."""
+    """Trains everything at once."""
     return (Phase(epochs, "all", _all_weights(candidate)),)
 
 
 def _frozen(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
-    """The backbone with its final head first, then the other heads on the frozen backbone."""
+    """Trains the backbone with its final head, then the other heads on the frozen backbone."""
     return _backbone_then_heads(candidate, epochs, _later(candidate, epochs, epochs // 4))
 
 
 def _mixed(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
-    """The backbone with its final head first, then everything (the best of the three in the literature)."""
+    """Trains the backbone with its final head, then everything (the best of the three in the literature)."""
     if not candidate.exits or epochs < 2:
         return _joint(candidate, epochs)
     first = epochs // 2
@@ -52,7 +52,7 @@ def _mixed(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
 
 
 def _gates(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
-    """Backbone, heads, then gates (paper 001, section 4). Where there are two epochs, everything, then gates."""
+    """Trains backbone, heads, then gates (paper 001, section 4). With two epochs: everything, then gates."""
     later = min(epochs - 1, max(2, _later(candidate, epochs, epochs // 2)))
     if later == 0:
         return _joint(candidate, epochs)
@@ -62,7 +62,7 @@ def _gates(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
 
 
 def _later(candidate: Candidate, epochs: int, usual: int) -> int:
-    """Epochs after the backbone's: the share that its heads' recipe asks for, but at least 1 where there are two."""
+    """Returns the epochs after the backbone's: the share in the heads' recipe, at least 1 of two or more."""
     heads = candidate.training.heads
     return usual if heads is None else min(epochs - 1, max(1, round(heads.epochs * epochs)))
 
@@ -83,13 +83,13 @@ REGIMES: dict[str, Callable[[Candidate, int], tuple[Phase, ...]]] = {
 
 
 def check_regime(regime: str) -> None:
-    """Raises UserError where no regime has that name."""
+    """Raises UserError if no regime has that name."""
     if regime not in REGIMES:
         raise unknown("regime", regime, REGIMES, where="Training.regime")
 
 
 def phases(candidate: Candidate, epochs: int) -> tuple[Phase, ...]:
-    """The phases of a candidate's regime; their epochs add up to `epochs`.
+    """Returns the phases of a candidate's regime; their epochs add up to `epochs`.
 
     Raises:
         UserError: no regime has that name.

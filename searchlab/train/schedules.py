@@ -1,4 +1,4 @@
-"""Learning rates over a phase: name to a torch scheduler that is stepped after every batch.
+"""Learning-rate schedules over a phase, by name; each is stepped after every batch.
 
 But for `ReduceLROnPlateau`, which is stepped after every epoch, with the validation error.
 """
@@ -14,12 +14,12 @@ from searchlab.candidate import Decay
 from searchlab.errors import unknown
 
 WARM_UP_SHARE = 0.25
-"""Share of the steps over which one_cycle and triangular climb to the peak."""
+"""Share of the steps in which one_cycle and triangular rise to the peak."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """What a schedule spans: so many epochs of so many steps. `decay` is for those that go by epochs."""
+    """Length of a schedule: epochs and steps per epoch. `decay` is for schedules that count epochs."""
 
     steps: int
     epochs: int
@@ -27,18 +27,18 @@ class Span:
 
     @property
     def total(self) -> int:
-        """Steps in all."""
+        """Total number of steps."""
         return self.steps * self.epochs
 
 
 def _triangle(step: int, steps: int) -> float:
-    """Up to 1 in a quarter of the steps and down again, 0 after the last one. Any number of steps will do."""
+    """Rises linearly to 1 in a quarter of the steps and falls to 0 after the last one, for any number of steps."""
     peak = max(1, round(steps * WARM_UP_SHARE))
     return min((step + 1) / peak, (steps - step) / (steps - peak + 1))
 
 
 def _one_cycle(optimizer: Optimizer, span: Span) -> LRScheduler:
-    """Cosines up and down (Smith and Topin 2018). Torch's own divides by zero where the climb takes one step."""
+    """Rises and falls along cosines (Smith and Topin 2018). Torch's own divides by zero if the rise takes one step."""
     return LambdaLR(optimizer, lambda step: math.sin(math.pi / 2 * _triangle(step, span.total)) ** 2)
 
 
@@ -55,14 +55,14 @@ def _constant(optimizer: Optimizer, span: Span) -> LRScheduler:
 
 
 def _multi_step(optimizer: Optimizer, span: Span) -> LRScheduler:
-    """Lower after each milestone, a share of the epochs (paper 004, section 2.2: after 15, 25, 35 and 45 of 50)."""
-    # 0.07 of 100 epochs is a little more than 7 to a computer.
+    """Falls after each milestone, a share of the epochs (paper 004, section 2.2: after 15, 25, 35 and 45 of 50)."""
+    # In floating point, 0.07 of 100 epochs is a little more than 7.
     milestones = [math.ceil(share * span.epochs - 1e-9) for share in span.decay.milestones]
     return _by_epoch(optimizer, span, lambda epoch: sum(epoch >= milestone for milestone in milestones))
 
 
 def _every(optimizer: Optimizer, span: Span) -> LRScheduler:
-    """Lower after every so many epochs (paper 002: GoogLeNet by 4 % every 8)."""
+    """Falls after every so many epochs (paper 002: GoogLeNet by 4 % every 8)."""
     return _by_epoch(optimizer, span, lambda epoch: epoch // span.decay.every)
 
 
@@ -71,7 +71,7 @@ def _by_epoch(optimizer: Optimizer, span: Span, times_lowered: Callable[[int], i
 
 
 def _plateau(optimizer: Optimizer, span: Span) -> LRScheduler:
-    """Lower when the validation error has not fallen for more than `patience` epochs (paper 002)."""
+    """Falls when the validation error has not improved for more than `patience` epochs (paper 002)."""
     decay = span.decay
     return ReduceLROnPlateau(optimizer, factor=decay.factor, patience=decay.patience, threshold=0.0)
 
@@ -88,13 +88,13 @@ SCHEDULES: dict[str, Callable[[Optimizer, Span], LRScheduler]] = {
 
 
 def check_schedule(name: str) -> None:
-    """Raises UserError where no schedule has that name."""
+    """Raises UserError if no schedule has that name."""
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES, where="Training.schedule")
 
 
 def scheduler(name: str, optimizer: Optimizer, span: Span) -> LRScheduler:
-    """The scheduler of that name over a span; the optimizer's rates are the peaks.
+    """Makes the scheduler of that name over a span; the optimizer's rates are the peaks.
 
     Raises:
         UserError: no schedule has that name.

@@ -21,7 +21,7 @@ from searchlab.train.stored_features import StoredNetwork, stored_features
 
 
 def standard_procedure(network: EarlyExitNetwork, candidate: Candidate, context: TrainingContext) -> Trained:
-    """Trains all phases of the candidate's regime; heads and gates learn on the averaged backbone, which is judged.
+    """Trains all phases of the candidate's regime; heads and gates are trained on the averaged backbone.
 
     Raises:
         TrialFailure: the loss is no longer a number.
@@ -42,7 +42,7 @@ def standard_procedure(network: EarlyExitNetwork, candidate: Candidate, context:
 
 @dataclass(frozen=True, eq=False)
 class _Lesson:
-    """What learns on the frozen backbone, from what; `whole` puts the averaged learner into its network."""
+    """The trained part on a frozen backbone, and its batches; `whole` copies the averaged part into its network."""
 
     learner: EarlyExitNetwork
     source: BatchSource
@@ -53,7 +53,7 @@ class _Lesson:
 def _frozen_phases(
     lesson: _Lesson, candidate: Candidate, context: TrainingContext, later: tuple[Phase, ...], curve: tuple[Epoch, ...]
 ) -> Trained:
-    """One loop per phase, each on what the averages of the one before it were."""
+    """Runs one loop per phase, each on the averaged weights of the one before."""
     learner = lesson.learner
     for phase in later:
         if phase.learns == "gates":
@@ -71,7 +71,7 @@ def _frozen_phases(
 def _lesson(
     network: EarlyExitNetwork, candidate: Candidate, context: TrainingContext, phase: Phase
 ) -> Iterator[_Lesson]:
-    """Augmented images through the network, or stored features through its heads and gates alone."""
+    """Makes the input of a phase: augmented images through the network, or stored features through heads and gates."""
     heads, recipe = candidate.training.heads, recipe_of(phase, candidate.training)
     if heads is None or not heads.stored:
         batches = batches_for(context.train, context.normaliser, recipe, context.seed)
@@ -94,7 +94,7 @@ def _lesson(
 
 
 def _with_error(context: TrainingContext) -> Hooks:
-    """The context's hooks, and how the schedules that ask for it get the final head's error on validation."""
+    """Returns the context's hooks, with the final head's validation error for schedules that need it."""
 
     def error(network: EarlyExitNetwork) -> float:
         table = tabulate(network, context.validation, context.normaliser)

@@ -1,4 +1,4 @@
-"""Features at the cuts, computed once and written to disk, for heads and gates to learn from (paper 000, section 3).
+"""Stored features: maps at the cuts, written to disk once, to train heads and gates (paper 000, section 3).
 
 Every cut has one file with a row per image: the map as it is, channel by channel, as float16, which is memory-mapped.
 Shape suffixes: N images, F features (of all cuts in a row), C channels or classes, H and W pixels.
@@ -23,14 +23,14 @@ from searchlab.model.early_exit import EarlyExitNetwork
 
 
 class StoredNetwork(EarlyExitNetwork):
-    """The heads and gates of a network, which learn in place, without its stages: it takes stored features_NF."""
+    """The heads and gates of a network without its stages, trained in place; its input is features_NF."""
 
     def __init__(self, network: EarlyExitNetwork, shapes: tuple[tuple[int, ...], ...]) -> None:
         super().__init__((), list(network.heads), network.cuts, list(network.gates))
         self.shapes = shapes
 
     def maps(self, images_NCHW: Tensor) -> list[Tensor]:
-        """features_NF (in the place of images) to the map at every exit's cut, in float32."""
+        """Returns the map at every exit's cut in float32, from features_NF (in place of images)."""
         pieces = torch.split(images_NCHW.float(), [math.prod(shape) for shape in self.shapes], dim=1)
         return [piece_NF.view(-1, *shape) for piece_NF, shape in zip(pieces, self.shapes, strict=True)]
 
@@ -48,7 +48,7 @@ class StoredFeatures:
         return math.ceil(len(self.labels_N) / batch_size)
 
     def batches(self, number: int, batch_size: int, seed: int) -> Iterator[Batch]:
-        """Batches of features_NF (float16) and labels_N on the labels' device, in the order of epoch `number`."""
+        """Yields batches of features_NF (float16) and labels_N on the labels' device, in epoch `number`'s order."""
         device = self.labels_N.device
         generator = seeded_generator("cpu", seed, f"stored features, epoch {number}")
         for chosen_N in torch.split(shuffled(len(self.labels_N), batch_size, generator), batch_size):
@@ -61,7 +61,7 @@ class StoredFeatures:
 def stored_features(
     network: EarlyExitNetwork, split: Split, normaliser: Normaliser, scratch: Path | None, on_step: Callable[[], None]
 ) -> Iterator[StoredFeatures]:
-    """The features of a split, not augmented, in files that are removed at the end.
+    """Stores the features of a split, not augmented, in files that are removed at the end.
 
     They lie in a folder of their own below `scratch`. `on_step` is called after every thousand images.
 
@@ -85,11 +85,11 @@ def stored_features(
 def _write(
     network: EarlyExitNetwork, split: Split, normaliser: Normaliser, folder: Path, on_step: Callable[[], None]
 ) -> tuple[tuple[int, ...], ...]:
-    """Writes the files, and returns the shapes (CHW) of the maps. Float32, as exit tables are computed, then halved."""
+    """Writes the files; returns the shapes (CHW) of the maps. Computed in float32 like exit tables, then halved."""
     network.eval()
     shapes: list[tuple[int, ...]] = []
     with ExitStack() as stack:
-        # Written first and mapped afterwards: a full disk is then an error, not a signal that ends the process.
+        # Write first and map afterwards: a full disk is then an error, not a signal that kills the process.
         files = [stack.enter_context(_file(folder, cut).open("wb")) for cut in range(len(network.cuts))]
         for images_NCHW, _ in evaluation_batches(split, normaliser):
             with torch.inference_mode():
