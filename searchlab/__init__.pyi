@@ -5,6 +5,7 @@ __version__: str
 
 from .architecture import VGG as VGG
 from .architecture import AlexNet as AlexNet
+from .architecture import Backbone as Backbone
 from .architecture import GoogLeNet as GoogLeNet
 from .architecture import ImageSpec as ImageSpec
 from .architecture import Partitioned as Partitioned
@@ -26,10 +27,17 @@ from .model.cost import network_cost as network_cost
 from .model.fit import fit as fit
 from .model.width import excess_over as excess_over
 from .model.width import widest as widest
+from .objective import Objective as Objective
 from .objective import accuracy as accuracy
 from .objective import latency_ms as latency_ms
 from .objective import macs as macs
 from .objective import params as params
+from .papers.paper import Cell as Cell
+from .papers.paper import Findings as Findings
+from .papers.paper import Finished as Finished
+from .papers.paper import Paper as Paper
+from .papers.paper import Subject as Subject
+from .papers.paper import Table as Table
 from .space_helpers import even_cuts as even_cuts
 from .space_helpers import flip_and_crop as flip_and_crop
 from .space_helpers import standard_augmentation as standard_augmentation

@@ -33,8 +33,8 @@ class Study:
     where it is empty. It ends after so many `trials` (see `most_trials`) or `hours`, once `epochs_total` epochs are
     trained, or when the last `until_stalled` trials added no more to the hypervolume than its noise,
     whichever comes first; a trial that has begun is finished. `max_images` trains on so many images (see
-    `data.splits.limited`). With `curves`, validation accuracy is looked at after every epoch. `table` names the paper
-    whose table the study fills.
+    `data.splits.limited`). With `curves`, validation accuracy is looked at after every epoch. `paper` names the paper
+    whose tables the study fills ("paper_mine": the folder `studies/papers/mine`).
     """
 
     space: str
@@ -71,7 +71,7 @@ class Study:
     max_images: Positive | None = None
     image_size: Positive | None = None
     curves: bool = False
-    table: str = ""
+    paper: str = ""
     files: tuple[UserFile, ...] = ()
 
     def __post_init__(self) -> None:
@@ -115,7 +115,7 @@ class Study:
 OTHER_BUDGETS = frozenset({"hours", "epochs_total", "until_stalled"})
 """What may end a study beside its number of trials."""
 
-BUDGET_FIELDS = OTHER_BUDGETS | {"trials", "description", "table"}
+BUDGET_FIELDS = OTHER_BUDGETS | {"trials", "description", "paper"}
 """Fields that a resumed study may change: how long it runs and how it is shown, not what it is."""
 
 

@@ -17,7 +17,7 @@ from searchlab import (
     even_cuts,
     standard_augmentation,
 )
-from searchlab.data.partitions import origins
+from searchlab.lab import origins
 
 CAP = 5_000_000
 """Where the study sets none."""

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from searchlab.objective import accuracy, latency_ms
-from searchlab.study import Study
+from searchlab import Study, accuracy, latency_ms
 
 
 def first(**parameters: Any) -> dict[str, Any]:

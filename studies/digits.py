@@ -1,7 +1,6 @@
 """Handwritten digits of 8x8 pixels: a whole search in a minute or two on two cores."""
 
-from searchlab.objective import accuracy, latency_ms
-from searchlab.study import Study
+from searchlab import Study, accuracy, latency_ms
 
 
 def study() -> Study:

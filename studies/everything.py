@@ -1,7 +1,6 @@
 """Everything at once on CIFAR-10 below 300,000 parameters: exits, gates, regimes and partitions in one space."""
 
-from searchlab.objective import accuracy, latency_ms
-from searchlab.study import Study
+from searchlab import Study, accuracy, latency_ms
 
 
 def study() -> Study:

@@ -1,8 +1,7 @@
-"""A paper that was never written, and what its study would leave."""
+"""The tables of a paper that was never written, and what its study would leave."""
 
-from searchlab.operating_point import Estimate
-from searchlab.papers.evaluation import evaluate_exits, percent_right
-from searchlab.papers.paper import Paper, Table
+from searchlab import Paper, Table
+from searchlab.lab import Estimate, evaluate_exits, percent_right
 
 PUBLISHED = {"narrow": 91.5, "wide": 95.67}
 
@@ -18,7 +17,7 @@ def tables(studies):
     return (Table("Table 1: widths", columns, tuple(rows), ("made up",)),)
 
 
-MADE_UP = Paper("made_up", "On Widths", tables, evaluate_exits, {"narrow": "~1 k"})
+PAPER = Paper("On Widths", tables, evaluate_exits, {"narrow": "~1 k"})
 
 TABLE = Table(
     "Table 7",

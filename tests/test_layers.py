@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "searchlab"
+SHELF = ("spaces", "studies")
+"""Folders beside the package: what is built on its public names alone."""
 
 TOP_TO_BOTTOM = (
-    ("cli",),
+    ("cli", "lab"),
     ("analysis", "report"),
     ("search",),
     ("runners", "papers"),
@@ -116,6 +118,12 @@ Functions = ast.FunctionDef | ast.AsyncFunctionDef
 def modules() -> list[Module]:
     paths = sorted(PACKAGE.rglob("*.py"))
     return [Module(path.relative_to(PACKAGE).as_posix(), path.read_text()) for path in paths]
+
+
+def on_the_shelf() -> list[Module]:
+    """Spaces, studies and papers; their paths begin with the folder's name ("studies/papers/gates/tables.py")."""
+    paths = sorted(path for folder in SHELF for path in (PACKAGE.parent / folder).rglob("*.py"))
+    return [Module(path.relative_to(PACKAGE.parent).as_posix(), path.read_text()) for path in paths]
 
 
 def imports(module: Module) -> list[Import]:
@@ -240,7 +248,37 @@ def known(found: Import, names: set[str]) -> str | None:
     return next((name for name in (found.target, found.target.rpartition(".")[0]) if name in names), None)
 
 
+def public_names() -> set[str]:
+    """The names that `searchlab` exports, its public module `lab` included."""
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text())
+    listed = {alias.name for node in ast.walk(stub) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return listed | {"lab", "__version__"}
+
+
+def not_public(module: Module) -> Iterator[str]:
+    """Imports of the shelf that are no public names of searchlab.
+
+    Modules of a paper may import each other. Its space and its study may not: they are run from their text.
+    """
+    public, in_package = public_names(), module.folder.startswith("studies/papers/")
+    in_package = in_package and not module.path.endswith(("/study.py", "/space.py"))
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom):
+            source = "." * node.level + (node.module or "")
+            names = [alias.name for alias in node.names if alias.name not in public]
+            found = [f"searchlab.{name}" for name in names] if source == "searchlab" else [source]
+            found = [] if source == "searchlab.lab" or (node.level == 1 and in_package) else found
+        elif isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names if alias.name not in ("searchlab", "searchlab.lab")]
+        else:
+            continue
+        for name in found:
+            if name.split(".")[0] in ("", "searchlab", *SHELF):
+                yield f"{module.path}:{node.lineno}: imports {name}, which is not public"
+
+
 RULES = (upward, misplaced, lazy, too_long, printing)
+SHELF_RULES = (not_public, lazy, too_long, printing)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -248,6 +286,22 @@ def test_every_module_keeps(rule):
     breaches = [breach for module in modules() for breach in rule(module)]
     if breaches:
         pytest.fail("\n".join(breaches), pytrace=False)
+
+
+@pytest.mark.parametrize("rule", SHELF_RULES, ids=lambda rule: rule.__name__)
+def test_every_module_on_the_shelf_keeps(rule):
+    assert len(on_the_shelf()) > 20
+    breaches = [breach for module in on_the_shelf() for breach in rule(module)]
+    if breaches:
+        pytest.fail("\n".join(breaches), pytrace=False)
+
+
+def test_the_package_names_no_paper():
+    """searchlab must run without the papers."""
+    papers = sorted(path.parent.name for path in (PACKAGE.parent / "studies/papers").glob("*/tables.py"))
+    assert len(papers) == 5
+    named = [f"{prefix}{name}" for name in papers for prefix in ("paper_", "papers.", "papers/")]
+    assert [(module.path, name) for module in modules() for name in named if name in module.text] == []
 
 
 def test_no_cycles():
@@ -284,6 +338,18 @@ PLANTED = [
     (too_long, "trial.py", "def f(a, b, c, *, d, e, f, g): ...", "f has 7 parameters"),
     (too_long, "trial.py", "\n" * 401, "401 lines"),
     (printing, "report/page.py", "print('x')", "prints"),
+    (
+        not_public,
+        "studies/mine.py",
+        "from searchlab.study import Study",
+        "imports searchlab.study, which is not public",
+    ),
+    (not_public, "spaces/mine.py", "from searchlab import Study, model", "imports searchlab.model, which is not"),
+    (not_public, "studies/papers/a/tables.py", "import searchlab.papers.paper", "imports searchlab.papers.paper"),
+    (not_public, "studies/papers/a/tables.py", "from ..b.tables import PAPER", "imports ..b.tables"),
+    (not_public, "studies/papers/a/tables.py", "from studies.papers.b import tables", "imports studies.papers.b"),
+    (not_public, "studies/papers/a/study.py", "from .tables import ROWS", "imports .tables"),
+    (not_public, "studies/mine.py", "def f():\n    from searchlab.model import cost", "imports searchlab.model"),
 ]
 
 
@@ -304,6 +370,17 @@ def test_what_is_allowed_is_not_a_breach():
         Module("trial.py", "class A:\n    def f(self, a, b, c, d, e, f): ..."),
     ]
     assert [breach for module in fine for rule in RULES for breach in rule(module)] == []
+
+
+def test_what_is_public_is_no_breach_on_the_shelf():
+    text = (
+        "import searchlab\nimport numpy as np\nfrom searchlab import Study, lab\nfrom searchlab.lab import tabulate\n"
+    )
+    fine = [
+        Module("spaces/mine.py", text),
+        Module("studies/papers/a/tables.py", text + "from .evaluation import found"),
+    ]
+    assert [breach for module in fine for breach in not_public(module)] == []
 
 
 def test_a_planted_cycle_is_found_once():

@@ -13,7 +13,7 @@ from searchlab.exits.table import ExitTable
 from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import NetworkCost, SegmentLatency
 
-SCORE = "max_logit"
+LET_IN_SCORE = "max_logit"
 
 TARGETS = tuple(i / 10 for i in range(11))
 """The paper's let-in targets: the least share to let in; the upper end of the window is a tenth more."""
@@ -48,7 +48,7 @@ def let_in_points(
         UserError: the decision by the highest logit was not measured.
     """
     assert 0 <= exit < table.exits - 1, (exit, table.exits)
-    score_NK, samples = scores_of(table, SCORE), table.samples
+    score_NK, samples = scores_of(table, LET_IN_SCORE), table.samples
     threshold_T, above_T, right_T = _thresholds(score_NK[:, exit], table.correct_NK[:, exit])
     relative_T = np.where(above_T > 0, right_T / np.maximum(above_T, 1), 1.0)
     found = []
@@ -57,7 +57,7 @@ def let_in_points(
         if len(inside) == 0:
             continue
         best = inside[relative_T[inside].argmax()]
-        rule = ExitRule(SCORE, (exit, table.exits - 1), (float(threshold_T[best]),))
+        rule = ExitRule(LET_IN_SCORE, (exit, table.exits - 1), (float(threshold_T[best]),))
         point = operating_point(table.correct_NK, score_NK, rule, cost, latency)
         share = float(above_T[best] / samples)
         found.append(LetIn(target, share, rule.thresholds[0], float(relative_T[best]), point))

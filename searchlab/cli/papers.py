@@ -15,10 +15,10 @@ from searchlab.data.folder_spec import with_size
 from searchlab.errors import UserError
 from searchlab.model.cost import network_cost
 from searchlab.papers.evaluation import load_findings, without_findings
-from searchlab.papers.paper import Finished, Table, cost_table
-from searchlab.papers.registry import PAPERS
+from searchlab.papers.paper import Finished, Paper, Table, cost_table
 from searchlab.report.papers import tables_markdown, tables_payload, tables_view, write_csv
 from searchlab.search.catalog import find, load_space, named_studies
+from searchlab.search.paper_packages import load_paper
 from searchlab.search.smoke import SMOKE
 from searchlab.search.spaces import enqueued_candidates
 from searchlab.search.store import stored_names, stored_study
@@ -90,18 +90,18 @@ def filled_from(studies: Sequence[Finished]) -> Filled:
     """The tables of the paper that the studies name.
 
     Raises:
-        UserError: they name none.
+        UserError: they name none, or one that is unknown.
     """
     study = studies[0].study
-    if study.table not in PAPERS:
+    if not study.paper:
         allowed = f"see `searchlab front {study.name}`, or --params"
         raise UserError("fills no table of a paper", where=f"study {study.name}", allowed=allowed)
-    paper = PAPERS[study.table]
-    return Filled(paper.title, paper.tables(studies), tuple(line for each in studies for line in _missing(each)))
+    paper = load_paper(study.paper)
+    return Filled(paper.title, paper.tables(studies), tuple(line for each in studies for line in _missing(each, paper)))
 
 
-def _missing(finished: Finished) -> list[str]:
-    """What a reader of the table would miss of a study, and how to get it."""
+def _missing(finished: Finished, paper: Paper) -> list[str]:
+    """What a study still lacks for the tables of its paper, and the command that gets it."""
     study, ended = finished.study, {record.row or record.number: record for record in finished.records}
     if not ended:
         name = study.name.removesuffix(SMOKE)
@@ -119,7 +119,7 @@ def _missing(finished: Finished) -> list[str]:
         most = study.most_trials
         more = f" --trials {len(study.enqueue)}" if most is not None and most < len(study.enqueue) else ""
         lines.append(f"not trained: {', '.join(left)}: {again}{more}")
-    if PAPERS[study.table].evaluate and (unknown := without_findings(finished.records)):
+    if paper.evaluate and (unknown := without_findings(finished.records)):
         lines.append(f"not evaluated: {', '.join(f'trial {record.number}' for record in unknown)}: {again}")
     return lines
 
@@ -136,9 +136,8 @@ def costs(name: str, where: RunOptions) -> Filled:
         images = image_spec(with_size(study.data, study.image_size), where.data_root, study.files)
         space = load_space(find("space", study.space, beside=source.path))
         found = [network_cost(each, images) for each in enqueued_candidates(space, images, study)]
-        paper = PAPERS.get(study.table)
         if found:
-            tables.append(cost_table(study, found, paper.params if paper else {}))
+            tables.append(cost_table(study, found, load_paper(study.paper).params if study.paper else {}))
     if not tables:
         allowed = "its space is searched: see `searchlab trials` after a run"
         raise UserError("enqueues no configurations", where=f"study {name}", allowed=allowed)

@@ -34,6 +34,7 @@ from searchlab.search.catalog import (
     load_space,
     load_studies,
     named_studies,
+    source_at,
     studies_on,
     with_files,
 )
@@ -254,7 +255,7 @@ def _as_written_now(study: str | None, before: Definition) -> tuple[Study, Sourc
         # A space on one's own images, which has no file.
         return before.written, None
     elif Path(before.path).is_file():
-        source = SourceFile(Path(before.path).stem, Path(before.path))
+        source = source_at(Path(before.path))
     else:
         try:
             source, _ = named_studies(name)
@@ -303,12 +304,12 @@ def _search_all(plans: Sequence[Plan]) -> None:
             if rest := ", ".join(later.study.name for later in plans[number:]):
                 console().print(f"Not begun: {rest}.", markup=False, soft_wrap=True)
             raise
-        if not plan.study.table:
+        if not plan.study.paper:
             chosen = study_front(driver.study, driver.records)
             show(front_view(driver.study, driver.records, chosen, kept_words(plan.where)))
-    finished = [each for plan in plans if plan.study.table for each in stored_as(plan.study.name, plan.where)]
-    for table in dict.fromkeys(each.study.table for each in finished):
-        filled = filled_from([each for each in finished if each.study.table == table])
+    finished = [each for plan in plans if plan.study.paper for each in stored_as(plan.study.name, plan.where)]
+    for paper in dict.fromkeys(each.study.paper for each in finished):
+        filled = filled_from([each for each in finished if each.study.paper == paper])
         show(tables_view(filled.tables, filled.missing))
 
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from searchlab.data.batches import Normaliser
 from searchlab.errors import UserError
+from searchlab.exits.table import ExitTable, load_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.exits.top_k import correct_among
 from searchlab.operating_point import Estimate, difference_estimate, share_estimate
 from searchlab.papers.paper import Findings, Paper, Subject
 from searchlab.record import TrialRecord
 from searchlab.serialization import to_plain
-from searchlab.trial_files import disk_errors
+from searchlab.trial_files import TABLE, disk_errors
 
 FINDINGS = "findings.json"
 
@@ -51,6 +52,15 @@ def evaluate_exits(subject: Subject) -> Findings:
         "train_images": len(subject.dataset.train),
         "latency_ms": to_plain(Estimate(whole.p50, whole.low, whole.high)) if whole else None,
     }
+
+
+def validation_table(subject: Subject) -> ExitTable:
+    """The exit table of the validation split that the trial left in its folder.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    return load_table(Path(subject.record.directory) / TABLE)
 
 
 def percent_right(findings: Findings, exit: int = -1) -> Estimate:

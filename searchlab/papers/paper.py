@@ -1,4 +1,4 @@
-"""What a paper's study is filled into: tables of cells, and what is found about every trial once it is trained."""
+"""Nouns of a paper's study: its tables, the findings about a trial, and the paper that makes both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,14 +75,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper's own tables, filled with ours.
+    """The tables of a paper, ours beside the published figures: what its `tables.py` calls `PAPER`.
 
     `tables` is pure: it gets every study of the paper's file, run or not. `evaluate` is called once per complete trial
-    after the training; it may read the test split, and measure inside `measure.isolation.measuring()`. `params` are the
-    paper's own parameter counts, by row.
+    after the training; it may read the test split, and measure inside `lab.measuring()`. `params` are the paper's own
+    parameter counts, by row.
     """
 
-    name: str
     title: str
     tables: Callable[[Sequence[Finished]], tuple[Table, ...]]
     evaluate: Callable[[Subject], Findings] | None = None

@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import searchlab
 from searchlab.candidate import Space
 from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.errors import UserError, unknown
+from searchlab.search.places import FOLDERS, Kind, brought, every_path, folders, in_words, name_of, paths_of
 from searchlab.study import Study
 from searchlab.user_file import (
     UserFile,
@@ -22,9 +22,6 @@ from searchlab.user_file import (
     path_named,
     read_file,
 )
-
-Kind = Literal["space", "study"]
-FOLDERS: dict[Kind, str] = {"space": "spaces", "study": "studies"}
 
 SPACE_DEFAULTS: dict[str, Any] = {"max_params": 300_000, "epochs": 30}
 """Of a study that is a space on one's own images, and no more."""
@@ -72,42 +69,22 @@ class SourceFile:
     @property
     def is_brought(self) -> bool:
         """Whether searchlab brings the file, so that it is no file of the user's."""
-        return self.path.resolve().is_relative_to(_brought().resolve())
+        return self.path.resolve().is_relative_to(brought().resolve())
 
 
-def _brought() -> Path:
-    """Where the folders of spaces and studies are that searchlab brings."""
-    package = Path(searchlab.__file__).parent
-    return package / "builtin" if (package / "builtin").exists() else package.parent
-
-
-def folders(kind: Kind, beside: Path | None = None) -> list[Path]:
-    """Where files of that kind are looked for, nearest first; `beside` is the file that names them."""
-    found = [place / FOLDERS[kind] for place in (Path.cwd(), _brought())]
-    if beside is None:
-        return found
-    near = [place / FOLDERS[kind] for place in (beside.parent, beside.parent.parent)]
-    # What lies in studies/ are studies, of which one may have the space's name.
-    alike = [] if beside.parent.name in FOLDERS.values() else [beside.parent]
-    return [*near, *alike, *found]
+def source_at(path: Path) -> SourceFile:
+    """The file at a path, under the name that its place gives it."""
+    return SourceFile(name_of(path), path)
 
 
 def places(kind: Kind, beside: Path | None = None) -> str:
-    """Where files of that kind are looked for, in words: those in the working folder by their short names."""
-    here = Path.cwd()
-    short = [
-        f"./{each.relative_to(here)}" if each.is_relative_to(here) else str(each) for each in folders(kind, beside)
-    ]
-    return ", ".join(dict.fromkeys(short))
+    """Where files of that kind are looked for, in words."""
+    return in_words(folders(kind, beside))
 
 
 def available(kind: Kind) -> list[SourceFile]:
     """Every file of that kind that can be named, by name; a nearer file hides a farther one of the same name."""
-    found: dict[str, SourceFile] = {}
-    for folder in reversed(folders(kind)):
-        for path in sorted(folder.glob("*.py")):
-            found[path.stem] = SourceFile(path.stem, path)
-    return [found[name] for name in sorted(found)]
+    return [SourceFile(name, path) for name, path in every_path(kind).items()]
 
 
 def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
@@ -117,11 +94,10 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
         UserError: there is none; the known names are listed.
     """
     if is_file_name(name):
-        path = path_named(kind, name, beside)
-        return SourceFile(path.stem, path)
-    for folder in folders(kind, beside):
-        if (folder / f"{name}.py").is_file():
-            return SourceFile(name, folder / f"{name}.py")
+        return source_at(path_named(kind, name, beside))
+    for path in paths_of(kind, name, beside):
+        if path.is_file():
+            return SourceFile(name, path)
     error = unknown(kind, name, [source.name for source in available(kind)])
     looked = f"{error.allowed}; looked in {places(kind, beside)}"
     raise UserError(error.what, where=error.where, value=error.value, allowed=looked)
@@ -247,7 +223,7 @@ def _space_meant(name: str) -> SourceFile | None:
         source = find("study", name)
         defined = {node.name for node in source.parsed().body if isinstance(node, ast.FunctionDef)}
         return source if "space" in defined and "study" not in defined else None
-    there = {kind: any((folder / f"{name}.py").is_file() for folder in folders(kind)) for kind in FOLDERS}
+    there = {kind: any(path.is_file() for path in paths_of(kind, name)) for kind in FOLDERS}
     return find("space", name) if there["space"] and not there["study"] else None
 
 

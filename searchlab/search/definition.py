@@ -1,9 +1,11 @@
 """What a study is, as it is kept: what of it may change, and what makes of it another study."""
 
+import ast
 import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.study import StudyDirection
 
@@ -28,8 +30,13 @@ class Definition:
     path: str = ""
 
     def changes(self, other: "Definition") -> list[str]:
-        """Lines of a diff from this definition to another, budgets left out; empty where they are the same study."""
+        """Lines of a diff from this definition to another, budgets left out; empty where they are the same study.
+
+        A space is its text: one that was moved or renamed is the same space.
+        """
         here, there = _texts(self), _texts(other)
+        if here["space"] == there["space"]:
+            here["study"], there["study"] = (_without_space(each["study"]) for each in (here, there))
         return [line for name in dict.fromkeys([*here, *there]) for line in _diff(name, here, there)]
 
 
@@ -39,9 +46,40 @@ def _texts(definition: Definition) -> dict[str, list[str]]:
     kept = {key: value for key, value in plain.items() if key not in {*BUDGET_FIELDS, "files"}}
     return {
         "study": [f"{key} = {json.dumps(value)}" for key, value in kept.items()],
-        "space": definition.space_text.splitlines(),
-        **{file.name: file.text.splitlines() for file in definition.study.files},
+        "space": _lines(definition.space_text),
+        **{file.name: _lines(file.text) for file in definition.study.files},
     }
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a file but for its imports from searchlab: where in it a name lies may change between versions."""
+    lines = text.splitlines()
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return lines
+    ours = {
+        line
+        for node in body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "searchlab"
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    return [line for number, line in enumerate(lines, start=1) if number not in ours]
+
+
+def _without_space(fields: list[str]) -> list[str]:
+    return [line for line in fields if not line.startswith("space = ")]
+
+
+def upgraded(plain: Any) -> Any:
+    """A stored definition as today's nouns have it: `Study.paper` was called `table`."""
+    if not isinstance(plain, dict):
+        return plain
+    renamed = {}
+    for key, value in plain.items():
+        is_old = key in ("study", "written") and isinstance(value, dict) and "table" in value
+        renamed[key] = {"paper" if k == "table" else k: v for k, v in value.items()} if is_old else value
+    return renamed
 
 
 def _diff(name: str, here: dict[str, list[str]], there: dict[str, list[str]]) -> list[str]:

@@ -28,7 +28,6 @@ from searchlab.measure.references import REFERENCES
 from searchlab.objective import OBJECTIVES
 from searchlab.papers.evaluation import evaluate_trial, without_findings
 from searchlab.papers.paper import Subject
-from searchlab.papers.registry import PAPERS
 from searchlab.record import TimeUnit
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
@@ -36,6 +35,7 @@ from searchlab.runners.trial_source import TrialSource
 from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
+from searchlab.search.paper_packages import load_paper
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import enqueue_missing
@@ -186,12 +186,12 @@ def run_trials(source: TrialSource, dataset: Dataset, runner: str, options: RunO
 
 
 def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> None:
-    """What the study's paper wants to know of every complete trial, where it is not known yet.
+    """Evaluates the complete trials that have no findings yet, where the study belongs to a paper.
 
-    What cannot be evaluated is said, and stands in the paper's tables as missing.
+    A trial that cannot be evaluated is reported, and is missing in the paper's tables.
     """
     study = launch.definition.study
-    paper = PAPERS.get(study.table)
+    paper = load_paper(study.paper) if study.paper else None
     if paper is None or paper.evaluate is None:
         return
     missing, begun = without_findings(store.records()), time.monotonic()
@@ -201,8 +201,8 @@ def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch
             raise Interrupted
         left = left_words((time.monotonic() - begun) / done * (len(missing) - done)) if done else ""
         spent = f"[{', '.join(filter(None, [f'{done} of {len(missing)}', left]))}]" if done else ""
-        launch.say(f"trial {record.number}: evaluated for the table of {paper.name} ... {spent}".rstrip())
-        launch.watch.on_phase(None, f"evaluating trial {record.number} for the table of {paper.name}")
+        launch.say(f"trial {record.number}: evaluated for the table of {study.paper} ... {spent}".rstrip())
+        launch.watch.on_phase(None, f"evaluating trial {record.number} for the table of {study.paper}")
         network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
         threads = launch.options.threads or torch.get_num_threads()
         try:
@@ -274,8 +274,8 @@ def check_names(study: Study) -> None:
     rule_for(study.early_stopping)
     if study.reference not in REFERENCES:
         raise unknown("reference", study.reference, REFERENCES, where="Study.reference")
-    if study.table and study.table not in PAPERS:
-        raise unknown("table", study.table, PAPERS, where="Study.table")
+    if study.paper:
+        load_paper(study.paper)
     for score in study.scores:
         if score not in (*SCORES, GATE) and not is_file_name(score):
             known, besides = (*SCORES, GATE), "a .py file of your own"

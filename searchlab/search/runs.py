@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from searchlab.errors import UserError
 from searchlab.front.pareto import non_dominated
 from searchlab.search.attributes import read
-from searchlab.search.definition import DEFINED
+from searchlab.search.definition import DEFINED, upgraded
 from searchlab.search.heartbeat import is_left, living
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION, ENDED
@@ -84,7 +84,7 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
         again = [] if again_id is None else storage.get_all_trials(again_id, deepcopy=False)
         if again_id is not None:
             signs |= living(storage.get_study_user_attrs(again_id))
-        study = from_plain(Study, read(attributes, DEFINED, name)["study"])
+        study = from_plain(Study, upgraded(read(attributes, DEFINED, name))["study"])
         states = Counter(state for trial in trials if (state := _state(trial, signs)))
         workers = ", ".join(sorted(f"process {sign.pid} on {sign.host}" for sign in signs.values()))
         standing, detail = standing_of(study, states, attributes.get(ENDED))

@@ -105,7 +105,7 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module == "searchlab.objective":
+        if isinstance(node, ast.ImportFrom) and node.module in ("searchlab", "searchlab.objective"):
             names = {alias.asname or alias.name: alias.name for alias in node.names}
             found |= {name: original for name, original in names.items() if original in OBJECTIVES}
         elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):

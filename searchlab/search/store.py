@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
 from searchlab.record import TestLook, TrialRecord
-from searchlab.search.attributes import read_noun, write
+from searchlab.search.attributes import read, read_noun, write
 from searchlab.search.dashboard import name_objectives, shown
-from searchlab.search.definition import DEFINED, Definition
+from searchlab.search.definition import DEFINED, Definition, upgraded
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
 from searchlab.search.heartbeat import is_left, living
@@ -134,7 +134,8 @@ class StudyStore:
     @property
     def definition(self) -> Definition:
         """What the study is, as it was stored."""
-        return read_noun(Definition, self.optuna.user_attrs, DEFINED, self.where)
+        plain = upgraded(read(self.optuna.user_attrs, DEFINED, self.where))
+        return read_noun(Definition, {DEFINED: plain}, DEFINED, self.where)
 
     @property
     def where(self) -> str:

@@ -1,12 +1,14 @@
 """Studies that fill the table of a paper, several studies in one file, and smoke runs."""
 
+import shutil
 import signal
 from pathlib import Path
 
+import made_up_paper
 import optuna
 import pandas as pd
 import pytest
-from made_up_paper import MADE_UP, PUBLISHED
+from made_up_paper import PAPER, PUBLISHED
 from tiny import IMAGES
 
 from searchlab.cli.main import main
@@ -14,7 +16,7 @@ from searchlab.errors import TrialFailure
 from searchlab.model.cost import network_cost
 from searchlab.papers.evaluation import evaluate_exits
 from searchlab.papers.paper import Paper
-from searchlab.papers.registry import PAPERS
+from searchlab.search.paper_packages import import_part
 from searchlab.search.store import stored_names, stored_study
 from searchlab.study import RunOptions
 
@@ -34,7 +36,7 @@ def study():
             trials=2,
             scores=("margin",),
             levels=11,
-            table="made_up",
+            paper="paper_made_up",
             max_images=100,
             enqueue=({"width": 2, "rate": 0.1}, {"width": 6, "rate": 0.1}),
             rows=("narrow", "wide"),
@@ -45,13 +47,20 @@ def study():
 
 
 @pytest.fixture(autouse=True)
-def made_up(monkeypatch, folder):
-    monkeypatch.setitem(PAPERS, "made_up", MADE_UP)
+def made_up(folder):
+    Path("studies/papers/made_up").mkdir(parents=True)
+    Path("studies/papers/made_up/tables.py").write_text(Path(made_up_paper.__file__).read_text())
     Path("studies/widths.py").write_text(STUDY)
 
 
 def kept(name):
     return stored_study(name, RunOptions()).records()
+
+
+def evaluated_by(monkeypatch, evaluate):
+    """The made-up paper with another evaluation, or none."""
+    tables = import_part("paper_made_up", "tables")
+    monkeypatch.setattr(tables, "PAPER", Paper("On Widths", PAPER.tables, evaluate))
 
 
 def names():
@@ -65,7 +74,7 @@ def test_a_paper_is_run_evaluated_and_shown_ours_beside_theirs(searchlab):
     answer = searchlab("run", "widths")
     assert (answer.code, answer.err) == (0, "")
     assert sorted(names()) == ["widths-digits", "widths-synthetic"]
-    assert "trial 1: evaluated for the table of made_up ..." in answer.out
+    assert "trial 1: evaluated for the table of paper_made_up ..." in answer.out
     assert answer.out.count("Table 1: widths") == 1 and "hypervolume" not in answer.out
     assert "trial 0: narrow, resnet 1-1 of width 2, exits after 0, 1" in answer.out
 
@@ -119,7 +128,7 @@ def test_trials_that_did_not_complete_are_named_with_their_reason(searchlab):
 
 
 def test_a_paper_without_an_evaluation_lacks_nothing(searchlab, monkeypatch):
-    monkeypatch.setitem(PAPERS, "made_up", Paper("made_up", "On Widths", MADE_UP.tables))
+    evaluated_by(monkeypatch, None)
     searchlab("run", "widths-digits")
     assert searchlab("table", "widths-digits", "--json").json["missing"] == []
 
@@ -137,7 +146,7 @@ def test_an_evaluation_that_fails_is_said_in_a_line_and_the_others_go_on(searchl
             raise error
         return evaluate_exits(subject)
 
-    monkeypatch.setitem(PAPERS, "made_up", Paper("made_up", "On Widths", MADE_UP.tables, fails))
+    evaluated_by(monkeypatch, fails)
     answer = searchlab("run", "widths-digits")
     assert (answer.code, answer.err) == (0, "")
     assert f"trial 0: not evaluated: {said}" in answer.out
@@ -150,7 +159,7 @@ def test_ctrl_c_between_evaluations_keeps_what_was_found(searchlab, monkeypatch)
         signal.raise_signal(signal.SIGINT)
         return evaluate_exits(subject)
 
-    monkeypatch.setitem(PAPERS, "made_up", Paper("made_up", "On Widths", MADE_UP.tables, interrupted))
+    evaluated_by(monkeypatch, interrupted)
     answer = searchlab("run", "widths")
     assert answer.code == 130 and "searchlab resume widths-digits goes on" in answer.out
     assert "Not begun: widths-synthetic." in answer.out
@@ -188,6 +197,24 @@ def test_killed_while_rows_are_enqueued_and_given_one_more_row_later_each_row_ha
     assert [row[1] for row in table["rows"] if row[3]] == ["narrow", "wide"]
 
 
+def test_a_study_whose_paper_is_gone_is_looked_at_all_the_same(searchlab):
+    searchlab("run", "widths-digits", "--trials", 1)
+    shutil.rmtree("studies/papers/made_up")
+    assert searchlab("front", "widths-digits").code == searchlab("trials", "widths-digits").code == 0
+    for command in ("table", "resume"):
+        answer = searchlab(command, "widths-digits")
+        assert answer.code == 2 and answer.err.count("\n") == 1
+        assert "Study.paper: unknown paper: 'paper_made_up' (did you mean " in answer.err
+
+
+def test_a_mistake_in_a_papers_tables_comes_to_light_before_anything_is_trained(searchlab):
+    with Path("studies/papers/made_up/tables.py").open("a") as file:
+        file.write("\nfrom .evaluation import found\n")
+    answer = searchlab("run", "widths")
+    assert answer.code == 2 and "tables.py:32: raised ModuleNotFoundError" in answer.err
+    assert not Path("runs").exists()
+
+
 # -- --params
 
 
@@ -206,7 +233,7 @@ def test_params_need_no_run(searchlab):
 
 
 GOLDEN = """\
-paper_limited: limited_resnet on cifar10
+paper_limited: limited on cifar10
                    parameters
 configuration      (paper)      parameters          MACs
 Approach I         ~4.9 M        4,971,338   295,375,872
@@ -282,8 +309,10 @@ def test_more_mistakes(searchlab):
     assert (
         answer.code == 2 and "the file holds several studies: 'studies/widths.py' (resume one: widths-d" in answer.err
     )
-    Path("studies/odd.py").write_text(Path("studies/little.py").read_text().replace("levels=11", "table='nowhere'"))
-    assert "Study.table: unknown table: 'nowhere' (known: made_up, paper_" in searchlab("run", "odd").err
+    Path("studies/odd.py").write_text(
+        Path("studies/little.py").read_text().replace("levels=11", "paper='paper_nowhere'")
+    )
+    assert "Study.paper: unknown paper: 'paper_nowhere' (did you mean " in searchlab("run", "odd").err
 
 
 # -- smoke runs

@@ -13,7 +13,7 @@ from searchlab.architecture import VGG, AlexNet, Backbone, GoogLeNet, ImageSpec,
 from searchlab.candidate import Candidate, Exit, Gate, Head
 from searchlab.errors import UserError
 from searchlab.limits import Limits
-from searchlab.model.backbones.googlenet import LEAST
+from searchlab.model.backbones.googlenet import LEAST_SIDE
 from searchlab.model.backbones.resnet import BLOCKS, layer_widths
 from searchlab.model.blocks import BasicBlock, Bottleneck, PreactivationBlock
 from searchlab.model.cost import network_cost, parameter_count
@@ -149,9 +149,9 @@ def test_googlenet_adds_its_input_where_shapes_match():
         torch.testing.assert_close(added, expected.expand_as(added), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("stem", LEAST)
+@pytest.mark.parametrize("stem", LEAST_SIDE)
 def test_the_least_image_of_googlenet_is_the_least(stem):
-    backbone, side = GoogLeNet(4, stem=stem), LEAST[stem]
+    backbone, side = GoogLeNet(4, stem=stem), LEAST_SIDE[stem]
     map_NCHW = torch.randn(2, 1, side, side)
     for stage in stages_of(backbone, ImageSpec(1, side, side, 2)):
         map_NCHW = stage.module.eval()(map_NCHW)

@@ -21,7 +21,7 @@ JOINT = replace(
 
 
 def subject_of(candidate: Candidate, digits: Dataset, folder) -> Subject:
-    study = tiny_study(epochs=8, table="paper_gates", scores=("margin", "entropy"))
+    study = tiny_study(epochs=8, paper="paper_gates", scores=("margin", "entropy"))
     record = run_trial(TrialSpec(0, candidate, study, seed=3, directory=folder), digits)
     assert record.state == "complete", record.reason
     network = load_network(folder, candidate, digits.spec)

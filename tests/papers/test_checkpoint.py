@@ -1,16 +1,20 @@
 from dataclasses import replace
 
 import pytest
+from paper_parts import names
 from tiny import made_record, tiny_candidate
 
 from searchlab.operating_point import Estimate
-from searchlab.papers.checkpoint import BASE, CHANGES, CHECKPOINT, TABLE_2
-from searchlab.papers.checkpoint_evaluation import CheckpointFound, NetworkFound, TargetFound, Timing
 from searchlab.papers.paper import Finished
 from searchlab.record import TrialRecord
 from searchlab.search.catalog import find, load_studies
 from searchlab.serialization import to_plain
 from searchlab.study import Study, TrialSpec
+
+BASE, CHANGES, CHECKPOINT, TABLE_2 = names("checkpoint", "tables", "BASE", "CHANGES", "PAPER", "TABLE_2")
+CheckpointFound, NetworkFound, TargetFound, Timing = names(
+    "checkpoint", "evaluation", "CheckpointFound", "NetworkFound", "TargetFound", "Timing"
+)
 
 STUDIES = load_studies(find("study", "paper_checkpoint"))
 THE_PAPERS, SMALL = STUDIES[:2], STUDIES[2]

@@ -6,10 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from paper_parts import names
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.architecture import AlexNet
-from searchlab.baselines.let_in import SCORE, let_in_points
+from searchlab.baselines.let_in import LET_IN_SCORE, let_in_points
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import limited
 from searchlab.exits.evaluate import evaluate
@@ -18,17 +19,14 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.measure.alternating import Turns
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule
-from searchlab.papers.checkpoint_evaluation import (
-    NetworkFound,
-    evaluate_checkpoints,
-    spread,
-    timed_images,
-    turns_for,
-)
 from searchlab.papers.paper import Subject
 from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
 from searchlab.trial_files import TABLE
+
+NetworkFound, evaluate_checkpoints, spread, timed_images, turns_for = names(
+    "checkpoint", "evaluation", "NetworkFound", "evaluate_checkpoints", "spread", "timed_images", "turns_for"
+)
 
 
 @pytest.fixture
@@ -55,7 +53,7 @@ def test_thresholds_are_those_of_the_validation_split_and_are_judged_on_the_test
         chosen = let_in_points(validation, exit, subject.record.cost)
         assert [each.target for each in checkpoint.targets] == [each.target for each in chosen]
         for target, each in zip(checkpoint.targets, chosen, strict=True):
-            point = evaluate(test, ExitRule(SCORE, (exit, 2), (each.threshold,)), subject.record.cost)
+            point = evaluate(test, ExitRule(LET_IN_SCORE, (exit, 2), (each.threshold,)), subject.record.cost)
             assert target.let_in.value == point.shares[0]
             assert target.accuracy_change.value == pytest.approx(100 * (point.accuracy - base))
             assert target.threshold == (each.threshold if np.isfinite(each.threshold) else None)

@@ -7,18 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
+from paper_parts import names
 from tiny import made_record, tiny_candidate
 
 from searchlab.architecture import VGG, GoogLeNet, ImageSpec, ResNet
 from searchlab.candidate import Augmentation
 from searchlab.cli.main import main
 from searchlab.model.cost import network_cost
-from searchlab.papers.deeper import AUXILIARY, DEEPER, FILTERS, PARAMS, PATIENCE, best_of
 from searchlab.papers.paper import Finished
 from searchlab.record import Epoch, Seconds
 from searchlab.search.catalog import find, load_space, load_studies
 from searchlab.search.spaces import enqueued_candidates
 from searchlab.study import TrialSpec
+
+AUXILIARY, DEEPER, FILTERS, PARAMS, PATIENCE, best_of = names(
+    "deeper", "tables", "AUXILIARY", "PAPER", "FILTERS", "PARAMS", "PATIENCE", "best_of"
+)
 
 SOURCE = find("study", "paper_deeper")
 MNIST, CIFAR = load_studies(SOURCE)
@@ -64,7 +68,7 @@ def test_every_row_of_the_tables_is_trained_once():
     assert set(CIFAR.rows) == {*PARAMS, *PATIENCE, *FILTERS, *AUXILIARY}
     for study in (MNIST, CIFAR):
         assert len(set(candidates(study).values())) == len(study.rows) == study.trials
-        assert study.curves and study.table == "paper_deeper"
+        assert study.curves and study.paper == "paper_deeper"
 
 
 def test_the_rows_are_what_the_paper_says_they_are():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_paper import MADE_UP
+from made_up_paper import PAPER
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.data.splits import limited
@@ -89,7 +89,7 @@ def test_the_interval_is_narrower_the_more_two_networks_agree():
 def test_findings_are_kept_beside_the_trial_and_found_again(subject):
     assert without_findings([subject.record]) == [subject.record]
     assert load_findings([subject.record]) == {}
-    evaluate_trial(MADE_UP, subject)
+    evaluate_trial(PAPER, subject)
     assert without_findings([subject.record]) == []
     assert load_findings([subject.record]) == {3: evaluate_exits(subject)}
     assert without_findings([replace(subject.record, state="failed"), replace(subject.record, directory="")]) == []
@@ -100,9 +100,9 @@ def test_an_evaluation_that_is_broken_off_leaves_nothing(subject, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate_trial(Paper("p", "P", lambda studies: (), breaks_off), subject)
+        evaluate_trial(Paper("P", lambda studies: (), breaks_off), subject)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        evaluate_trial(Paper("p", "P", lambda studies: (), lambda _: {"x": float("nan")}), subject)
+        evaluate_trial(Paper("P", lambda studies: (), lambda _: {"x": float("nan")}), subject)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from paper_parts import names, part
 
 from searchlab.data.batches import Normaliser
 from searchlab.deploy.runtime import EarlyExitRuntime
@@ -10,15 +11,18 @@ from searchlab.exits.evaluate import evaluate
 from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule
-from searchlab.papers import gates_evaluation
-from searchlab.papers.gates import GATES, JOINT_RULES, RULE_LABELS
-from searchlab.papers.gates_evaluation import accurate_enough, evaluate_gates, right_under
-from searchlab.papers.gates_found import FRONTIER, LOSS, PLAIN, ZERO, GatesFound
-from searchlab.papers.gates_runtime import RuntimeOptions
-from searchlab.papers.gates_sweep import ALPHAS, sweep
 from searchlab.papers.paper import Finished
 from searchlab.record import NetworkCost, SegmentCost
 from searchlab.serialization import from_plain
+
+gates_evaluation = part("gates", "evaluation")
+GATES, JOINT_RULES, RULE_LABELS = names("gates", "tables", "PAPER", "JOINT_RULES", "RULE_LABELS")
+accurate_enough, evaluate_gates, right_under = names(
+    "gates", "evaluation", "accurate_enough", "evaluate_gates", "right_under"
+)
+FRONTIER, LOSS, PLAIN, ZERO, GatesFound = names("gates", "found", "FRONTIER", "LOSS", "PLAIN", "ZERO", "GatesFound")
+RuntimeOptions = part("gates", "runtime").RuntimeOptions
+ALPHAS, sweep = names("gates", "sweep", "ALPHAS", "sweep")
 
 QUICK = RuntimeOptions(images=24, rounds=2, budget_s=0.5)
 

@@ -1,15 +1,18 @@
 import numpy as np
 import pytest
 import torch
+from paper_parts import names
 
-from searchlab.papers.gates_runtime import (
-    RuntimeOptions,
-    SetRuntime,
-    runtime_ratio,
-    runtimes,
-    seconds,
-    slope_ms,
-    slope_ratio,
+RuntimeOptions, SetRuntime, runtime_ratio, runtimes, seconds, slope_ms, slope_ratio = names(
+    "gates",
+    "runtime",
+    "RuntimeOptions",
+    "SetRuntime",
+    "runtime_ratio",
+    "runtimes",
+    "seconds",
+    "slope_ms",
+    "slope_ratio",
 )
 
 ROUNDS = 5

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from paper_parts import names, part
 
 from searchlab.data.batches import Normaliser
 from searchlab.exits.costs import exit_cost_macs
@@ -11,12 +12,15 @@ from searchlab.exits.evaluate import evaluate
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.device import this_machine
 from searchlab.operating_point import Estimate, ExitRule
-from searchlab.papers import gates_sweep
-from searchlab.papers.gates_sweep import ALPHAS, GatesAlone, features_of, gates_phase, sweep
 from searchlab.record import LatencyReport, Quantiles, SegmentLatency
 from searchlab.train.context import batches_for
 from searchlab.train.loop import BatchSource, Hooks, train
 from searchlab.train.recipes import recipe_of
+
+gates_sweep = part("gates", "sweep")
+ALPHAS, GatesAlone, features_of, gates_phase, sweep = names(
+    "gates", "sweep", "ALPHAS", "GatesAlone", "features_of", "gates_phase", "sweep"
+)
 
 AT_ZERO = ExitRule("gate", (0, 1, 2), (0.0, 0.0))
 

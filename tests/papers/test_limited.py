@@ -1,13 +1,15 @@
 from dataclasses import replace
 
 import pytest
+from paper_parts import names
 from tiny import made_record, tiny_candidate
 
 from searchlab.operating_point import Estimate
-from searchlab.papers.limited import ACCURACY, COLUMNS, LIMITED
 from searchlab.papers.paper import Finished
 from searchlab.search.catalog import find, load_studies
 from searchlab.study import TrialSpec
+
+ACCURACY, COLUMNS, LIMITED = names("limited", "tables", "ACCURACY", "COLUMNS", "PAPER")
 
 (STUDY,) = load_studies(find("study", "paper_limited"))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from paper_parts import names
 from tiny import tiny_study
 
 from searchlab.architecture import Partitioned, ResNet
@@ -16,10 +17,13 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule
 from searchlab.papers.paper import Subject
-from searchlab.papers.partitions_evaluation import PartitionFound, answered, evaluate_partitions, unpacked
 from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
+
+PartitionFound, answered, evaluate_partitions, unpacked = names(
+    "partitions", "evaluation", "PartitionFound", "answered", "evaluate_partitions", "unpacked"
+)
 
 GROUPS = ((0, 6, 8), (1, 7, 4), (9, 3, 5, 2))
 SMALL = ResNet((1,), 8)
@@ -27,7 +31,7 @@ ROUTED = Partitioned(GROUPS, SMALL, (SMALL,) * 3, ResNet((1, 1), 8))
 
 
 def subject_of(candidate, digits, folder) -> Subject:
-    study = tiny_study(epochs=12, table="paper_partitions")
+    study = tiny_study(epochs=12, paper="paper_partitions")
     record = run_trial(TrialSpec(0, candidate, study, seed=1, directory=folder), digits)
     assert record.state == "complete", record.reason
     network = load_network(folder, candidate, digits.spec)

@@ -6,21 +6,25 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paper_parts import names, part
 from tiny import made_point, made_record, tiny_candidate
 
 from searchlab.architecture import ImageSpec, Partitioned, ResNet
 from searchlab.data.partitions import PARTITIONS, origins
 from searchlab.model.cost import network_cost
 from searchlab.operating_point import ExitRule
-from searchlab.papers import partitions
 from searchlab.papers.evaluation import points_above
 from searchlab.papers.paper import Finished
-from searchlab.papers.partitions import ALONE, CPU, FOUR, THREE
-from searchlab.papers.partitions_evaluation import PartitionFound, RoutedFound, packed, training_macs, unpacked
 from searchlab.search.catalog import find, load_space, load_studies
 from searchlab.search.spaces import enqueued_candidates
 from searchlab.serialization import to_plain
 from searchlab.study import TrialSpec
+
+partitions = part("partitions", "tables")
+ALONE, CPU, FOUR, THREE = names("partitions", "tables", "ALONE", "CPU", "FOUR", "THREE")
+PartitionFound, RoutedFound, packed, training_macs, unpacked = names(
+    "partitions", "evaluation", "PartitionFound", "RoutedFound", "packed", "training_macs", "unpacked"
+)
 
 SOURCE = find("study", "paper_partitions")
 FULL, ON_CPU, SMALL = load_studies(SOURCE)

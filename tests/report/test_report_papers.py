@@ -10,7 +10,6 @@ from rich.console import Console
 from searchlab.errors import UserError
 from searchlab.operating_point import Estimate
 from searchlab.papers.paper import Finished, Table
-from searchlab.papers.registry import PAPERS
 from searchlab.report.papers import (
     cell_text,
     tables_frame,
@@ -20,6 +19,7 @@ from searchlab.report.papers import (
     write_csv,
 )
 from searchlab.search.catalog import named_studies
+from searchlab.search.paper_packages import known_papers, load_paper
 
 
 def text_of(view, width=100):
@@ -118,11 +118,11 @@ def filled(table: Table) -> Table:
     return replace(table, rows=tuple(rows))
 
 
-@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("name", known_papers())
 @pytest.mark.parametrize("run", [False, True])
 def test_every_papers_table_is_readable_at_80_columns(name, run):
     _, studies = named_studies(name)
-    tables = PAPERS[name].tables([Finished(study) for study in studies])
+    tables = load_paper(name).tables([Finished(study) for study in studies])
     tables = [filled(table) if run else table for table in tables]
     lines = text_of(tables_view(tables), 80).splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80 and "…" not in "".join(lines)

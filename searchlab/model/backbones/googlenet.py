@@ -31,7 +31,7 @@ TABLE_WIDTH = 64
 POOLED = {"3b": 3, "4e": 2}
 """Modules that are followed by pooling, with its kernel size; the stride is 2."""
 
-LEAST = {"small": 2, "large": 15}
+LEAST_SIDE = {"small": 2, "large": 15}
 """Stem to the least side of an image that leaves at least one pixel after all pooling."""
 
 
@@ -41,7 +41,7 @@ def googlenet_stages(architecture: GoogLeNet, images: ImageSpec) -> list[Stage]:
     Raises:
         UserError: the poolings leave nothing of images of this size.
     """
-    least = LEAST[architecture.stem]
+    least = LEAST_SIDE[architecture.stem]
     check_size(f"GoogLeNet with the {architecture.stem} stem", images, (least, least))
     channels, height, width = 3 * architecture.width, images.height, images.width
     if architecture.stem == "large":

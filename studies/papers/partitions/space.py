@@ -16,7 +16,7 @@ from searchlab import (
     flip_and_crop,
     network_cost,
 )
-from searchlab.data.partitions import Groups, origins
+from searchlab.lab import Groups, origins
 
 CAP = 5_000_000
 """Where the study sets none: that of all networks together."""

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from searchlab.objective import accuracy, macs
-from searchlab.study import Study
+from searchlab import Study, accuracy, macs
 
 
 def after(network: str, *cuts: int, last_cut: int, learning_rate: float = 0.1) -> dict[str, Any]:
@@ -56,5 +55,5 @@ def on(data: str, title: str) -> Study:
         trials=len(NETWORKS),
         enqueue=tuple(NETWORKS.values()),
         rows=tuple(f"{network} on {title}" for network in NETWORKS),
-        table="paper_checkpoint",
+        paper="paper_checkpoint",
     )

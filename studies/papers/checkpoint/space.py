@@ -9,6 +9,7 @@ import torch
 from searchlab import (
     VGG,
     AlexNet,
+    Backbone,
     Candidate,
     Choose,
     Exit,
@@ -20,9 +21,7 @@ from searchlab import (
     even_cuts,
     flip_and_crop,
 )
-from searchlab.architecture import Backbone
-from searchlab.model.blocks import Stage
-from searchlab.model.stages import stages_of
+from searchlab.lab import Stage, stages_of
 
 WIDTH = 64
 """The published width of all of them."""

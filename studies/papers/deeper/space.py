@@ -19,7 +19,7 @@ from searchlab import (
     Training,
     widest,
 )
-from searchlab.model.backbones.googlenet import LEAST
+from searchlab.lab import LEAST_SIDE
 
 WIDTH = 64
 """The paper's base width, and the largest."""
@@ -36,7 +36,7 @@ class Variant:
     by 4.
     """
 
-    large_kernel: int
+    large_kernel: Literal[3, 5]
     residual: bool
     auxiliary: bool
     batch_norm: bool
@@ -81,7 +81,7 @@ def _vgg19(variant: Variant, width: int) -> Candidate:
 
 def _googlenet(variant: Variant, width: int) -> Candidate:
     """Auxiliary classifiers as in the original: loss weight 0.3, 128 channels, 1024 hidden units at the full width."""
-    stem = variant.stem if variant.side >= LEAST[variant.stem] else "small"
+    stem = variant.stem if variant.side >= LEAST_SIDE[variant.stem] else "small"
     architecture = GoogLeNet(width, variant.large_kernel, variant.residual, stem)
     side = max(1, variant.side // {"small": 2, "large": 16}[stem])  # of the map after 4a
     head = Head(pool=min(4, side), hidden=(16 * width,), dropout=0.7, reduce=2 * width)

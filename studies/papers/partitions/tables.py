@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.front.points import deciding_score
-from searchlab.operating_point import Estimate
-from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
-from searchlab.papers.paper import Cell, Finished, Paper, Table
-from searchlab.papers.partitions_evaluation import PartitionFound, evaluate_partitions, unpacked
-from searchlab.serialization import from_plain
+from searchlab import Cell, Finished, Paper, Table
+from searchlab.lab import Estimate, deciding_score, from_plain, gained_and_lost, percent_of, points_above
+
+from .evaluation import PartitionFound, evaluate_partitions, unpacked
 
 
 @dataclass(frozen=True)
@@ -171,4 +169,4 @@ def _machines(finished: Finished) -> tuple[str, ...]:
     return (f"ours: {counts} training images of {finished.study.data}, {where}",) if found else ()
 
 
-PARTITIONS = Paper("paper_partitions", "CIFAR 100 ATNN Project", tables, evaluate_partitions)
+PAPER = Paper("CIFAR 100 ATNN Project", tables, evaluate_partitions)

@@ -10,38 +10,41 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from searchlab.baselines.compare import Judged, Row, chosen_at, compare
-from searchlab.baselines.rules import exact, gate_at_zero
-from searchlab.data.batches import Normaliser
-from searchlab.deploy.runtime import EarlyExitRuntime
-from searchlab.exits.costs import exit_cost_macs, exit_cost_ms
-from searchlab.exits.evaluate import evaluate, route, scores_of
-from searchlab.exits.frontier import FrontierSettings
-from searchlab.exits.scores import GATE, available_scores
-from searchlab.exits.table import ExitTable
-from searchlab.exits.tabulate import tabulate
-from searchlab.measure.end_to_end import Run, run_without_exits
-from searchlab.measure.latency import prepared
-from searchlab.objective import Objective, accuracy, latency_ms, macs
-from searchlab.operating_point import ExitRule, OperatingPoint, difference_estimate
-from searchlab.papers.evaluation import gained_and_lost
-from searchlab.papers.gates_found import (
-    BUDGETS,
-    FRONTIER,
-    LOSS,
-    PLAIN,
-    ZERO,
-    AlphaFound,
-    Both,
-    ContenderFound,
-    GatesFound,
-    RuleFound,
+from searchlab import Findings, Objective, Subject, accuracy, latency_ms, macs
+from searchlab.lab import (
+    GATE,
+    EarlyExitRuntime,
+    ExitRule,
+    ExitTable,
+    FrontierSettings,
+    Judged,
+    NetworkCost,
+    Normaliser,
+    OperatingPoint,
+    Row,
+    Run,
+    SegmentLatency,
+    available_scores,
+    chosen_at,
+    compare,
+    difference_estimate,
+    evaluate,
+    exact,
+    exit_cost_macs,
+    exit_cost_ms,
+    gained_and_lost,
+    gate_at_zero,
+    prepared,
+    route,
+    run_without_exits,
+    scores_of,
+    tabulate,
+    to_plain,
 )
-from searchlab.papers.gates_runtime import RuntimeOptions, SetRuntime, runtimes
-from searchlab.papers.gates_sweep import Swept, sweep
-from searchlab.papers.paper import Findings, Subject
-from searchlab.record import NetworkCost, SegmentLatency
-from searchlab.serialization import to_plain
+
+from .found import BUDGETS, FRONTIER, LOSS, PLAIN, ZERO, AlphaFound, Both, ContenderFound, GatesFound, RuleFound
+from .runtime import RuntimeOptions, SetRuntime, runtimes
+from .sweep import Swept, sweep
 
 
 def evaluate_gates(subject: Subject) -> Findings:

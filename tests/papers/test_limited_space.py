@@ -31,8 +31,8 @@ def test_approach_is_a_point_of_the_space(approach):
     known |= {"first_kernel": first, "second_kernel": second, "skip_kernel": skip, "recipe": "paper"}
     study = optuna.create_study()
     study.enqueue_trial(known)
-    space = load_space(find("space", "limited_resnet"))
-    candidate = propose(space, study.ask(), CIFAR, Study(space="limited_resnet", data="cifar10", max_params=5_000_000))
+    space = load_space(find("space", "limited"))
+    candidate = propose(space, study.ask(), CIFAR, Study(space="limited", data="cifar10", max_params=5_000_000))
     assert candidate.architecture.blocks == blocks
     assert candidate.architecture.width == width
     assert network_cost(candidate, CIFAR).params == params

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from searchlab.objective import accuracy, latency_ms
-from searchlab.study import Study
+from searchlab import Study, accuracy, latency_ms
 
 
 def both(*blocks: int, **chosen: Any) -> dict[str, dict[str, Any]]:
@@ -34,13 +33,13 @@ def study() -> tuple[Study, ...]:
 
 def _study(name: str, configurations: dict[str, dict[str, Any]], **budget: Any) -> Study:
     return Study(
-        space="gated_exits",
+        space="gates",
         data="cifar10",
         objectives=(accuracy, latency_ms),
         name=name,
         trials=len(configurations),
         enqueue=tuple(configurations.values()),
         rows=tuple(configurations),
-        table="paper_gates",
+        paper="paper_gates",
         **budget,
     )

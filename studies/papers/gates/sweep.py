@@ -15,21 +15,29 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from searchlab.candidate import Training
-from searchlab.data.batches import Batch, Normaliser, evaluation_batches
-from searchlab.data.splits import Split
-from searchlab.exits.costs import exit_cost_macs, exit_cost_ms
-from searchlab.exits.scores import GATE
-from searchlab.exits.table import ExitTable
-from searchlab.measure.device import has_bf16
-from searchlab.measure.isolation import training_lock
-from searchlab.model.early_exit import EarlyExitNetwork
-from searchlab.model.heads import GateUnit, LearnedGate
-from searchlab.papers.paper import Subject
-from searchlab.train.context import batches_for
-from searchlab.train.loop import BatchSource, Hooks, train
-from searchlab.train.recipes import recipe_of
-from searchlab.train.regimes import Phase, phases
+from searchlab import Subject, Training
+from searchlab.lab import (
+    GATE,
+    Batch,
+    BatchSource,
+    EarlyExitNetwork,
+    ExitTable,
+    GateUnit,
+    Hooks,
+    LearnedGate,
+    Normaliser,
+    Phase,
+    Split,
+    batches_for,
+    evaluation_batches,
+    exit_cost_macs,
+    exit_cost_ms,
+    has_bf16,
+    phases,
+    recipe_of,
+    train,
+    training_lock,
+)
 
 ALPHAS = (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 """Densest where accuracy fell in the authors' own sweep."""

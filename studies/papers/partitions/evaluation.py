@@ -10,24 +10,28 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from searchlab.architecture import Backbone, ImageSpec, Partitioned
-from searchlab.candidate import Candidate
-from searchlab.data.batches import Normaliser
-from searchlab.data.splits import Split
-from searchlab.exits.evaluate import evaluate, route, scores_of
-from searchlab.exits.table import ExitTable
-from searchlab.exits.tabulate import tabulate
-from searchlab.exits.top_k import correct_among
-from searchlab.measure.device import this_machine
-from searchlab.model.blocks import Stage
-from searchlab.model.cost import network_cost
-from searchlab.model.early_exit import EarlyExitNetwork
-from searchlab.model.partitioned import Classifier, RoutedExperts
-from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.papers.evaluation import gained_and_lost
-from searchlab.papers.paper import Findings, Subject
-from searchlab.serialization import NOUN, to_plain
-from searchlab.train.partitioned import budget
+from searchlab import Backbone, Candidate, Findings, ImageSpec, Partitioned, Subject, network_cost
+from searchlab.lab import (
+    NOUN,
+    Classifier,
+    EarlyExitNetwork,
+    ExitRule,
+    ExitTable,
+    Normaliser,
+    OperatingPoint,
+    RoutedExperts,
+    Split,
+    Stage,
+    budget,
+    correct_among,
+    evaluate,
+    gained_and_lost,
+    route,
+    scores_of,
+    tabulate,
+    this_machine,
+    to_plain,
+)
 
 
 @dataclass(frozen=True, config=NOUN)

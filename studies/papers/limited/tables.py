@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from searchlab.operating_point import Estimate
-from searchlab.papers.evaluation import evaluate_exits, percent_right
-from searchlab.papers.paper import Cell, Finished, Paper, Table
+from searchlab import Cell, Finished, Paper, Table
+from searchlab.lab import Estimate, evaluate_exits, percent_right
 
 ACCURACY = {
     "Approach I": 94.24,
@@ -48,4 +47,4 @@ def _notes(finished: Finished) -> tuple[str, ...]:
     return (f"{trained}; {protocol}" if trained else protocol,)
 
 
-LIMITED = Paper("paper_limited", "Image Classification with Limited Sized ResNets", tables, evaluate_exits, PARAMS)
+PAPER = Paper("Image Classification with Limited Sized ResNets", tables, evaluate_exits, PARAMS)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from searchlab.objective import accuracy, macs
-from searchlab.study import Study
+from searchlab import Study, accuracy, macs
 
 
 def point(partition: str, router: tuple[str, int], expert: tuple[str, int], **choices: Any) -> dict[str, Any]:
@@ -70,6 +69,6 @@ def _study(name: str, configurations: dict[str, dict[str, Any]], **budget: Any) 
         trials=len(configurations),
         enqueue=tuple(configurations.values()),
         rows=tuple(configurations),
-        table="paper_partitions",
+        paper="paper_partitions",
         **budget,
     )

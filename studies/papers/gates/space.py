@@ -14,7 +14,7 @@ from searchlab import (
     even_cuts,
     standard_augmentation,
 )
-from searchlab.model.blocks import halved
+from searchlab.lab import halved
 
 POSITIONS, ALPHAS = (0.0, 0.25, 0.75, 1.0), (0.0, 0.75, 0.9, 1.0)
 """From `alpha_position` to alpha, straight in between: half of it goes to where accuracy falls off in the authors' own

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from searchlab.candidate import Augmentation
-from searchlab.papers.evaluation import evaluate_exits, percent_wrong
-from searchlab.papers.paper import Cell, Finished, Paper, Table
-from searchlab.record import Epoch, TrialRecord
+from searchlab import Augmentation, Cell, Finished, Paper, Table
+from searchlab.lab import Epoch, TrialRecord, evaluate_exits, percent_wrong
 
 PATIENCE = {
     "VGG19, patience 0": (0, 1e-8, 14.05, 26),
@@ -160,4 +158,4 @@ def _augmentation(recipe: Augmentation) -> str:
     return f"augmentation: {turned}, crops of at least {recipe.zoom:.0%} of the area; the paper gives no strengths"
 
 
-DEEPER = Paper("paper_deeper", "Deeper Networks for Image Classification", tables, evaluate_exits, PARAMS)
+PAPER = Paper("Deeper Networks for Image Classification", tables, evaluate_exits, PARAMS)

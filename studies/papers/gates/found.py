@@ -4,9 +4,9 @@ from dataclasses import field
 
 from pydantic.dataclasses import dataclass as noun
 
-from searchlab.operating_point import Estimate, OperatingPoint
-from searchlab.papers.gates_runtime import SetRuntime
-from searchlab.serialization import NOUN
+from searchlab.lab import NOUN, Estimate, OperatingPoint
+
+from .runtime import SetRuntime
 
 PLAIN, ZERO, FRONTIER = "without exits", "gate at 0", "gate, exact frontier"
 """Contenders: the same backbone with its final head alone; the paper's rule; the gates' score, fitted thresholds."""

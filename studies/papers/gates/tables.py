@@ -6,14 +6,13 @@ The paper is a proposal and publishes no results. What is known is the authors' 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.operating_point import OperatingPoint
-from searchlab.papers.evaluation import percent, percent_of, points_above
-from searchlab.papers.gates_evaluation import evaluate_gates
-from searchlab.papers.gates_found import BUDGETS, FRONTIER, PLAIN, ZERO, GatesFound
-from searchlab.papers.gates_runtime import SHARES, runtime_ratio, seconds, slope_ms, slope_ratio
-from searchlab.papers.gates_sweep import ALPHAS
-from searchlab.papers.paper import Cell, Finished, Paper, Table
-from searchlab.serialization import from_plain
+from searchlab import Cell, Finished, Paper, Table
+from searchlab.lab import OperatingPoint, from_plain, percent, percent_of, points_above
+
+from .evaluation import evaluate_gates
+from .found import BUDGETS, FRONTIER, PLAIN, ZERO, GatesFound
+from .runtime import SHARES, runtime_ratio, seconds, slope_ms, slope_ratio
+from .sweep import ALPHAS
 
 EARLY_EXIT, BRANCHY_NET = "EarlyExit", "BranchyNet"
 """The rows that a study enqueues: one backbone, its exits trained for gates, or all at once."""
@@ -58,7 +57,7 @@ class _Part:
 
 
 def _part(finished: Finished) -> _Part:
-    name = finished.study.name.removeprefix(f"{finished.study.table}-")
+    name = finished.study.name.removeprefix(f"{finished.study.paper}-")
     theirs = SWEPT if name.startswith("resnet50") else {}
     return _Part(name, _found(finished, EARLY_EXIT), _found(finished, BRANCHY_NET), theirs)
 
@@ -200,8 +199,7 @@ def _by_rule(parts: Sequence[_Part]) -> Table:
     )
 
 
-GATES = Paper(
-    "paper_gates",
+PAPER = Paper(
     "Automatic Early Stopping for Improving the Efficiency of Pre-Trained Image Classification Models",
     tables,
     evaluate_gates,

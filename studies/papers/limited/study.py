@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from searchlab.objective import accuracy, latency_ms
-from searchlab.study import Study
+from searchlab import Study, accuracy, latency_ms
 
 
 def approach(*blocks: int, first: int = 3, second: int = 3, skip: int = 1) -> dict[str, Any]:
@@ -27,7 +26,7 @@ APPROACHES = {
 def study() -> Study:
     """The six approaches of section 3 and nothing else, in the order of table 1."""
     return Study(
-        space="limited_resnet",
+        space="limited",
         data="cifar10",
         objectives=(accuracy, latency_ms),
         max_params=5_000_000,
@@ -36,5 +35,5 @@ def study() -> Study:
         reference="resnet18",
         enqueue=tuple(APPROACHES.values()),
         rows=tuple(APPROACHES),
-        table="paper_limited",
+        paper="paper_limited",
     )

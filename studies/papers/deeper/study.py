@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from searchlab.objective import accuracy, macs
-from searchlab.study import Study
+from searchlab import Study, accuracy, macs
 
 PATIENCES = (0, 1, 10, 15)
 """Those of section 2.2.1 besides 5, which VGG19 has elsewhere."""
@@ -61,5 +60,5 @@ def _on(data: str, configurations: dict[str, dict[str, Any]], epochs: int) -> St
         curves=True,
         enqueue=tuple(configurations.values()),
         rows=tuple(configurations),
-        table="paper_deeper",
+        paper="paper_deeper",
     )

@@ -11,7 +11,7 @@ from searchlab.study import Study
 
 CIFAR = ImageSpec(3, 32, 32, 10)
 SOURCE = find("study", "paper_gates")
-SPACE = load_space(find("space", "gated_exits", beside=SOURCE.path))
+SPACE = load_space(find("space", "gates", beside=SOURCE.path))
 STUDIES = {study.name: study for study in load_studies(SOURCE)}
 
 
@@ -45,7 +45,7 @@ def test_a_resnet50_has_the_parameters_of_a_resnet50():
 
 
 def sampled(count: int) -> list:
-    study, sampler = Study("gated_exits", "none"), optuna.samplers.RandomSampler(seed=0)
+    study, sampler = Study("gates", "none"), optuna.samplers.RandomSampler(seed=0)
     trials = optuna.create_study(sampler=sampler)
     return [propose(SPACE, trials.ask(), CIFAR, study) for _ in range(count)]
 

@@ -14,11 +14,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass as noun
 
-from searchlab.measure.end_to_end import Run, samples_pass
-from searchlab.measure.isolation import measuring
-from searchlab.measure.passes import block_orders, quiet_host, warm_up
-from searchlab.operating_point import Estimate
-from searchlab.serialization import NOUN
+from searchlab.lab import NOUN, Estimate, Run, block_orders, measuring, quiet_host, samples_pass, warm_up
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Sizes of the sets, as shares of the largest."""

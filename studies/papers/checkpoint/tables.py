@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from searchlab.operating_point import Estimate
-from searchlab.papers.checkpoint_evaluation import CheckpointFound, NetworkFound, evaluate_checkpoints
-from searchlab.papers.paper import Cell, Finished, Paper, Table
-from searchlab.serialization import from_plain
+from searchlab import Cell, Finished, Paper, Table
+from searchlab.lab import Estimate, from_plain
+
+from .evaluation import CheckpointFound, NetworkFound, evaluate_checkpoints
 
 Change = tuple[float, float | None, float | None]
 """Share let in, change of accuracy in points, change of runtime in percent (positive: faster)."""
@@ -191,7 +191,5 @@ def _measured(found: Found, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
-CHECKPOINT = Paper(
-    "paper_checkpoint", "Checkpoint Classifier for CNN Image Classification", tables, evaluate_checkpoints
-)
+PAPER = Paper("Checkpoint Classifier for CNN Image Classification", tables, evaluate_checkpoints)
 """Base networks, and what a checkpoint in them changes."""

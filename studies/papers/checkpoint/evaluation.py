@@ -5,33 +5,42 @@ Shapes: N images, K exits, C channels, H and W pixels.
 
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass as noun
 
-from searchlab.architecture import AlexNet
-from searchlab.baselines.let_in import SCORE, LetIn, let_in_points
-from searchlab.data.batches import Normaliser
-from searchlab.data.splits import Split
-from searchlab.deploy.runtime import EarlyExitRuntime
-from searchlab.exits.evaluate import scores_of
-from searchlab.exits.table import ExitTable, load_table
-from searchlab.exits.tabulate import tabulate
-from searchlab.measure.alternating import Alternated, Epochs, Turns, alternating
-from searchlab.measure.device import this_machine
-from searchlab.measure.end_to_end import run_without_exits
-from searchlab.measure.isolation import measuring
-from searchlab.measure.latency import prepared
-from searchlab.measure.passes import quiet_host
-from searchlab.measure.segments import Segments
-from searchlab.operating_point import Estimate, share_estimate
-from searchlab.papers.evaluation import gained_and_lost, percent_of, points_above
-from searchlab.papers.paper import Findings, Subject
-from searchlab.serialization import NOUN, to_plain
-from searchlab.trial_files import TABLE
+from searchlab import AlexNet, Findings, Subject
+from searchlab.lab import (
+    LET_IN_SCORE,
+    NOUN,
+    Alternated,
+    EarlyExitRuntime,
+    Epochs,
+    Estimate,
+    ExitTable,
+    LetIn,
+    Normaliser,
+    Segments,
+    Split,
+    Turns,
+    alternating,
+    gained_and_lost,
+    let_in_points,
+    measuring,
+    percent_of,
+    points_above,
+    prepared,
+    quiet_host,
+    run_without_exits,
+    scores_of,
+    share_estimate,
+    tabulate,
+    this_machine,
+    to_plain,
+    validation_table,
+)
 
 LITTLE = 500
 """With fewer test images (a smoke run), time is only looked at once: nothing is to be concluded from it."""
@@ -94,7 +103,7 @@ def evaluate_checkpoints(subject: Subject) -> Findings:
     """
     record, device, dataset = subject.record, subject.device, subject.dataset
     assert record.cost is not None
-    validation, split = load_table(Path(record.directory) / TABLE), dataset.test.to(device)
+    validation, split = validation_table(subject), dataset.test.to(device)
     normaliser = Normaliser.of(dataset, device)
     test = tabulate(subject.network, split, normaliser)
     bench = _CheckpointSetup(subject, test, split, normaliser, turns_for(subject))
@@ -148,7 +157,7 @@ class _CheckpointSetup:
 
     def targets(self, segments: Segments, exit: int, chosen: tuple[LetIn, ...]) -> tuple[TargetFound, ...]:
         """Every target at one checkpoint, timed one after the other."""
-        score_N = scores_of(self.test, SCORE)[:, exit]
+        score_N = scores_of(self.test, LET_IN_SCORE)[:, exit]
         images = [self.image(int(n)) for n in spread(score_N, timed_images(len(score_N)))]
         found: list[TargetFound] = []
         for each in chosen:

@@ -1,0 +1,86 @@
+"""Papers by name: each is a package in `studies/papers`, imported when its tables or its evaluation are needed."""
+
+import hashlib
+import importlib
+import re
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from searchlab.errors import UserError, unknown
+from searchlab.papers.paper import Paper
+from searchlab.search.places import PREFIXES, in_words, paper_folders
+from searchlab.user_file import blamed, parsed, read_file
+
+TABLES, PAPER = "tables", "PAPER"
+"""The module of a paper that defines its `Paper`, and under which name."""
+
+
+def known_papers() -> dict[str, Path]:
+    """The folder of every paper, by name ("paper_mine"); one of the user's hides one that searchlab brings."""
+    found: dict[str, Path] = {}
+    for folder in reversed(paper_folders()):
+        found |= {PREFIXES["study"] + path.parent.name: path.parent for path in folder.glob(f"*/{TABLES}.py")}
+    return found
+
+
+def load_paper(name: str) -> Paper:
+    """The paper of that name.
+
+    Raises:
+        UserError: the name is unknown, a module of the paper cannot be imported, or it defines no `PAPER`.
+    """
+    folder = _folder(name)
+    paper = getattr(import_part(name, TABLES), PAPER, None)
+    if not isinstance(paper, Paper):
+        where, allowed = str(folder / f"{TABLES}.py"), f"write {PAPER} = Paper(...)"
+        raise UserError(f"defines no {PAPER}", where=where, allowed=allowed)
+    return paper
+
+
+def import_part(name: str, part: str) -> ModuleType:
+    """A module of a paper ("evaluation"), imported as part of a package: relative imports between modules work.
+
+    Raises:
+        UserError: there is no such paper, or the module cannot be imported.
+    """
+    folder = _folder(name)
+    file = read_file(part, folder / f"{part}.py")
+    parsed(file)
+    with blamed(file):
+        importlib.invalidate_caches()  # a file may be newer than the last import from its folder
+        return importlib.import_module(f"{_package(folder)}.{part}")
+
+
+def _folder(name: str) -> Path:
+    known = known_papers()
+    if name not in known:
+        error, looked = unknown("paper", name, known, where="Study.paper"), in_words(paper_folders())
+        allowed = f"{error.allowed}; looked for NAME/{TABLES}.py in {looked}"
+        raise UserError(error.what, where=error.where, value=error.value, allowed=allowed)
+    return known[name]
+
+
+def _package(folder: Path) -> str:
+    """The name of the package that a folder is imported as; two folders of one name are two packages."""
+    digest = hashlib.blake2s(str(folder.resolve()).encode(), digest_size=4).hexdigest()
+    plain = re.sub(r"\W", "_", folder.name)
+    name = f"searchlab_paper_{plain}_{digest}"
+    if name not in sys.modules:
+        spec = _spec(name, folder)
+        sys.modules[name] = module_from_spec(spec)
+        if spec.loader is not None:
+            spec.loader.exec_module(sys.modules[name])
+    return name
+
+
+def _spec(name: str, folder: Path) -> ModuleSpec:
+    """Of a package with or without `__init__.py`."""
+    inside, init = [str(folder.resolve())], folder / "__init__.py"
+    spec = spec_from_file_location(name, init, submodule_search_locations=inside) if init.is_file() else None
+    if spec is None:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = inside
+    return spec

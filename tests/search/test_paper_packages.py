@@ -1,0 +1,132 @@
+"""Papers of the user's beside those that searchlab brings: found by name, imported as packages, refused in a line."""
+
+from pathlib import Path
+
+import pytest
+
+from searchlab.errors import UserError
+from searchlab.search.catalog import available, find, load_space, load_studies, named_studies
+from searchlab.search.paper_packages import import_part, known_papers, load_paper
+
+TABLES = '''"""Tables of mine."""
+
+from searchlab import Paper
+
+from .evaluation import TITLE
+
+PAPER = Paper(TITLE, lambda studies: ())
+'''
+STUDY = '''"""A paper of mine."""
+
+from searchlab import Study
+
+
+def study():
+    return Study(space="mine", data="digits", paper="paper_mine")
+'''
+SPACE = '''"""What my paper varies."""
+
+from searchlab import Candidate, ResNet
+
+
+def space(choose):
+    return Candidate(ResNet((1,), 4))
+'''
+FILES = {"study.py": STUDY, "space.py": SPACE, "tables.py": TABLES, "evaluation.py": 'TITLE = "On Mine"\n'}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name: str = "mine", files: dict[str, str] = FILES, place: str = ".") -> Path:
+    folder = Path(place) / "studies" / "papers" / name
+    folder.mkdir(parents=True)
+    for file, text in files.items():
+        (folder / file).write_text(text)
+    return folder
+
+
+def test_a_paper_of_the_users_is_found_like_one_that_searchlab_brings():
+    folder = write()
+    source, (study,) = named_studies("paper_mine")
+    assert (study.name, study.description, study.paper) == ("paper_mine", "A paper of mine", "paper_mine")
+    space = find("space", study.space, beside=source.path)
+    assert space.path.resolve() == (folder / "space.py").resolve() and callable(load_space(space))
+    assert {"paper_mine", "paper_limited"} <= known_papers().keys()
+    assert {"paper_mine", "paper_limited"} <= {each.name for each in available("study")}
+    assert {"mine", "limited"} <= {each.name for each in available("space")}
+    assert load_paper("paper_mine").title == "On Mine", "its modules import each other"
+
+
+def test_a_paper_is_run_by_the_path_of_its_study_from_another_folder(here, monkeypatch):
+    folder = write().absolute()
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    source, (study,) = named_studies(str(folder / "study.py"))
+    assert study.name == source.name == "paper_mine"
+    assert find("space", "mine", beside=source.path).path == folder / "space.py"
+    assert find("space", str(folder / "space.py")).name == "mine"
+    monkeypatch.chdir(folder)
+    assert load_studies(find("study", "study.py"))[0].name == "paper_mine", "by a relative path, too"
+
+
+def test_a_paper_of_the_users_hides_one_of_the_same_name_that_searchlab_brings():
+    write("limited", FILES | {"tables.py": TABLES.replace("mine", "limited")})
+    assert load_paper("paper_limited").title == "On Mine"
+    assert named_studies("paper_limited")[1][0].description == "A paper of mine"
+
+
+def test_two_folders_of_one_name_in_one_process_are_two_papers(here, monkeypatch):
+    titles = []
+    for place in ("first", "second.one"):
+        write("my-own.paper", FILES | {"evaluation.py": f'TITLE = "{place}"\n'}, place)
+        monkeypatch.chdir(here / place)
+        titles.append(load_paper("paper_my-own.paper").title)
+        monkeypatch.chdir(here)
+    assert titles == ["first", "second.one"]
+
+
+def test_a_package_with_an_init_file_is_one_too():
+    write(files=FILES | {"__init__.py": "NUMBER = 3\n", "tables.py": TABLES + "from . import NUMBER\n"})
+    assert load_paper("paper_mine").title == "On Mine"
+
+
+def test_a_folder_without_tables_is_a_study_and_no_paper():
+    write(files={"study.py": STUDY, "space.py": SPACE})
+    assert named_studies("paper_mine")[1]
+    with pytest.raises(UserError, match=r"Study.paper: unknown paper: 'paper_mine' \(.*known: paper_checkpoint, "):
+        load_paper("paper_mine")
+
+
+@pytest.mark.parametrize(
+    ("tables", "says"),
+    [
+        ("from .absent import x\n", "studies/papers/mine/tables.py:1: raised ModuleNotFoundError: No module named"),
+        ("x = 1\n1 / 0\n", "studies/papers/mine/tables.py:2: raised ZeroDivisionError: division by zero"),
+        ("def (\n", "studies/papers/mine/tables.py:1: does not parse: "),
+        ("PAPER = 3\n", "studies/papers/mine/tables.py: defines no PAPER (write PAPER = Paper(...))"),
+        ("", "studies/papers/mine/tables.py: defines no PAPER"),
+    ],
+)
+def test_a_mistake_in_a_paper_is_one_line(tables, says):
+    write(files=FILES | {"tables.py": tables})
+    with pytest.raises(UserError) as raised:
+        load_paper("paper_mine")
+    assert says in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_mended_file_is_read_again_in_the_same_process():
+    folder = write(files=FILES | {"tables.py": "1 / 0\n"})
+    with pytest.raises(UserError):
+        load_paper("paper_mine")
+    (folder / "tables.py").write_text(TABLES + "# mended\n")
+    assert load_paper("paper_mine").title == "On Mine"
+
+
+def test_a_part_that_is_not_there_is_one_line():
+    write()
+    with pytest.raises(UserError, match="cannot read"):
+        import_part("paper_mine", "absent")
