@@ -1,4 +1,4 @@
-"""Backbones as frozen plain data: what may stand in a candidate, told apart by `kind`.
+"""Architectures as frozen plain data, distinguished by `kind`.
 
 Every one says how many stages it is cut into. Those with a `width` can be fitted under a cap (`model.cost.fit`). A new
 one is a noun here, a member of `Architecture`, and one builder in `model/backbones`.
@@ -17,7 +17,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, config=NOUN)
 class ImageSpec:
-    """The shape of what is classified: channels, height and width in pixels, number of classes."""
+    """Shape of the images to classify: channels, height and width in pixels, number of classes."""
 
     channels: Positive
     height: Positive
@@ -51,13 +51,13 @@ class ResNet:
 
     @property
     def stages(self) -> int:
-        """How many stages it is cut into."""
+        """Number of stages."""
         return 1 + sum(self.blocks) + (self.block == "preactivation")
 
 
 @dataclass(frozen=True, config=NOUN)
 class VGG:
-    """Convolutions of 3x3 in blocks, each block ended by a pooling that halves the map (Simonyan and Zisserman 2015).
+    """VGG: 3x3 convolutions in blocks; a pooling at the end of each block halves the map (Simonyan and Zisserman 2015).
 
     Block i has `convolutions[i]` of `width * 2**i` channels, at most 8 * `width`. Stages: every convolution, the
     pooling with the last of its block. Configuration D of the paper (VGG16) is (2, 2, 3, 3, 3), E (VGG19) the default.
@@ -70,13 +70,13 @@ class VGG:
 
     @property
     def stages(self) -> int:
-        """How many stages it is cut into."""
+        """Number of stages."""
         return sum(self.convolutions)
 
 
 @dataclass(frozen=True, config=NOUN)
 class AlexNet:
-    """Five convolutions (Krizhevsky et al. 2012) with kernels and strides for images of 32x32 pixels.
+    """AlexNet: five convolutions (Krizhevsky et al. 2012), kernels and strides for images of 32x32 pixels.
 
     Channels are `width` times 1, 3, 6, 4, 4; the first convolution has stride 2, pooling follows the first, second and
     fifth. Stages: every convolution, the pooling with it.
@@ -87,13 +87,13 @@ class AlexNet:
 
     @property
     def stages(self) -> int:
-        """How many stages it is cut into."""
+        """Number of stages."""
         return 5
 
 
 @dataclass(frozen=True, config=NOUN)
 class GoogLeNet:
-    """Nine inception modules with batch normalisation (Szegedy et al. 2015, table 1, where `width` is 64).
+    """GoogLeNet: nine inception modules with batch normalisation (Szegedy et al. 2015, table 1: `width` 64).
 
     `large_kernel` is that of the branch that the paper gives 5x5 and torchvision 3x3 (paper 002, section 3.2.3);
     `residual` adds the identity around every module whose output has its input's shape. The "large" stem is the
@@ -109,13 +109,13 @@ class GoogLeNet:
 
     @property
     def stages(self) -> int:
-        """How many stages it is cut into."""
+        """Number of stages."""
         return 10
 
 
 @dataclass(frozen=True, config=NOUN)
 class Torchvision:
-    """A classifier of torchvision by name, cut after the named modules, in the order in which they run.
+    """A torchvision classifier by name, cut after the named modules, in their order of execution.
 
     `weights` is a local file with its state dict (safetensors); without one it is initialised afresh. It keeps its own
     classifier, for as many classes as the images have. Stages: the piece up to each cut, and the rest.
@@ -128,17 +128,17 @@ class Torchvision:
 
     @property
     def stages(self) -> int:
-        """How many stages it is cut into."""
+        """Number of stages."""
         return len(self.cuts) + 1
 
 
 Backbone = Annotated[ResNet | VGG | AlexNet | GoogLeNet | Torchvision, Field(discriminator="kind")]
-"""Every backbone that is one network."""
+"""All backbones that are one network."""
 
 
 @dataclass(frozen=True, config=NOUN)
 class Partitioned:
-    """A router names a group of classes, the group's expert names the class (paper 003); a generalist may take over.
+    """A partitioned network: a router selects a group of classes, the group's expert a class (paper 003).
 
     `groups` name every class once, by number. With "hard" routing the expert of the likeliest group answers; with
     "soft" routing all do, weighted: sum over g of p(g) p(class | g). With a generalist, the router and its experts are
@@ -161,9 +161,9 @@ class Partitioned:
 
     @property
     def stages(self) -> int:
-        """How many stages it is cut into: the image as it is, then the generalist's."""
+        """Number of stages: the image itself, then the generalist's."""
         return 1 + (self.generalist.stages if self.generalist else 0)
 
 
 Architecture = Annotated[ResNet | VGG | AlexNet | GoogLeNet | Torchvision | Partitioned, Field(discriminator="kind")]
-"""Every architecture that a candidate may name."""
+"""All architectures of a candidate."""

@@ -1,4 +1,4 @@
-"""Everything that decides a training, as frozen plain data, and what a space is made of."""
+"""Candidate: everything that decides a training, as frozen plain data; and Choose, the argument of a space."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -17,7 +17,7 @@ PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, config=NOUN)
 class Head:
-    """Average pooling of the cut's map to `pool` x `pool`, hidden linear layers, then the class logits.
+    """A head: average pooling to `pool` x `pool`, hidden linear layers, then the class logits.
 
     `reduce` puts a convolution of 1x1 to so many channels after the pooling, as GoogLeNet's auxiliary classifiers have.
     With `batch_norm` every hidden layer is normalised. Dropout follows every hidden layer; without any, it comes
@@ -43,7 +43,7 @@ class Gate:
 
 @dataclass(frozen=True, config=NOUN)
 class Exit:
-    """A head on the cut after stage `cut` (0 is the first stage), with the weight of its loss in joint training."""
+    """An exit: a head on the cut after stage `cut` (0 is the first stage), with its weight in the joint loss."""
 
     cut: Annotated[int, Field(ge=0)]
     head: Head = Head()
@@ -53,7 +53,7 @@ class Exit:
 
 @dataclass(frozen=True, config=NOUN)
 class Augmentation:
-    """What is done to a training batch on the device. Zero, or "none", leaves a step out.
+    """Augmentation of a training batch on the device. Zero, or "none", omits a step.
 
     `zoom` is the least share of the image's area that a random resized crop keeps (1: no zoom).
     """
@@ -68,7 +68,7 @@ class Augmentation:
 
 @dataclass(frozen=True, config=NOUN)
 class SixCopies:
-    """The offline augmentation of paper 004, section 2.1: every image in six versions, the same in every epoch.
+    """The offline augmentation of paper 004, section 2.1: six versions of every image, the same in every epoch.
 
     As it is; mirrored; then, each mirrored at random first: translated by up to 4 pixels, enlarged to 9/8 and cropped,
     turned by up to 90 degrees, recoloured by factors of 0.5 to 1.5. Computed on the device when needed, never stored.
@@ -79,7 +79,7 @@ class SixCopies:
 
 @dataclass(frozen=True, config=NOUN)
 class Decay:
-    """When schedules that go by epochs lower the rate, and to what share of it.
+    """Decay of the learning rate by epochs: when a schedule lowers it, and by which factor.
 
     "multi_step" does at `milestones`, shares of the phase; "plateau" when the validation error of the final head has
     not fallen for more than `patience` epochs; "every" after every `every` epochs.
@@ -93,7 +93,7 @@ class Decay:
 
 @dataclass(frozen=True, config=NOUN)
 class HeadTraining:
-    """How heads learn on a frozen backbone, where they do not learn like the backbone.
+    """Recipe of heads on a frozen backbone, if it differs from the backbone's.
 
     `epochs` is their share of all epochs. With `stored`, the features at the cuts are computed once, without
     augmentation, written to disk and memory-mapped (paper 000); the rate then stays as it is.
@@ -109,7 +109,7 @@ class HeadTraining:
 
 @dataclass(frozen=True, config=NOUN)
 class Training:
-    """The recipe. `learning_rate` is the peak of the schedule, and `weight_decay` does not grow with it.
+    """Training recipe. `learning_rate` is the peak of the schedule; `weight_decay` does not scale with it.
 
     Per step, weights shrink by rate / peak * weight_decay, which momentum sums up to 1 / (1 - momentum) times as much.
     `gate_loss_weight` is alpha of paper 001: how much cost counts beside error when gates learn, from 0 to 1.
@@ -133,7 +133,7 @@ class Training:
 
 @dataclass(frozen=True, config=NOUN)
 class Candidate:
-    """An architecture, the exits hung on it (the final head is always the last exit), and how it is trained.
+    """A candidate: an architecture, its exits (the final head is always the last exit), and its training.
 
     Torchvision's classifiers bring their own final head; a partition without a generalist does too. `final` is then
     left as it is.
@@ -172,31 +172,31 @@ class Candidate:
 
     @property
     def own_cuts(self) -> tuple[int, ...]:
-        """Cuts on which the architecture brings a head of its own."""
+        """Cuts on which the architecture has a head of its own."""
         if isinstance(self.architecture, Torchvision):
             return (self.architecture.stages - 1,)
         return (0,) if isinstance(self.architecture, Partitioned) else ()
 
     @property
     def heads(self) -> dict[int, Head]:
-        """Cut to the head that the candidate hangs there, the final one last where it is not the architecture's own."""
+        """Cut to the head that the candidate puts there; the final one last, unless it is the architecture's own."""
         last = self.architecture.stages - 1
         final = {} if last in self.own_cuts else {last: self.final}
         return {exit.cut: exit.head for exit in self.exits} | final
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """The cut of every exit, the final head's (after the last stage) included."""
+        """The cut of every exit, including the final head's (after the last stage)."""
         return tuple(sorted({*self.heads, *self.own_cuts}))
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        """The gate of every exit but the final one; empty where none are learned."""
+        """The gate of every exit but the final one; empty without learned gates."""
         return tuple(exit.gate for exit in self.exits if exit.gate)
 
 
 class Choose(Protocol):
-    """What a space is called with: Optuna's `suggest_*`, and what the study fixes."""
+    """Argument of a space: Optuna's `suggest_*` methods and the study's constants."""
 
     @property
     def images(self) -> ImageSpec:
@@ -204,7 +204,7 @@ class Choose(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """The study's caps."""
+        """The study's limits."""
 
     def fit(
         self, candidate: Candidate, share: float = 1.0, *, limits: Limits | None = None, multiple: int = 1

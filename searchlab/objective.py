@@ -1,4 +1,4 @@
-"""What a study optimises: a name, a direction and a unit."""
+"""Objectives of a study: name, direction and unit."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from searchlab.serialization import NOUN
 
 @dataclass(frozen=True, config=NOUN)
 class Objective:
-    """One axis of the front. `name` is the field of an OperatingPoint that it reads."""
+    """One axis of the front. `name` is a field of OperatingPoint."""
 
     name: str
     direction: Literal["maximize", "minimize"]
@@ -19,7 +19,7 @@ class Objective:
 
     @property
     def sign(self) -> int:
-        """+1 where less is better, -1 where more is: values times sign are always minimised."""
+        """+1 if less is better, -1 if more is: values times sign are minimised."""
         return 1 if self.direction == "minimize" else -1
 
 
@@ -32,7 +32,7 @@ OBJECTIVES: dict[str, Objective] = {o.name: o for o in (accuracy, latency_ms, ma
 
 
 def named(objective: Any) -> Any:
-    """The objective of that name; what is no name is left as it is.
+    """Returns the objective of that name; returns anything but a name unchanged.
 
     Raises:
         ValueError: no objective has that name.

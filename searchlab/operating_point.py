@@ -1,4 +1,4 @@
-"""Who leaves where, and what that gives: exit rules, operating points, frontiers."""
+"""Exit rules, operating points and frontiers."""
 
 import math
 from typing import Annotated
@@ -19,7 +19,7 @@ class Estimate:
 
 
 def share_estimate(hits: int, total: int) -> Estimate:
-    """A share with its 95 % Wilson score interval (Wilson 1927), which holds near 0 and 1 too."""
+    """Estimates a share with its 95 % Wilson score interval (Wilson 1927), which is valid near 0 and 1 too."""
     assert 0 <= hits <= total and total > 0, (hits, total)
     z = 1.959963984540054
     share = hits / total
@@ -30,7 +30,7 @@ def share_estimate(hits: int, total: int) -> Estimate:
 
 
 def difference_estimate(gained: int, lost: int, samples: int) -> Estimate:
-    """The difference of two shares of the same samples: `gained` hit by the first alone, `lost` by the second alone.
+    """Estimates the difference of two shares of the same samples: `gained` only by the first, `lost` only by the second.
 
     The 95 % interval is the adjusted Wald of Bonett and Price (2012): it holds where few samples tell the two apart.
     """
@@ -43,7 +43,7 @@ def difference_estimate(gained: int, lost: int, samples: int) -> Estimate:
 
 @dataclass(frozen=True, config=NOUN)
 class ExitRule:
-    """Leave at the first exit in use whose score reaches its threshold.
+    """Exit rule: leave at the first exit in use whose score reaches its threshold.
 
     `exits` are positions in the exit table, ascending; the last one in use takes whoever is left,
     so there is one threshold fewer than exits. A score equal to its threshold leaves.
@@ -62,7 +62,7 @@ class ExitRule:
 
 @dataclass(frozen=True, config=NOUN)
 class OperatingPoint:
-    """An exit rule with what it gave on one split.
+    """An exit rule with its results on one split.
 
     `shares` and `correct_per_exit` follow `rule.exits`: the share of samples that left there, and how many of them
     were right. `macs` and `latency_ms` are expectations over the samples; `latency_ms` is None where none was measured.
@@ -89,12 +89,12 @@ class OperatingPoint:
 
     @property
     def accuracy(self) -> float:
-        """Share of samples that were right, 0 to 1."""
+        """Share of correct samples, 0 to 1."""
         return self.correct / self.samples
 
     @property
     def accuracy_estimate(self) -> Estimate:
-        """The accuracy with its 95 % interval."""
+        """Accuracy with its 95 % interval."""
         return share_estimate(self.correct, self.samples)
 
 

@@ -1,4 +1,4 @@
-"""What a trial is doing just now, in words for whoever looks on."""
+"""Phases of a trial, as texts for progress messages."""
 
 READING = "reading the images"
 BUILDING = "building the network"
@@ -11,4 +11,4 @@ CHECKING = "measuring the routed network"
 WRITING = "writing"
 
 MEASURES = frozenset({MEASURING, CHECKING})
-"""While one of these goes on, nothing else should work on the machine."""
+"""Phases in which no other process should use the machine."""

@@ -1,4 +1,4 @@
-"""Seeds: the one place that derives one from another, and fits it to the range that a library takes.
+"""Seeds: derives seeds from one another and fits them to the ranges of libraries.
 
 A seed may be any integer that is not negative. What lies within a library's range stays as it is; what lies beyond is
 mixed by numpy's SeedSequence, so that seeds that differ, by however much, begin different random numbers.
@@ -7,40 +7,40 @@ mixed by numpy's SeedSequence, so that seeds that differ, by however much, begin
 import numpy as np
 
 BITS_OF_LIBRARIES = 32
-"""Optuna's samplers, scikit-learn and numpy's RandomState take seeds of so many bits."""
+"""Bits of a seed for Optuna's samplers, scikit-learn and numpy's RandomState."""
 
 BITS_OF_TRIALS = 63
-"""Seeds of trainings have so many bits: torch takes them, and a signed integer of 64 bits holds them."""
+"""Bits of a seed for trainings: accepted by torch, and within a signed 64-bit integer."""
 
 NUMBER_STEP, TRIAL_STEP = 1_000_003, 100_003
-"""From one study seed to the next, among the seeds of samplers and among those of trials."""
+"""Distance between study seeds, for the seeds of samplers and of trials."""
 
 REPLICATE_STEP = 10_000_019
-"""From a trial's seed to its first fresh one: farther than the seeds of a study's trials lie apart."""
+"""Distance from a trial's seed to its first fresh seed: larger than all distances within a study."""
 
 
 def library_seed(seed: int) -> int:
-    """The seed for Optuna, scikit-learn, or another library that takes 32 bits."""
+    """Returns the seed for Optuna, scikit-learn, or another library that takes 32 bits."""
     return _fitted(seed, BITS_OF_LIBRARIES)
 
 
 def sampler_seed(study_seed: int, number: int) -> int:
-    """The seed of the sampler that suggests trial `number` of a study."""
+    """Returns the seed of the sampler that suggests trial `number` of a study."""
     return library_seed(study_seed * NUMBER_STEP + number)
 
 
 def trial_seed(study_seed: int, number: int) -> int:
-    """The seed of the training of trial `number` of a study."""
+    """Returns the seed of the training of trial `number` of a study."""
     return _fitted(study_seed * TRIAL_STEP + number, BITS_OF_TRIALS)
 
 
 def replicate_seed(original: int, run: int) -> int:
-    """The fresh seed `run` (from 1) for the candidate of a trial whose own seed is `original`."""
+    """Returns the fresh seed `run` (from 1) for the candidate of a trial with seed `original`."""
     return _fitted(original + run * REPLICATE_STEP, BITS_OF_TRIALS)
 
 
 def torch_seed(seed: int) -> int:
-    """The seed for torch."""
+    """Returns the seed for torch."""
     return _fitted(seed, BITS_OF_TRIALS)
 
 

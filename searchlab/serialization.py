@@ -1,4 +1,4 @@
-"""Nouns to plain data and back: the one place that knows how a dataclass becomes JSON.
+"""Serialization: nouns to plain data and JSON, and back.
 
 Nouns are pydantic dataclasses: frozen, checked where they are made, and read back with the same checks.
 """
@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from searchlab.errors import from_validation
 
 NOUN = ConfigDict(extra="forbid", ser_json_inf_nan="constants", validate_default=True)
-"""What every noun has in common: an unknown field is refused, infinities survive JSON."""
+"""Configuration of every noun: unknown fields are refused, infinities survive JSON."""
 
 T = TypeVar("T")
 
@@ -25,17 +25,17 @@ def _adapter(kind: Hashable) -> TypeAdapter[Any]:
 
 
 def to_plain(noun: object) -> Any:
-    """`noun` as dicts, lists, numbers and strings that `json.dumps` takes (infinity as "inf" text)."""
+    """Converts a noun to dicts, lists, numbers and strings for `json.dumps` (infinity as "inf" text)."""
     return json.loads(to_json(noun))
 
 
 def to_json(noun: object) -> str:
-    """`noun` as one line of JSON. Infinite numbers are written as `Infinity`, which Python's json reads."""
+    """Converts a noun to one line of JSON. Infinite numbers become `Infinity`, which Python's json reads."""
     return _adapter(cast(Hashable, type(noun))).dump_json(noun).decode()
 
 
 def from_plain(kind: type[T], data: Any, *, where: str = "") -> T:
-    """A `kind` from `to_plain`'s output.
+    """Makes a `kind` from `to_plain`'s output.
 
     Raises:
         UserError: the data is not a valid `kind`; `where` names the file it came from.
@@ -47,6 +47,6 @@ def from_plain(kind: type[T], data: Any, *, where: str = "") -> T:
 
 
 def stable_id(noun: object) -> str:
-    """Ten hex digits that depend on the content alone: the same in every process and version of Python."""
+    """Returns ten hex digits of the content, the same in every process and version of Python."""
     canonical = json.dumps(to_plain(noun), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2s(canonical.encode(), digest_size=5).hexdigest()

@@ -1,4 +1,4 @@
-"""What a store holds, a line a study: how the study stands, how its trials ended, and its front in a few figures."""
+"""Summaries of the studies in a store: status, trials by state, and key figures of the front."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 Standing = Literal["running", "interrupted", "finished", "damaged", "foreign"]
-"""How a study stands: a process works on it; it can be gone on with; its budget is spent; it cannot be read; it is
-a study of Optuna's that searchlab did not make."""
+"""Status of a study: a process runs it; it can be resumed; its budget is spent; it is unreadable; searchlab did not
+create it."""
 
 
 @dataclass(frozen=True)
 class FrontFigures:
-    """How many points a front has, and the best that it reaches in each objective, by the objective's name."""
+    """Number of points of a front, and its best value in each objective, by the objective's name."""
 
     points: int
     best: dict[str, float]

@@ -1,4 +1,4 @@
-"""How long a trial and a study still take, by what epochs and trials took so far. None where that says nothing yet."""
+"""Estimates of the time left for a trial and a study, from epochs and trials so far. None without data."""
 
 import math
 from collections.abc import Sequence
@@ -9,33 +9,32 @@ from searchlab.record import TrialRecord
 from searchlab.study import Study
 
 TRIAL_FROM_S, STUDY_FROM_S = 5.0, 60.0
-"""A trial's time left is told once it has trained for so long; a study's, before any trial of it ended, once one has
-run for so long."""
+"""Seconds of training before a trial's time left is reported; seconds of a trial before a study's is, if none ended."""
 
 WORTH_S = 10.0
-"""A shorter time than this is not told."""
+"""Shortest time left that is reported."""
 
 
 @dataclass
 class Pace:
-    """How fast a trial trains: when its training began, and when each of its epochs ended, on one clock."""
+    """Pace of a trial: when its training began and each of its epochs ended, on one clock."""
 
     started: float
     training: float | None = None
     ends: list[tuple[int, float]] = field(default_factory=list)
 
     def trains(self, now: float) -> None:
-        """The training begins, or goes on after something else."""
+        """Registers that the training begins or continues."""
         if self.training is None:
             self.training = now
 
     def ended(self, epoch: int, now: float) -> None:
-        """An epoch of that number ended."""
+        """Registers the end of an epoch."""
         self.trains(now)
         self.ends.append((epoch, now))
 
     def left_s(self, epochs: int, now: float) -> float | None:
-        """Seconds until the last of so many epochs, by what the epochs took but for the first, which warms up."""
+        """Returns the seconds until the last epoch, by the epochs so far without the first, which warms up."""
         if len(self.ends) < 2 or self.training is None or now - self.training < TRIAL_FROM_S:
             return None
         (first, began), (last, at) = self.ends[0], self.ends[-1]
@@ -45,7 +44,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Underway:
-    """A running trial: for how long it has run, and how long it still takes, where that is known."""
+    """A running trial: its time so far, and its time left, if known."""
 
     elapsed_s: float
     left_s: float | None = None
@@ -54,7 +53,7 @@ class Underway:
 def study_left_s(
     study: Study, ended: Sequence[TrialRecord], running: Sequence[Underway], spent_s: float
 ) -> float | None:
-    """Seconds until the first of the study's limits on trials, epochs and hours; `spent_s` is what counts for hours.
+    """Returns the seconds until the study's first limit on trials, epochs or hours; `spent_s` counts for hours.
 
     Trials are taken to be as long on average as those that ended, or that run and know their end. As many run at a time
     as run now. A limit on stalled trials may end the study earlier: see `at_most`.
@@ -79,7 +78,7 @@ def study_left_s(
 
 
 def _trials_for(study: Study, ended: Sequence[TrialRecord], running: Sequence[Underway], epochs: float) -> int:
-    """How many trials of so many epochs begin before the study's limit on epochs; see `budget`."""
+    """Returns how many trials of so many epochs begin before the study's limit on epochs; see `budget`."""
     assert study.epochs_total is not None
     free = study.epochs_total - sum(record.epochs for record in ended) - study.epochs * len(running)
     return math.ceil(max(0, free) / epochs)
@@ -91,7 +90,7 @@ def _until_s(trials: int, each_s: float, running: Sequence[Underway]) -> float:
 
 
 def repeated_left_s(done: Sequence[tuple[float, float]], left: Sequence[float], elapsed_s: float) -> float:
-    """Seconds until trainings are repeated that took so many seconds each the first time.
+    """Returns the seconds left for repeated trainings, from the seconds that each took the first time.
 
     `done` says of those that ended how long they took now and the first time; `elapsed_s` is how long the first of
     `left` has run.
@@ -102,12 +101,12 @@ def repeated_left_s(done: Sequence[tuple[float, float]], left: Sequence[float], 
 
 
 def at_most(study: Study) -> bool:
-    """Whether the study may end before its time, because it stalls."""
+    """Whether the study may end earlier, because it stalls."""
     return study.until_stalled is not None
 
 
 def left_words(left_s: float | None, *, at_most: bool = False) -> str:
-    """ "about 12 min left"; "" where the time is not known, or too short to be told."""
+    """Returns "about 12 min left"; "" if the time is unknown or too short to report."""
     if left_s is None or left_s < WORTH_S:
         return ""
     minutes, hours = left_s / 60, left_s / 3600

@@ -1,4 +1,4 @@
-"""What a trial asks and tells while it runs, and whose fault it is where that raises."""
+"""TrialHooks: callbacks of a running trial, and the separation of their errors from the candidate's."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,15 +38,20 @@ def _as_measured(report: LatencyReport) -> LatencyReport:
 
 @dataclass(frozen=True)
 class TrialHooks:
-    """What a trial asks and tells while it runs.
+    """Callbacks of a running trial.
 
-    `on_rung` gets the frontier at each of the study's rungs and says whether to go on; `interrupted` is looked at after
-    every training step. `progress` is where the training is: a snapshot of it at a rung, given to another process's
-    trial, goes on from there and asks at that rung again. `measure`, if there is one, measures the latency elsewhere.
-    `in_unit` gives a latency in the study's unit of time, and raises UserError where it is of another machine.
-    What a hook raises ends the trial without a record, but for a TrialFailure of `measure`.
-    `say` gets a line where there is something to be told: that the trial waits, and for whom. `on_phase` gets the name
-    of what begins now (see `phases`), also where that is done in a moment.
+    Attributes:
+        interrupted: called after every training step; True ends the trial.
+        on_epoch: receives every finished epoch.
+        on_rung: receives the frontier at each of the study's rungs; returns whether to continue.
+        progress: progress of the training. A trial of another process continues from a snapshot that was made at a
+            rung, and calls `on_rung` there again.
+        measure: measures the latency elsewhere, if given.
+        in_unit: converts a latency to the study's unit of time; raises UserError for another machine's.
+        say: receives messages, for example that the trial waits for a lock.
+        on_phase: receives the name of every phase that begins (see `phases`).
+
+    An exception of a hook ends the trial without a record, except a TrialFailure of `measure`.
     """
 
     interrupted: Callable[[], bool] = _never
@@ -60,7 +65,7 @@ class TrialHooks:
 
 
 class HookError(Exception):
-    """What a hook raised."""
+    """An exception of a hook."""
 
     def __init__(self, raised: Exception) -> None:
         super().__init__(raised)
@@ -69,7 +74,7 @@ class HookError(Exception):
 
 @contextmanager
 def hook() -> Iterator[None]:
-    """Around a hook: what it raises is the caller's, and says nothing of the candidate."""
+    """Marks exceptions of a hook: they belong to the caller and do not fail the candidate."""
     try:
         yield
     except (TrialFailure, HookError):
@@ -79,7 +84,7 @@ def hook() -> Iterator[None]:
 
 
 def as_hook(call: Callable[P, T]) -> Callable[P, T]:
-    """The same call for whoever does not know that it is a hook."""
+    """Wraps a callback so that its exceptions are marked as a hook's."""
 
     def called(*args: P.args, **named: P.kwargs) -> T:
         with hook():

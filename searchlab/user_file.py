@@ -1,4 +1,4 @@
-"""Python files of the user's: spaces, studies, data sets, scores and samplers that are no part of the package.
+"""Python files of users: spaces, studies, data sets, scores and samplers outside the package.
 
 A file is run from its text, which is stored with a study: what a study was begun with is at hand on every machine.
 """
@@ -23,12 +23,12 @@ from searchlab.serialization import NOUN
 SUFFIX = ".py"
 
 FUNCTIONS = {"data set": "dataset", "score": "score", "sampler": "sampler"}
-"""What a file that a study names may be, and the function that it defines then."""
+"""Kinds of files that a study can name, and the function that each must define."""
 
 
 @dataclass(frozen=True, config=NOUN)
 class UserFile:
-    """A file with its text. `name` is what a study calls it; `path` is where it was read, and `__file__` in it."""
+    """A file with its text. `name` is its name in a study; `path` is where it was read, and its `__file__`."""
 
     name: str
     path: str
@@ -36,23 +36,23 @@ class UserFile:
 
     @property
     def stem(self) -> str:
-        """The name without its folder and suffix."""
+        """The name without folder and suffix."""
         return Path(self.name).stem
 
     @property
     def place(self) -> str:
-        """The path as messages name it: from the working folder, where the file lies below it."""
+        """The path for messages: relative to the working folder, if the file is below it."""
         here, path = Path.cwd(), Path(self.path)
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a name in a study is that of a file."""
+    """Whether a name in a study is a file name."""
     return name.endswith(SUFFIX)
 
 
 def read_file(name: str, path: Path) -> UserFile:
-    """The file at a path as it stands, in the encoding that it declares.
+    """Reads the file at a path, in its declared encoding.
 
     Raises:
         UserError: it cannot be read, or it is in another encoding.
@@ -78,7 +78,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def parsed(file: UserFile) -> ast.Module:
-    """A file as Python reads it; nothing of it is run.
+    """Parses a file without running it.
 
     Raises:
         UserError: it does not parse.
@@ -97,7 +97,7 @@ def parsed(file: UserFile) -> ast.Module:
 
 
 def file_named(kind: str, name: str, files: Iterable[UserFile] = (), beside: Path | None = None) -> UserFile:
-    """The file of that name among some that were read; else that at the path, relative to the file `beside`.
+    """Returns the file of that name from a list, else reads it from the path, relative to the file `beside`.
 
     Raises:
         UserError: there is none; `kind` says what it would be.
@@ -109,7 +109,7 @@ def file_named(kind: str, name: str, files: Iterable[UserFile] = (), beside: Pat
 
 
 def path_named(kind: str, name: str, beside: Path | None = None) -> Path:
-    """The path that a name stands for, relative to the folder of the file `beside`, else to the working folder.
+    """Resolves the path of a name, relative to the folder of the file `beside`, else to the working folder.
 
     Raises:
         UserError: there is no file.
@@ -123,7 +123,7 @@ def path_named(kind: str, name: str, beside: Path | None = None) -> Path:
 
 
 def function_of(file: UserFile, name: str) -> Callable[..., Any]:
-    """Runs a file as a module and takes one function out of it.
+    """Runs a file as a module and returns one of its functions.
 
     Raises:
         UserError: the file does not parse or run, or has no such function.
@@ -136,7 +136,7 @@ def function_of(file: UserFile, name: str) -> Callable[..., Any]:
 
 @contextmanager
 def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turns what code of a file raises into one line with the file's path and line; `what` is the code's name.
+    """Turns exceptions of a file's code into one line with path and line; `what` is the name of the code.
 
     Errors of searchlab's own, and those that are `passing`, stay as they are.
     """
@@ -144,11 +144,11 @@ def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] 
         yield
     except ValidationError as error:
         raise from_validation(error, f"{file.place}{line_of(error, file.path)}") from error
-    except (Exception, SystemExit) as error:  # of any type: it is the user's code
+    except (Exception, SystemExit) as error:  # Of any type: this is the user's code.
         if isinstance(error, (UserError, Interrupted, *passing)):
             raise
         frames = extract_tb(error.__traceback__)
-        # An assertion often says no more than its source line.
+        # An assertion often has no message but its source line.
         text = str(error) or (frames[-1].line if isinstance(error, AssertionError) else "") or "no message"
         said = f"{what} raised {type(error).__name__}: {text}".strip()
         raise UserError(said, where=f"{file.place}{line_of(error, file.path)}") from error
@@ -158,7 +158,7 @@ def _run(file: UserFile) -> ModuleType:
     tree = parsed(file)
     module = ModuleType(f"searchlab_user_{file.stem}")
     module.__file__ = file.path
-    # Where dataclasses and pydantic look up the names of a module's types.
+    # Dataclasses and pydantic look up type names in this module.
     sys.modules[module.__name__] = module
     with blamed(file):
         exec(compile(tree, file.path, "exec"), module.__dict__)
