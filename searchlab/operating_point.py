@@ -30,7 +30,7 @@ def share_estimate(hits: int, total: int) -> Estimate:
 
 
 def difference_estimate(gained: int, lost: int, samples: int) -> Estimate:
-    """Estimates the difference of two shares of the same samples: `gained` only by the first, `lost` only by the second.
+    """Estimates the difference of two shares of the same samples; `gained` by the first, `lost` by the second.
 
     The 95 % interval is the adjusted Wald of Bonett and Price (2012): it holds where few samples tell the two apart.
     """
