@@ -24,14 +24,18 @@ def targets() -> set[str]:
 
 
 def check_command(line: str) -> None:
-    """Raises where `searchlab` or `make` would refuse the line; other programs are not checked."""
-    program, *arguments = shlex.split(line, comments=True)
-    if program == "make":
-        assert {each for each in arguments if "=" not in each} <= targets()
-    elif program == "searchlab" and arguments and not arguments[0].startswith("-"):
-        group = typer.main.get_command(app_for(arguments))
-        command = group.commands[arguments[0]]
-        command.make_context(arguments[0], arguments[1:])
+    """Raises where `searchlab` or `make` would refuse the line, `searchlab` behind a launcher too.
+
+    Other programs are not checked.
+    """
+    words = shlex.split(line, comments=True)
+    if words[:1] == ["make"]:
+        assert {each for each in words[1:] if "=" not in each} <= targets()
+    elif "searchlab" in words:
+        arguments = words[words.index("searchlab") + 1 :]
+        if arguments and not arguments[0].startswith("-"):
+            group = typer.main.get_command(app_for(arguments))
+            group.commands[arguments[0]].make_context(arguments[0], arguments[1:])
 
 
 def execute(block: Block) -> None:
