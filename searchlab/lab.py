@@ -27,7 +27,9 @@ from searchlab.data.partitions import Groups as Groups
 from searchlab.data.partitions import origins as origins
 from searchlab.data.splits import Dataset as Dataset
 from searchlab.data.splits import Split as Split
+from searchlab.data.splits import assemble as assemble
 from searchlab.data.splits import limited as limited
+from searchlab.data.splits import three_way as three_way
 
 # Deployment: a network that leaves by its exit rule
 from searchlab.deploy.runtime import EarlyExitRuntime as EarlyExitRuntime
@@ -115,6 +117,9 @@ from searchlab.serialization import NOUN as NOUN
 from searchlab.serialization import from_plain as from_plain
 from searchlab.serialization import to_plain as to_plain
 
+# One trial without a search: what it is given
+from searchlab.study import TrialSpec as TrialSpec
+
 # Training: phases, batches, the loop
 from searchlab.train.context import batches_for as batches_for
 from searchlab.train.loop import BatchSource as BatchSource
@@ -125,3 +130,6 @@ from searchlab.train.partitioned import budget as budget
 from searchlab.train.recipes import recipe_of as recipe_of
 from searchlab.train.regimes import Phase as Phase
 from searchlab.train.regimes import phases as phases
+
+# One trial without a search: from candidate to record
+from searchlab.trial import run_trial as run_trial

@@ -87,6 +87,18 @@ def test_the_slow_code_of_a_page_works(name, page_folder):
     go_through(ROOT / name, slow=True)
 
 
+def test_examples_import_public_modules_only():
+    """What an example imports must not move without notice."""
+    found = [
+        f"{name}:{block.line}: {module}"
+        for name in NAMES
+        for block in blocks(ROOT / name)
+        for module in re.findall(r"^(?:from|import) (searchlab[\w.]*)", block.text, flags=re.MULTILINE)
+        if module not in ("searchlab", "searchlab.lab")
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
