@@ -120,18 +120,17 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     if device.type == "cuda":
         # Else a trial that is too large would take the memory of those beside it, and they would fail.
         torch.cuda.set_per_process_memory_fraction(spec.gpu_share, device.index)
-    hooks = hooks or TrialHooks()
-    hooks.on_phase(phases.READING)
-    normaliser = Normaliser.of(dataset, device)
-    validation = dataset.validation.to(device)
-    bench = _TrialContext(spec, dataset, device, normaliser, validation, Stopwatch(), hooks)
-    bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
+    hooks, watch = hooks or TrialHooks(), Stopwatch()
     record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
-    record = replace(record, data_hash=dataset.hash, versions=versions())
-    record = sized(record, spec.study, dataset.spec)
+    record = sized(replace(record, data_hash=dataset.hash, versions=versions()), spec.study, dataset.spec)
     if not record.reason:
+        # Only now is anything put on the device: a network that is too large must not take its memory.
+        hooks.on_phase(phases.READING)
+        normaliser, validation = Normaliser.of(dataset, device), dataset.validation.to(device)
+        bench = _TrialContext(spec, dataset, device, normaliser, validation, watch, hooks)
+        bench.accuracies.update({epoch: tuple(shares) for epoch, shares in bench.resumed.get("accuracies", [])})
         record = _recorded(bench, record)
-    return replace(record, seconds=bench.watch.seconds())
+    return replace(record, seconds=watch.seconds())
 
 
 def sized(record: TrialRecord, study: Study, images: ImageSpec) -> TrialRecord:

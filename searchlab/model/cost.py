@@ -11,15 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from searchlab.architecture import (
-    Backbone,
-    ImageSpec,
-    Partitioned,
-    Torchvision,
-)
+from searchlab.architecture import Backbone, ImageSpec, Partitioned, Torchvision
 from searchlab.candidate import Candidate
-from searchlab.model.backbones.torchvision import ATTENTION_MACS
 from searchlab.model.early_exit import EarlyExitNetwork, build
+from searchlab.model.macs import Rule, check_countable, rule_for
 from searchlab.model.partitioned import check_partitioned
 from searchlab.record import NetworkCost, SegmentCost
 
@@ -29,36 +24,13 @@ def parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _conv_macs(layer: nn.Conv2d, map_NCHW: torch.Tensor) -> int:
-    per_pixel = layer.in_channels // layer.groups * layer.kernel_size[0] * layer.kernel_size[1]
-    return per_pixel * map_NCHW[0].numel()
-
-
-def _linear_macs(layer: nn.Linear, output: torch.Tensor) -> int:
-    return layer.in_features * output[0].numel()
-
-
-def _attention_macs(layer: nn.MultiheadAttention, output: tuple[torch.Tensor, ...]) -> int:
-    """Queries, keys, values and the output's projection, every token with itself; then every token with every other."""
-    tokens, features = output[0].shape[1:]
-    return 4 * tokens * features**2 + 2 * tokens**2 * features
-
-
-MACS: dict[type[nn.Module], Callable[[Any, Any], int]] = {
-    nn.Conv2d: _conv_macs,
-    nn.Linear: _linear_macs,
-    nn.MultiheadAttention: _attention_macs,
-    **ATTENTION_MACS,
-}
-"""Layers whose multiply-accumulates count. Normalisation, activation and pooling are left out, as is the custom."""
-
-
 def _as_it_is(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
     return values
 
 
 def _conv_shape(layer: nn.Conv2d, map_NCHW: torch.Tensor) -> torch.Tensor:
-    assert not isinstance(layer.padding, str)
+    if isinstance(layer.padding, str):
+        return type(layer).forward(layer, map_NCHW)
     sides = zip(map_NCHW.shape[2:], layer.kernel_size, layer.padding, layer.dilation, layer.stride, strict=True)
     pixels = [
         (side + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1 for side, kernel, pad, dilation, stride in sides
@@ -84,15 +56,17 @@ def _macs_per_part(network: EarlyExitNetwork, images_NCHW: torch.Tensor) -> list
     parts = [*network.stages, *network.heads, *network.gates]
     totals = [0] * len(parts)
 
-    def count(part: int, layer: nn.Module, output: Any) -> None:
-        totals[part] += MACS[type(layer)](layer, output)
+    def count(part: int, rule: Rule, layer: nn.Module, output: Any) -> None:
+        totals[part] += rule(layer, output)
 
     for part, module in enumerate(parts):
         for layer in module.modules():
             if type(layer) in SHAPES:
                 layer.forward = partial(SHAPES[type(layer)], layer)
-            if type(layer) in MACS:
-                layer.register_forward_hook(lambda layer, _, output, part=part: count(part, layer, output))
+            if rule := rule_for(layer):
+                layer.register_forward_hook(
+                    lambda layer, _, output, part=part, rule=rule: count(part, rule, layer, output)
+                )
     with torch.no_grad():
         maps = network.maps(images_NCHW)
         network.logits(maps)
@@ -106,12 +80,13 @@ def network_cost(candidate: Candidate, images: ImageSpec) -> NetworkCost:
     """Parameters and MACs per image of every stage, head and gate, equal to what the built network has.
 
     Raises:
-        UserError: the candidate cannot be built for these images.
+        UserError: the candidate cannot be built for these images, or a layer has no rule for counting its MACs.
     """
     if isinstance(candidate.architecture, Partitioned):
         return _partitioned_cost(candidate.architecture, candidate, images)
     with torch.device("meta"):
         network = build(candidate, images).eval()
+    check_countable(network)
     macs = _macs_per_part(network, torch.empty(1, images.channels, images.height, images.width, device="meta"))
     parts = [*network.stages, *network.heads, *network.gates]
     early = [f"exit {cut}" for cut in network.cuts[:-1]]

@@ -63,7 +63,7 @@ ATTENTION_MACS: dict[type[nn.Module], Callable[[Any, Any], int]] = {
     ShiftedWindowAttentionV2: _window_macs,
     RelativePositionalMultiHeadAttention: _relative_macs,
 }
-"""Modules with matrix products outside torch's layers: stages keep them whole, and `cost.MACS` counts them."""
+"""Modules with matrix products outside torch's layers: stages keep them whole, and `macs.COUNTED` counts them."""
 
 
 def torchvision_named(text: str) -> Torchvision:
