@@ -389,3 +389,17 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(digits, tmp_path, monkey
     monkeypatch.setattr("searchlab.artefacts.save_file", full)
     with pytest.raises(UserError, match=r"cannot write: No space left on device \(make room, then resume\)"):
         run_trial(spec_of(directory=tmp_path / "t", epochs=1), digits)
+
+
+@pytest.mark.parametrize("limits", [{"max_params": 10}, {"max_macs": 10}], ids=str)
+def test_what_is_over_a_limit_is_never_built_nor_are_its_images_put_on_the_device(digits, monkeypatch, limits):
+    """On a GPU a network that is far too large would take the memory of the trials beside it."""
+
+    def too_early(*args, **named):
+        raise AssertionError("limits are checked first")
+
+    monkeypatch.setattr(trial_module, "build", too_early)
+    monkeypatch.setattr(Normaliser, "of", too_early)
+    monkeypatch.setattr(Split, "to", too_early)
+    record = run_trial(spec_of(**limits), digits)
+    assert record.state == "infeasible" and record.cost is not None and record.epochs == 0

@@ -10,11 +10,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
-from torchvision import ops
-from torchvision.models import convnext
 
 from searchlab.errors import UserError
-from searchlab.model.backbones.torchvision import ATTENTION_MACS
+from searchlab.model.backbones.torchvision import ATTENTION_MACS, ELEMENTWISE
 
 Rule = Callable[[Any, Any], int]
 """Layer and output to MACs per image."""
@@ -48,11 +46,12 @@ COMPUTATIONS = ("forward", "_conv_forward")
 
 
 UNCOUNTED: tuple[type[nn.Module], ...] = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, convnext.LayerNorm2d),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm),
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish),
     *(nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.Softmax),
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d),
-    *(nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout2d, ops.Permute, ops.StochasticDepth),
+    *(nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout2d),
+    *ELEMENTWISE,
 )
 """Kinds of layers that count as no MACs, as is the custom: normalisation, activation, pooling, reshaping, dropout."""
 

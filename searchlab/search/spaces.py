@@ -193,7 +193,8 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
 def _cost(candidate: Candidate, images: ImageSpec, where: str) -> NetworkCost:
     try:
         return network_cost(candidate, images)
-    except UserError:
-        raise
+    except UserError as error:
+        place = ", ".join(filter(None, (where, error.where)))
+        raise UserError(error.what, where=place, value=error.value, allowed=error.allowed) from error
     except Exception as error:  # of any type: torch builds the network
         raise UserError(f"a candidate cannot be built: {reason_of(error)}", where=where) from error

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import fx, nn
 from torchvision import models, ops
+from torchvision.models.convnext import LayerNorm2d
 from torchvision.models.maxvit import RelativePositionalMultiHeadAttention
 from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
 
@@ -64,6 +65,9 @@ ATTENTION_MACS: dict[type[nn.Module], Callable[[Any, Any], int]] = {
     RelativePositionalMultiHeadAttention: _relative_macs,
 }
 """Modules with matrix products outside torch's layers: stages keep them whole, and `macs.COUNTED` counts them."""
+
+ELEMENTWISE: tuple[type[nn.Module], ...] = (LayerNorm2d, ops.Permute, ops.StochasticDepth)
+"""Torchvision's own layers without multiply-accumulates."""
 
 
 def torchvision_named(text: str) -> Torchvision:
