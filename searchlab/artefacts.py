@@ -1,4 +1,4 @@
-"""What a trial leaves in its folder: weights, exit table, candidate, frontier, latencies, curve, versions, record.
+"""What a trial leaves in its folder: weights, exit table, record.
 
 Weights are safetensors, tables npz, the rest JSON; nothing here is ever unpickled.
 """
@@ -19,10 +19,9 @@ from searchlab.errors import UserError
 from searchlab.exits.table import ExitTable, save_table
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.record import TrialRecord
+from searchlab.schema import divided, versioned
 from searchlab.serialization import to_plain
 from searchlab.trial_files import RECORD, STATE, TABLE, WEIGHTS, disk_errors
-
-RECORD_PARTS = ("candidate", "frontier", "latency", "curve", "versions")
 
 
 def versions() -> dict[str, str]:
@@ -41,10 +40,7 @@ def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, re
         tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
         save_file(tensors, folder / WEIGHTS)
         save_table(table, folder / TABLE)
-        plain = to_plain(record)
-        for name in RECORD_PARTS:
-            _write_json(folder / f"{name}.json", plain[name])
-        _write_json(folder / RECORD, plain)
+        _write_record(folder, record)
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
@@ -86,8 +82,14 @@ def unpack(folder: Path, files: dict[str, bytes], record: TrialRecord) -> TrialR
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        _write_json(folder / RECORD, to_plain(record))
+        _write_record(folder, record)
     return record
+
+
+def _write_record(folder: Path, record: TrialRecord) -> None:
+    """Writes the record with all that is in it; its folder is relative to the output folder."""
+    directory = divided(record.directory)[1] if record.directory else ""
+    _write_json(folder / RECORD, versioned(to_plain(replace(record, directory=directory))))
 
 
 def _write_json(path: Path, plain: object) -> None:

@@ -204,19 +204,35 @@ class Seconds:
 
 
 @dataclass(frozen=True, config=NOUN)
+class DataFacts:
+    """What a network has to know of the data that it was trained on, so that it can be used without them.
+
+    `mean` and `std` are those that images were normalised with, of every channel, pixels scaled to 0..1. `hash` is over
+    class names, splits, labels and pixels. What an earlier version did not record is empty, or None.
+    """
+
+    name: str = ""
+    images: ImageSpec | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    class_names: tuple[str, ...] = ()
+    hash: str = ""
+
+
+@dataclass(frozen=True, config=NOUN)
 class TrialRecord:
     """One candidate, trained and measured. `reason` says why it stopped, failed or is infeasible.
 
     `excess` gives, for an infeasible candidate, how far it is over each limit, as a share of the limit.
     `frontier` is that of the validation split. `row` is what tables call the configuration that it was enqueued for.
-    `images` is the shape of the images, None in records of earlier versions.
+    `directory` is the folder of its artefacts; as stored it is relative to the output folder, whose id is `output`.
     """
 
     number: int
     state: State
     candidate: Candidate
     seed: int
-    data_hash: str = ""
+    data: DataFacts = DataFacts()
     cost: NetworkCost | None = None
     latency: LatencyReport | None = None
     curve: tuple[Epoch, ...] = ()
@@ -225,10 +241,10 @@ class TrialRecord:
     reason: str = ""
     excess: dict[str, float] = Field(default_factory=dict)
     directory: str = ""
+    output: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
     epochs: Annotated[int, Field(ge=0)] = 0
     row: str = ""
-    images: ImageSpec | None = None
 
 
 @dataclass(frozen=True, config=NOUN)

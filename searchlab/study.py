@@ -10,6 +10,7 @@ from searchlab.architecture import Positive
 from searchlab.candidate import Candidate, PositiveReal
 from searchlab.limits import Limits
 from searchlab.objective import Objective, accuracy, latency_ms, named
+from searchlab.schema import REPLICATES
 from searchlab.serialization import NOUN
 from searchlab.user_file import UserFile, is_file_name
 
@@ -170,6 +171,10 @@ class RunOptions:
     def trial_directory(self, study: str, number: int) -> Path:
         """Where the artefacts of a trial lie."""
         return self.output / study / f"trial-{number:05d}"
+
+    def replicate_directory(self, study: str, number: int, run: int) -> Path:
+        """Where those of a replicate of it lie; see `schema.divided`."""
+        return self.output / study / REPLICATES / f"trial-{number:05d}-seed-{run}"
 
 
 @dataclass(frozen=True, config=NOUN)

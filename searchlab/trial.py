@@ -31,7 +31,7 @@ from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.model.width import excess_over
 from searchlab.operating_point import Frontier
-from searchlab.record import Epoch, LatencyReport, State, TrialRecord
+from searchlab.record import DataFacts, Epoch, LatencyReport, State, TrialRecord
 from searchlab.seeds import torch_seed
 from searchlab.serialization import from_plain, to_plain
 from searchlab.study import Study, TrialSpec
@@ -122,7 +122,7 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
         torch.cuda.set_per_process_memory_fraction(spec.gpu_share, device.index)
     hooks, watch = hooks or TrialHooks(), Stopwatch()
     record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
-    record = sized(replace(record, data_hash=dataset.hash, versions=versions()), spec.study, dataset.spec)
+    record = sized(replace(record, data=dataset.facts, versions=versions()), spec.study, dataset.spec)
     if not record.reason:
         # Only now is anything put on the device: a network that is too large must not take its memory.
         hooks.on_phase(phases.READING)
@@ -135,7 +135,8 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
 
 def sized(record: TrialRecord, study: Study, images: ImageSpec) -> TrialRecord:
     """The record with what the network costs; with a reason where it is over a limit, or cannot be built."""
-    record = replace(record, images=images)
+    if record.data.images is None:
+        record = replace(record, data=DataFacts(images=images))
     try:
         record = replace(record, cost=network_cost(record.candidate, images))
     except Exception as error:  # as in `_recorded`

@@ -4,6 +4,7 @@
 """
 
 import errno
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from searchlab.errors import RunError
+from searchlab.schema import Plain, upgraded
 
 WEIGHTS, TABLE, RECORD, STATE = "weights.safetensors", "exit_table.npz", "record.json", "state.json"
 
@@ -25,3 +27,17 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise RunError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
     except SafetensorError as error:
         raise RunError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error
+
+
+def read_record(folder: Path) -> Plain:
+    """The record that lies in a trial's folder, with the fields that it has today, unchecked.
+
+    Raises:
+        UserError: it is of a newer searchlab.
+        OSError: there is none.
+        ValueError: it is damaged.
+    """
+    plain = json.loads((folder / RECORD).read_text())
+    if not isinstance(plain, dict):
+        raise ValueError("a record is a dict")
+    return upgraded("TrialRecord", plain, str(folder / RECORD))

@@ -1,5 +1,4 @@
 import errno
-import json
 import zipfile
 
 import numpy as np
@@ -9,16 +8,14 @@ from safetensors import SafetensorError
 from tiny import IMAGES, made_record, tiny_candidate, tiny_study
 
 from searchlab import artefacts
-from searchlab.artefacts import RECORD_PARTS, load_network, save_artefacts, versions
-from searchlab.candidate import Candidate
+from searchlab.artefacts import load_network, save_artefacts, versions
 from searchlab.errors import UserError
 from searchlab.exits.table import ExitTable, load_table
 from searchlab.model.early_exit import build
-from searchlab.operating_point import Frontier
 from searchlab.record import TrialRecord
 from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
-from searchlab.trial_files import TABLE, WEIGHTS
+from searchlab.trial_files import TABLE, WEIGHTS, read_record
 
 RECORD = made_record(TrialSpec(0, tiny_candidate(3), tiny_study(), seed=5))
 
@@ -44,12 +41,8 @@ def folder(tmp_path, network, table):
 
 
 def test_everything_is_there_and_comes_back(folder, network, table):
-    parts = {f"{name}.json" for name in (*RECORD_PARTS, "record")}
-    assert {path.name for path in folder.iterdir()} == parts | {WEIGHTS, TABLE}
-    record = from_plain(TrialRecord, json.loads((folder / "record.json").read_text()))
-    assert record == RECORD
-    assert from_plain(Candidate, json.loads((folder / "candidate.json").read_text())) == RECORD.candidate
-    assert from_plain(Frontier, json.loads((folder / "frontier.json").read_text())) == RECORD.frontier
+    assert {path.name for path in folder.iterdir()} == {"record.json", WEIGHTS, TABLE}
+    assert from_plain(TrialRecord, read_record(folder)) == RECORD
     loaded = load_table(folder / TABLE)
     assert np.array_equal(loaded.logits_NKC, table.logits_NKC) and np.array_equal(loaded.labels_N, table.labels_N)
     images_NCHW = torch.randn(4, 1, 8, 8)
@@ -71,7 +64,7 @@ def test_nothing_is_pickled(folder):
 def test_a_second_run_of_a_trial_replaces_what_the_first_left(folder, network, table):
     (folder / "record.json").write_text("half a rec")
     save_artefacts(folder, network, table, RECORD)
-    assert from_plain(TrialRecord, json.loads((folder / "record.json").read_text())) == RECORD
+    assert from_plain(TrialRecord, read_record(folder)) == RECORD
 
 
 def test_the_record_is_written_last(tmp_path, network, table, monkeypatch):

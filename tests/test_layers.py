@@ -28,8 +28,8 @@ TOP_TO_BOTTOM = (
     ("study", "record", "study_summary", "phases", "space_helpers"),
     ("candidate", "objective", "operating_point"),
     ("limits",),
-    ("architecture", "user_file"),
-    ("serialization", "seeds", "trial_files"),
+    ("architecture", "user_file", "trial_files"),
+    ("serialization", "seeds", "schema"),
     ("errors",),
 )
 LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}

@@ -55,7 +55,7 @@ def trained(digits, tmp_path_factory):
 
 def test_a_trial_comes_back_complete(trained, digits):
     assert (trained.state, trained.reason, trained.epochs) == ("complete", "", 4)
-    assert trained.data_hash == digits.hash
+    assert trained.data == digits.facts
     assert trained.cost == network_cost(trained.candidate, digits.spec)
     assert [epoch.epoch for epoch in trained.curve] == [1, 2, 3, 4]
     assert trained.curve[-1].loss < trained.curve[0].loss

@@ -8,7 +8,7 @@ from searchlab.candidate import Candidate, Choose, Exit, Training
 from searchlab.model.cost import network_cost
 from searchlab.objective import OBJECTIVES
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
-from searchlab.record import Epoch, Seconds, TrialRecord
+from searchlab.record import DataFacts, Epoch, Seconds, TrialRecord
 from searchlab.runners.trial_source import TrialSource
 from searchlab.study import Study, TrialSpec
 
@@ -44,7 +44,7 @@ def made_point(spec_or_record: TrialSpec | TrialRecord, correct: int, share: flo
 
 def made_record(spec: TrialSpec, state: str = "complete", correct: tuple[int, ...] = (60, 80)) -> TrialRecord:
     """What a trial would have come back with: points of rising cost, with so many of `SAMPLES` right."""
-    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data_hash="made up", row=spec.row)
+    record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, data=DataFacts(hash="made up"), row=spec.row)
     record = replace(
         record, versions=versions(), cost=network_cost(spec.candidate, IMAGES), seconds=Seconds(train=1.0, total=1.0)
     )

@@ -12,7 +12,6 @@ from searchlab.search.attributes import read_noun
 from searchlab.search.heartbeat import Leases, Standby
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
-from searchlab.search.trial_attributes import record_of
 from searchlab.serialization import NOUN, to_plain
 
 JOB = "job"
@@ -83,7 +82,7 @@ class Jobs:
         for job in self.wanted:
             if job not in self.ended and job in first and first[job].state.is_finished():
                 self.ended.add(job)
-                record = record_of(first[job])
+                record = self.store.record(first[job])
                 assert record is not None
                 self.on_end(job, record)
 

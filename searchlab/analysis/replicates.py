@@ -19,8 +19,10 @@ from searchlab.front.replicates import Reading, Replicate
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, TimeUnit, TrialRecord
+from searchlab.schema import versioned
 from searchlab.search.attributes import read_noun, write
 from searchlab.search.launch import load_data, only_driver, run_trials, same_machine
+from searchlab.search.record_codec import RecordCodec
 from searchlab.search.storage import check_writable, storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.search.study_facts import fix_unit, same_data, unit_of
@@ -119,13 +121,18 @@ def originals(study: Study, records: Sequence[TrialRecord], most: int) -> list[T
 def replicates_of(store: StudyStore) -> list[Replicate]:
     """The study's replicates that ended, in the order in which they were begun."""
     companion = store.companion()
-    found = [] if companion is None else [_replicate_of(trial) for trial in companion.trials()]
+    return [] if companion is None else _replicates_in(companion)
+
+
+def _replicates_in(companion: StudyStore) -> list[Replicate]:
+    codec = companion.codec
+    found = (_replicate_of(trial, codec) for trial in companion.trials() if trial.state.is_finished())
     return [replicate for replicate in found if replicate is not None]
 
 
-def _replicate_of(trial: FrozenTrial) -> Replicate | None:
-    record, job = record_of(trial), job_of(trial)
-    if record is None or job is None or not trial.state.is_finished():
+def _replicate_of(trial: FrozenTrial, codec: RecordCodec) -> Replicate | None:
+    record, job = record_of(trial, codec), job_of(trial)
+    if record is None or job is None:
         return None
     where = f"replicate {trial.number}"
     known = READINGS in trial.user_attrs
@@ -178,7 +185,7 @@ class Replicator:
         while (taken := self.jobs.next(self.running)) is not None:
             job, trial = taken
             # The record may have been written before the state was told: then nothing is trained twice.
-            written = record_of(trial)
+            written = self.store.record(trial)
             self.running[trial.number] = job, trial
             if written is not None and written.state != "running":
                 self.tell(written)
@@ -211,7 +218,7 @@ class Replicator:
         def keep() -> None:
             if readings is not None:
                 with storage_errors(self.store.url):
-                    write(trial.set_user_attr, READINGS, [to_plain(reading) for reading in readings])
+                    write(trial.set_user_attr, READINGS, [versioned(to_plain(reading)) for reading in readings])
             self.store.finish(trial, record, values)
 
         if not self.jobs.leases.write(trial, keep):
@@ -258,7 +265,7 @@ class Replicator:
             candidate=original.candidate,
             study=as_replicated(self.study),
             seed=replicate_seed(original.seed, job.run),
-            directory=options.output / self.study.name / "replicates" / f"trial-{job.trial:05d}-seed-{job.run}",
+            directory=options.replicate_directory(self.study.name, job.trial, job.run),
             device=str(resolve_device(options.device)),
             threads=options.threads,
         )

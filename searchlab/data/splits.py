@@ -17,6 +17,7 @@ from torch import Tensor
 
 from searchlab.architecture import ImageSpec
 from searchlab.errors import UserError
+from searchlab.record import DataFacts
 
 DATA_SEED = 0
 """Seed of every split. It differs from a study's seed: all studies of a data set use the same splits."""
@@ -117,6 +118,11 @@ class Dataset:
     coarse: tuple[int, ...] = ()
     resized_from: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> DataFacts:
+        """What a network that is trained on it has to know of it."""
+        return DataFacts(self.name, self.spec, self.mean, self.std, self.class_names, self.hash)
 
 
 def described(dataset: Dataset) -> str:

@@ -101,7 +101,7 @@ def _origin(study: Study, records: Sequence[TrialRecord]) -> str:
     versions = sorted({f"{name} {version}" for record in records for name, version in record.versions.items()})
     rows = [
         ("study", f"space {study.space}, data {study.data}, {study.epochs} epochs, sampler {study.sampler}"),
-        ("images", "; ".join(sorted({units.images(record.images) for record in records if record.images}))),
+        ("images", "; ".join(sorted({units.images(record.data.images) for record in records if record.data.images}))),
         ("trials", trial_counts(records)),
         ("hypervolume", f"{study_hypervolume(study, records):.3f}"),
         ("machine", machine.label if machine else "no latency was measured"),

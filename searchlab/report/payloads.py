@@ -136,7 +136,7 @@ def show_point_payload(study: Study, front_point: FrontPoint) -> Plain:
         "study": study.name,
         **point_payload(front_point),
         "architecture": to_plain(record.candidate),
-        "images": None if record.images is None else to_plain(record.images),
+        "images": None if record.data.images is None else to_plain(record.data.images),
         "cost": None if record.cost is None else to_plain(record.cost),
         "latency": None if record.latency is None else to_plain(record.latency),
         "versions": record.versions,

@@ -205,12 +205,12 @@ def _check(latency: LatencyReport) -> str:
 
 def _origin(study: Study, record: TrialRecord) -> Group:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    images = units.images(record.images) if record.images else ""
+    images = units.images(record.data.images) if record.data.images else ""
     rows = [
         ("artefacts", record.directory),
         ("data", study.data),
         ("images", images),
-        ("hash of the data", record.data_hash),
+        ("hash of the data", record.data.hash),
         ("versions", versions),
     ]
     return titled("where it is", facts([(name, text) for name, text in rows if text]))

@@ -7,10 +7,11 @@ value lies in several attributes, in all databases alike.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from searchlab.errors import UserError
-from searchlab.serialization import from_plain
+from searchlab.schema import upgraded, versioned
+from searchlab.serialization import from_plain, to_plain
 
 LONGEST = 60_000
 """Characters of JSON that one attribute holds at most."""
@@ -70,11 +71,29 @@ def read_noun(kind: type[T], attributes: Mapping[str, Any], name: str, where: st
     Raises:
         UserError: it is damaged; `where` names whose attribute it is.
     """
-    plain = read(attributes, name, where)
+    plain = upgraded_to(kind, read(attributes, name, where), f"{where}, attribute {name!r}")
     try:
         return from_plain(kind, plain)
     except UserError as error:
         raise damaged(where, name, str(error)) from error
+
+
+def upgraded_to(kind: type, plain: Any, where: str) -> Any:
+    """What was stored of a noun, or of a list of them, with the fields that it has today.
+
+    Raises:
+        UserError: it is of a newer searchlab.
+    """
+    if isinstance(plain, dict):
+        return upgraded(kind.__name__, plain, where)
+    if isinstance(plain, list) and get_args(kind):
+        return [upgraded_to(get_args(kind)[0], each, where) for each in plain]
+    return plain
+
+
+def write_noun(set_attribute: Callable[[str, Any], None], name: str, noun: object) -> None:
+    """Sets an attribute to a noun, with the version of its schema."""
+    write(set_attribute, name, versioned(to_plain(noun)))
 
 
 def damaged(where: str, name: str, why: str) -> UserError:

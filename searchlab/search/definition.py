@@ -5,7 +5,6 @@ import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optuna.study import StudyDirection
 
@@ -69,17 +68,6 @@ def _lines(text: str) -> list[str]:
 
 def _without_space(fields: list[str]) -> list[str]:
     return [line for line in fields if not line.startswith("space = ")]
-
-
-def upgraded(plain: Any) -> Any:
-    """A stored definition as today's nouns have it: `Study.paper` was called `table`."""
-    if not isinstance(plain, dict):
-        return plain
-    renamed = {}
-    for key, value in plain.items():
-        is_old = key in ("study", "written") and isinstance(value, dict) and "table" in value
-        renamed[key] = {"paper" if k == "table" else k: v for k, v in value.items()} if is_old else value
-    return renamed
 
 
 def _diff(name: str, here: dict[str, list[str]], there: dict[str, list[str]]) -> list[str]:

@@ -28,7 +28,6 @@ from searchlab.search.spaces import propose
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.search.study_facts import fix_unit, unit_of
-from searchlab.search.trial_attributes import checkpoint_of, record_of
 from searchlab.seeds import trial_seed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import sized
@@ -140,7 +139,7 @@ class Driver:
             if not known.reason:
                 self.store.begin(trial, candidate, seed)
                 spec = self._spec(trial.number, candidate, seed)
-                spec = replace(spec, checkpoint=checkpoint_of(trial), row=known.row)
+                spec = replace(spec, checkpoint=self.store.checkpoint(trial), row=known.row)
                 self.watch.on_start(spec)
                 return spec
             self.tell(known)
@@ -244,7 +243,7 @@ class Driver:
                 continue
             self.stopper.learn(self.store.rung_reports({number}))
             # The record may have been written before the state was told: then nothing is trained twice.
-            written = record_of(trial)
+            written = self.store.record(trial)
             if written is None or written.state == "running":
                 return trial
             self.running[number] = trial
@@ -295,7 +294,7 @@ class Driver:
 
     def _candidate(self, trial: Trial) -> Candidate:
         """What an earlier driver was about to train, whatever the space says today; else what the space proposes."""
-        begun = record_of(trial)
+        begun = self.store.record(trial)
         return begun.candidate if begun else propose(self.problem.space, trial, self.problem.images, self.study)
 
     def _seed(self, trial: Trial) -> int:

@@ -139,7 +139,7 @@ def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
         study = warm_started(launch.definition.study, launch.space, dataset.spec, launch.warm_start)
         launch = replace(launch, definition=replace(launch.definition, study=study))
     launch.watch.on_phase(None, "drawing the first trials")
-    store = StudyStore.create(launch.definition, open_storage(url, create=True), url)
+    store = StudyStore.create(launch.definition, open_storage(url, create=True), url, launch.options.output)
     study = launch.definition.study
     try:
         claim(launch.options.output / study.name, store, ())

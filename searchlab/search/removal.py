@@ -4,7 +4,6 @@ Files go first, the store afterwards: a process that dies in between leaves a st
 command removes. The other way round it would leave files that no study owns.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,26 +17,27 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from searchlab.errors import UserError, unknown
+from searchlab.schema import REPLICATES
 from searchlab.search.launch import LOCK, NAME, only_driver
+from searchlab.search.outputs import FILE, owner_of
 from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
 from searchlab.search.storage import check_writable, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION
-from searchlab.search.study_folder import FILE, IDENTITY, owner_of
+from searchlab.search.study_folder import IDENTITY
 from searchlab.search.trial_attributes import plain_begun, plain_record
 from searchlab.study import RunOptions
 from searchlab.study_summary import StoredStudy
-from searchlab.trial_files import RECORD, disk_errors
+from searchlab.trial_files import RECORD, disk_errors, read_record
 
 TRIAL_FOLDER = re.compile(r"trial-(\d{5,})")
 REPLICATE_FOLDER = re.compile(r"trial-(\d{5,})-seed-\d+")
 TUNE_FOLDER = re.compile(r"tune-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d")
-REPLICATES = "replicates"
 
 WRITTEN = frozenset(
     {"weights.safetensors", "exit_table.npz", "candidate.json", "frontier.json", "latency.json", "curve.json"}
     | {"versions.json", "findings.json", "findings.part"}
 )
-"""What a trial's folder may hold before its record is there, beside a folder of features."""
+"""What a trial's folder may hold before its record is there, beside a folder of features; of earlier versions too."""
 
 PLOTS = frozenset(
     f"{name}.{end}"
@@ -222,9 +222,9 @@ def _stays(path: Path, pattern: re.Pattern[str], known: Signatures) -> str:
         strange = [each.name for each in path.iterdir() if each.name not in WRITTEN and not _is_scratch(each)]
         return f"holds {strange[0]}, which searchlab did not write" if strange else ""
     try:
-        record = json.loads((path / RECORD).read_text())
+        record = read_record(path)
         signature = record["candidate"], record["seed"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return "its record cannot be read"
     # The folder of a replicate is named after the trial that it repeats, not after its own number.
     owners = [known.get(int(matched[1]))] if pattern is TRIAL_FOLDER else list(known.values())

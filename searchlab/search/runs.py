@@ -13,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from searchlab.errors import UserError
 from searchlab.front.pareto import non_dominated
-from searchlab.search.attributes import read
-from searchlab.search.definition import DEFINED, upgraded
+from searchlab.schema import KEY, is_newer
+from searchlab.search.attributes import read, upgraded_to
+from searchlab.search.definition import DEFINED, Definition
 from searchlab.search.heartbeat import is_left, living
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION, ENDED
@@ -78,13 +79,16 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
         if DEFINED not in attributes:
             counts = Counter(OPTUNA_STATES[trial.state] for trial in trials if trial.state in OPTUNA_STATES)
             return StoredStudy(name, "foreign", "not made by searchlab", dict(counts), 0, changed)
+        plain = read(attributes, DEFINED, name)
+        if is_newer(plain):
+            return StoredStudy(name, "newer", f"schema version {plain[KEY]}: update searchlab", changed=changed)
         companion = name + COMPANION
         again_id = storage.get_study_id_from_name(companion) if companion in names else None
         signs = living(attributes)
         again = [] if again_id is None else storage.get_all_trials(again_id, deepcopy=False)
         if again_id is not None:
             signs |= living(storage.get_study_user_attrs(again_id))
-        study = from_plain(Study, upgraded(read(attributes, DEFINED, name))["study"])
+        study = from_plain(Study, upgraded_to(Definition, plain, name)["study"])
         states = Counter(state for trial in trials if (state := _state(trial, signs)))
         workers = ", ".join(sorted(f"process {sign.pid} on {sign.host}" for sign in signs.values()))
         standing, detail = standing_of(study, states, attributes.get(ENDED))

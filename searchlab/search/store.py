@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from pathlib import Path
 from uuid import uuid4
 
 import optuna
@@ -13,14 +14,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
 from searchlab.record import TestLook, TrialRecord
-from searchlab.search.attributes import read, read_noun, write
+from searchlab.schema import version_of, versioned
+from searchlab.search.attributes import read, read_noun, write, write_noun
 from searchlab.search.dashboard import name_objectives, shown
-from searchlab.search.definition import DEFINED, Definition, upgraded
+from searchlab.search.definition import DEFINED, Definition
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
 from searchlab.search.heartbeat import is_left, living
+from searchlab.search.record_codec import RecordCodec
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
-from searchlab.search.trial_attributes import CANDIDATE, CHECKPOINT, Begun, record_of
+from searchlab.search.trial_attributes import CANDIDATE, CHECKPOINT, RECORD, Begun, record_of
 from searchlab.search.unfinished import discard_stub, is_stub
 from searchlab.serialization import to_plain
 from searchlab.study import RunOptions
@@ -47,15 +50,29 @@ COMPANION = "/replicates"
 
 
 class StudyStore:
-    """One study in a storage: its definition, its records, and Optuna's view of its trials."""
+    """One study in a storage: its definition, its records, and Optuna's view of its trials.
 
-    def __init__(self, study: optuna.Study, storage: BaseStorage, url: str) -> None:
+    `output` is the output folder in which artefacts are looked for first. `parent` is, of a companion, the study.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        storage: BaseStorage,
+        url: str,
+        output: Path = Path("runs"),
+        parent: optuna.Study | None = None,
+    ) -> None:
         self.optuna = study
         self.storage = storage
         self.url = url
+        self.output = output
+        self.parent = parent or study
 
     @classmethod
-    def create(cls, definition: Definition, storage: BaseStorage, url: str) -> "StudyStore":
+    def create(
+        cls, definition: Definition, storage: BaseStorage, url: str, output: Path = Path("runs")
+    ) -> "StudyStore":
         """A new study.
 
         Raises:
@@ -73,12 +90,12 @@ class StudyStore:
                     mend = f"`searchlab resume {name}` goes on with it, --name NAME starts another"
                     what = f"the store holds a study {name!r} already"
                     raise UserError(what, where=public(url), allowed=mend) from error
-            store = cls(made, storage, url)
+            store = cls(made, storage, url, output)
             store.redefine(definition)
             return store
 
     @classmethod
-    def load(cls, name: str, storage: BaseStorage, url: str) -> "StudyStore":
+    def load(cls, name: str, storage: BaseStorage, url: str, output: Path = Path("runs")) -> "StudyStore":
         """A study that is there.
 
         Raises:
@@ -88,8 +105,9 @@ class StudyStore:
             names = _names(storage)
             if name not in names:
                 raise unknown("study", name, names, where=public(url))
-            store = cls(optuna.load_study(study_name=name, storage=storage), storage, url)
+            store = cls(optuna.load_study(study_name=name, storage=storage), storage, url, output)
             if DEFINED in store.optuna.user_attrs:
+                store.check_schema()
                 return store
             if is_stub(store.optuna.user_attrs, store.trials()):
                 what, mend = f"study {name!r} never began: its process died first", f"`searchlab run {name}` begins it"
@@ -129,13 +147,24 @@ class StudyStore:
                 name_objectives(found, self.definition.study.objectives)
             else:
                 return None
-            return StudyStore(found, self.storage, self.url)
+            return StudyStore(found, self.storage, self.url, self.output, self.optuna)
 
     @property
     def definition(self) -> Definition:
         """What the study is, as it was stored."""
-        plain = upgraded(read(self.optuna.user_attrs, DEFINED, self.where))
-        return read_noun(Definition, {DEFINED: plain}, DEFINED, self.where)
+        return read_noun(Definition, self.optuna.user_attrs, DEFINED, self.where)
+
+    def check_schema(self) -> None:
+        """Raises UserError where a newer searchlab wrote the study."""
+        plain = read(self.optuna.user_attrs, DEFINED, self.where)
+        if isinstance(plain, dict):
+            version_of(plain, self.where)
+
+    @property
+    def codec(self) -> RecordCodec:
+        """How records lie in the store, as far as the study's attributes say now."""
+        with storage_errors(self.url):
+            return RecordCodec.of(self.parent.study_name, self.output, self.parent.user_attrs)
 
     @property
     def where(self) -> str:
@@ -147,7 +176,7 @@ class StudyStore:
         stored = {f.name: getattr(definition, f.name) for f in fields(definition)}
         stored = {key: value if isinstance(value, str) else to_plain(value) for key, value in stored.items()}
         with storage_errors(self.url):
-            write(self.optuna.set_user_attr, DEFINED, stored)
+            write(self.optuna.set_user_attr, DEFINED, versioned(stored))
             name_objectives(self.optuna, definition.study.objectives)
 
     def note_end(self, reason: str) -> None:
@@ -168,7 +197,7 @@ class StudyStore:
         with storage_errors(self.url):
             known = sum(name.startswith(LOOK) for name in self.optuna.user_attrs)
             for number, look in enumerate(looks, start=known):
-                write(self.optuna.set_user_attr, f"{LOOK}{number:06d} {uuid4().hex[:8]}", to_plain(look))
+                write_noun(self.optuna.set_user_attr, f"{LOOK}{number:06d} {uuid4().hex[:8]}", look)
 
     def trials(self) -> list[FrozenTrial]:
         """Optuna's trials, in order of their numbers."""
@@ -206,7 +235,8 @@ class StudyStore:
         """
         trials = self.trials()
         left = self._left(trials)
-        found = self._in_rows([record_of(trial, left=trial.number in left) for trial in trials])
+        codec = self.codec
+        found = self._in_rows([record_of(trial, codec, left=trial.number in left) for trial in trials])
         # SQLAlchemy would go through all rows of this reading again at every later commit: 2 ms each at 1,000 trials.
         self.storage.remove_session()
         return found
@@ -224,20 +254,20 @@ class StudyStore:
         found: list[TrialRecord] = []
         wrong: list[UserError] = []
         trials = self.trials()
-        left = self._left(trials)
+        left, codec = self._left(trials), self.codec
         for trial in trials:
             try:
-                found += [record] if (record := record_of(trial, left=trial.number in left)) else []
+                record = record_of(trial, codec, left=trial.number in left)
+                found += [record] if record else []
             except UserError as error:
                 wrong.append(error)
         return self._in_rows(found), wrong
 
     def ended(self, besides: Collection[int] = ()) -> list[TrialRecord]:
         """Records of the trials that ended, in the order in which they did; some may be known already."""
-        ended = [
-            t for t in self.trials() if t.datetime_complete and "record" in t.user_attrs and t.number not in besides
-        ]
-        found = self._in_rows(record_of(trial) for trial in sorted(ended, key=_when))
+        ended = [t for t in self.trials() if t.datetime_complete and RECORD in t.user_attrs and t.number not in besides]
+        codec = self.codec if ended else None
+        found = self._in_rows(record_of(trial, codec) for trial in sorted(ended, key=_when) if codec)
         if found:
             # As in `records`.
             self.storage.remove_session()
@@ -268,7 +298,7 @@ class StudyStore:
     def begin(self, trial: Trial, candidate: Candidate, seed: int) -> None:
         """Notes what a trial is about to train."""
         with storage_errors(self.url):
-            write(trial.set_user_attr, CANDIDATE, to_plain(Begun(candidate, seed)))
+            write_noun(trial.set_user_attr, CANDIDATE, Begun(candidate, seed))
 
     def rung_reports(self, numbers: Collection[int] | None = None) -> list[RungReport]:
         """What trials showed at rungs, all or those of some numbers, but for those that failed."""
@@ -283,7 +313,7 @@ class StudyStore:
     def keep_rung(self, trial: Trial, report: RungReport) -> None:
         """Notes what a running trial showed at a rung, and what was decided."""
         with storage_errors(self.url):
-            write(trial.set_user_attr, f"{RUNG}{report.epoch}", to_plain(report))
+            write_noun(trial.set_user_attr, f"{RUNG}{report.epoch}", report)
 
     def repeat(self, trial: Trial, number: int) -> None:
         """Tells Optuna of a trial what it was told of an earlier one, whose candidate it has; there is no record."""
@@ -303,13 +333,23 @@ class StudyStore:
     def keep_checkpoint(self, trial: Trial, path: str) -> None:
         """Notes where a running trial's training can be taken up."""
         with storage_errors(self.url):
-            trial.set_user_attr(CHECKPOINT, path)
+            trial.set_user_attr(CHECKPOINT, self.codec.outputs.below(path))
+
+    def checkpoint(self, trial: Trial) -> str:
+        """Where a running trial's training can be taken up: a path or URL; "" where nowhere."""
+        kept = str(trial.user_attrs.get(CHECKPOINT, ""))
+        return self.codec.outputs.found(kept) if kept else ""
+
+    def record(self, trial: FrozenTrial | Trial) -> TrialRecord | None:
+        """What is known of one trial; None where nothing was noted yet."""
+        return record_of(trial, self.codec)
 
     def finish(self, trial: Trial, record: TrialRecord, values: list[float] | None) -> None:
         """Writes a record and tells Optuna, the state last: a trial that is not RUNNING has its whole record."""
         with storage_errors(self.url):
-            write(trial.set_user_attr, "record", to_plain(record))
-            for name, value in ({"artefacts": record.directory} | shown(record)).items():
+            plain = self.codec.stored(record)
+            write(trial.set_user_attr, RECORD, plain)
+            for name, value in ({"artefacts": plain["directory"]} | shown(record)).items():
                 trial.set_user_attr(name, value)
             for name, excess in record.excess.items():
                 # A driver may have died just after setting it; a constraint is set only once.
@@ -357,4 +397,4 @@ def stored_study(name: str | None, options: RunOptions) -> StudyStore:
             raise UserError("the store holds no study", where=public(url), allowed="`searchlab run STUDY` begins one")
         began = {one.study_name: one.datetime_start.timestamp() if one.datetime_start else 0.0 for one in known}
         name = max(began, key=lambda one: began[one])
-    return StudyStore.load(name, storage, url)
+    return StudyStore.load(name, storage, url, options.output)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from searchlab.errors import UserError
 from searchlab.front.points import common_machine
 from searchlab.record import TimeUnit, TrialRecord
-from searchlab.search.attributes import read_noun, write
+from searchlab.search.attributes import read_noun, write_noun
+from searchlab.search.record_codec import FACTS
 from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
-from searchlab.serialization import to_plain
 
 if TYPE_CHECKING:
     from searchlab.data.splits import Dataset
@@ -47,7 +47,7 @@ def fix_unit(store: StudyStore, records: Sequence[TrialRecord], unit: TimeUnit) 
     """
     with storage_errors(store.url):
         if UNIT not in store.optuna.user_attrs:
-            write(store.optuna.set_user_attr, UNIT, to_plain(unit_of(store, records) or unit))
+            write_noun(store.optuna.set_user_attr, UNIT, unit_of(store, records) or unit)
     held = unit_of(store, records)
     assert held is not None
     return held
@@ -61,7 +61,7 @@ def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: "Datas
     """
     with storage_errors(store.url):
         known = str(store.optuna.user_attrs.get(DATA, ""))
-    hashes = {known, *(record.data_hash for record in records)} - {""}
+    hashes = {known, *(record.data.hash for record in records)} - {""}
     if hashes - {dataset.hash}:
         raise UserError(
             "the data are not those of the study so far",
@@ -72,7 +72,9 @@ def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: "Datas
 
 
 def fix_data(store: StudyStore, dataset: "Dataset") -> None:
-    """Keeps what data the study is of."""
+    """Keeps what data the study is of, and what its networks have to know of them."""
     with storage_errors(store.url):
         if DATA not in store.optuna.user_attrs:
             store.optuna.set_user_attr(DATA, dataset.hash)
+        if f"{FACTS}{dataset.hash}" not in store.optuna.user_attrs:
+            write_noun(store.optuna.set_user_attr, f"{FACTS}{dataset.hash}", dataset.facts)

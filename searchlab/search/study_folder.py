@@ -9,27 +9,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from pydantic.dataclasses import dataclass
-
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.record import TrialRecord
+from searchlab.search.attributes import read_noun, write_noun
+from searchlab.search.outputs import FILE, OUTPUT, Owner, SeenOutput, owner_of
 from searchlab.search.storage import public, sqlite_file, storage_errors
 from searchlab.search.store import StudyStore
-from searchlab.serialization import NOUN, from_plain, to_plain
-from searchlab.trial_files import RECORD, disk_errors
+from searchlab.serialization import from_plain, to_plain
+from searchlab.trial_files import RECORD, disk_errors, read_record
 
-IDENTITY, FILE = "identity", "study.json"
-"""The attribute of a study, and the file in a study's folder, that say which study it is."""
-
-
-@dataclass(frozen=True, config=NOUN)
-class Owner:
-    """Which study a folder belongs to; its store is named for people, without its password."""
-
-    identity: str
-    name: str
-    store: str
+IDENTITY = "identity"
+"""The attribute of a study that says which study it is, as `outputs.FILE` does in its folders."""
 
 
 def identity_of(store: StudyStore) -> str:
@@ -56,10 +47,14 @@ def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> No
     with storage_errors(store.url):
         if IDENTITY not in store.optuna.user_attrs:
             store.optuna.set_user_attr(IDENTITY, identity or uuid4().hex)
-    ours, owner = Owner(identity_of(store), store.optuna.study_name, _named(store.url)), owner_of(folder)
+    owner = owner_of(folder)
+    known = owner is not None and owner.identity == identity_of(store)
+    output = owner.output if owner and known and owner.output else uuid4().hex[:12]
+    ours = Owner(identity_of(store), store.optuna.study_name, _named(store.url), output)
     if owner == ours:
+        _note_output(store, output, folder.parent)
         return
-    trials, known = list(_trials_in(folder)), owner is not None and owner.identity == ours.identity
+    trials = list(_trials_in(folder))
     # A folder of before there was such a file belongs to the study whose trials lie in it.
     adopted = owner is None and any(_is_of(path, records) for path in trials)
     if trials and not known and not adopted:
@@ -74,6 +69,16 @@ def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> No
         unfinished = folder / f"{FILE}.part"
         unfinished.write_text(json.dumps(to_plain(ours), indent=1))
         unfinished.replace(folder / FILE)
+    _note_output(store, output, folder.parent)
+
+
+def _note_output(store: StudyStore, output: str, path: Path) -> None:
+    """Keeps where an output folder is, for drivers with another one."""
+    name, seen = f"{OUTPUT}{output}", SeenOutput.now(path)
+    with storage_errors(store.url):
+        attributes = store.optuna.user_attrs
+        if name not in attributes or read_noun(SeenOutput, attributes, name, store.where) != seen:
+            write_noun(store.optuna.set_user_attr, name, seen)
 
 
 def check_folder(folder: Path, store: StudyStore) -> None:
@@ -108,22 +113,6 @@ def check_artefacts(store: StudyStore, records: Sequence[TrialRecord]) -> None:
             raise UserError("another study wrote into its folder", where=where, value=str(folder), allowed=mend)
 
 
-def owner_of(folder: Path) -> Owner | None:
-    """The study that a folder belongs to; None where that is not noted.
-
-    Raises:
-        UserError: the file that notes it is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        return from_plain(Owner, json.loads(path.read_text()))
-    except (OSError, ValueError, UserError) as error:
-        mend = "delete it: `searchlab resume` writes it again"
-        raise UserError("does not say which study the folder belongs to", where=str(path), allowed=mend) from error
-
-
 def _trials_in(folder: Path) -> Iterator[Path]:
     """Folders of trials and replicates that were written to their end."""
     return (path.parent for path in (*folder.glob(f"trial-*/{RECORD}"), *folder.glob(f"replicates/trial-*/{RECORD}")))
@@ -132,7 +121,7 @@ def _trials_in(folder: Path) -> Iterator[Path]:
 def _is_of(folder: Path, records: Sequence[TrialRecord]) -> bool:
     """Whether a trial's folder was written by one of these trials: same number, candidate and seed."""
     try:
-        written = json.loads((folder / RECORD).read_text())
+        written = read_record(folder)
         signature = written["number"], from_plain(Candidate, written["candidate"]), written["seed"]
     except (OSError, ValueError, KeyError, TypeError, UserError):
         return False

@@ -8,9 +8,13 @@ from pydantic.dataclasses import dataclass as noun
 
 from searchlab.candidate import Candidate
 from searchlab.record import TrialRecord
-from searchlab.search.attributes import read, read_noun
+from searchlab.search.attributes import read, read_noun, upgraded_to
 from searchlab.search.enqueued import ROW
+from searchlab.search.record_codec import RecordCodec
 from searchlab.serialization import NOUN
+
+RECORD = "record"
+"""The user attribute of a trial that holds its record."""
 
 CANDIDATE = "candidate"
 """The user attribute of a trial that says what it is about to train."""
@@ -27,15 +31,15 @@ class Begun:
     seed: int
 
 
-def record_of(trial: FrozenTrial | Trial, *, left: bool = False) -> TrialRecord | None:
+def record_of(trial: FrozenTrial | Trial, codec: RecordCodec, *, left: bool = False) -> TrialRecord | None:
     """The record in a trial's user attributes; before there is any result, one in state "running".
 
     That one is in state "interrupted" where the trial was `left` by its driver.
     """
     attributes: dict[str, Any] = trial.user_attrs
     where = f"trial {trial.number}"
-    if "record" in attributes:
-        return read_noun(TrialRecord, attributes, "record", where)
+    if RECORD in attributes:
+        return codec.record(read(attributes, RECORD, where), where)
     if CANDIDATE not in attributes:
         return None
     begun = read_noun(Begun, attributes, CANDIDATE, where)
@@ -44,17 +48,16 @@ def record_of(trial: FrozenTrial | Trial, *, left: bool = False) -> TrialRecord 
 
 
 def plain_record(trial: FrozenTrial) -> dict[str, Any] | None:
-    """The record of a trial as it is stored, unchecked; None where there is none yet."""
-    attributes = trial.user_attrs
-    return read(attributes, "record", f"trial {trial.number}") if "record" in attributes else None
+    """The record of a trial as it is stored, with today's fields, unchecked; None where there is none yet."""
+    return _plain(TrialRecord, trial, RECORD)
 
 
 def plain_begun(trial: FrozenTrial) -> dict[str, Any] | None:
     """Candidate and seed of what a trial was about to train, unchecked; None where that was not noted yet."""
-    attributes = trial.user_attrs
-    return read(attributes, CANDIDATE, f"trial {trial.number}") if CANDIDATE in attributes else None
+    return _plain(Begun, trial, CANDIDATE)
 
 
-def checkpoint_of(trial: Trial) -> str:
-    """Where a trial's training can be taken up; "" where nowhere."""
-    return str(trial.user_attrs.get(CHECKPOINT, ""))
+def _plain(kind: type, trial: FrozenTrial, name: str) -> dict[str, Any] | None:
+    attributes, where = trial.user_attrs, f"trial {trial.number}"
+    found: dict[str, Any] | None = read(attributes, name, where) if name in attributes else None
+    return None if found is None else upgraded_to(kind, found, where)

@@ -12,6 +12,7 @@ from searchlab.analysis.replicates import Replication, as_replicated, originals,
 from searchlab.errors import Interrupted, TrialFailure, UserError
 from searchlab.front.points import study_front, study_hypervolume
 from searchlab.front.replicates import Reading
+from searchlab.record import DataFacts
 from searchlab.search import heartbeat
 from searchlab.search.launch import RUNNERS, Launch, start, start_afresh
 from searchlab.search.storage import open_storage
@@ -49,7 +50,7 @@ class Notes:
 def outcome(spec, dataset):
     """A trial with points of its own on the front."""
     worth = (60 + 3 * spec.candidate.architecture.width, 70 + 3 * spec.candidate.architecture.width)
-    return replace(made_record(spec, correct=worth), data_hash=dataset.hash)
+    return replace(made_record(spec, correct=worth), data=dataset.facts)
 
 
 def made_up(source, dataset):
@@ -108,7 +109,7 @@ def stops_after(monkeypatch, number: int) -> None:
     """A runner that is killed in the middle of the training after so many."""
 
     def killed(source, dataset):
-        run(source, lambda spec: replace(made_record(spec), data_hash=dataset.hash), at_most=number)
+        run(source, lambda spec: replace(made_record(spec), data=dataset.facts), at_most=number)
         source.ask()
         raise KeyboardInterrupt
 
@@ -294,7 +295,7 @@ def test_real_trainings_from_end_to_end(options, monkeypatch, digits):
     found = replicates_of(store)
     assert [(r.trial, r.run) for r in found] == [(number, 1) for number in on_the_front(store)]
     for each in found:
-        assert each.record.state == "complete" and each.record.data_hash == digits.hash
+        assert each.record.state == "complete" and each.record.data == digits.facts
         assert each.record.directory.endswith(f"tiny/replicates/trial-{each.trial:05d}-seed-1")
         (original,) = (r for r in store.records() if r.number == each.trial)
         assert len(each.readings) == len(original.frontier.points)
@@ -323,6 +324,6 @@ def test_another_machine_than_the_studys(options):
     study = tiny_study("accuracy", "latency_ms")
     storage = open_storage(options.storage_url, create=True)
     store = StudyStore.create(Definition(study, study, ""), storage, options.storage_url)
-    store.finish(store.optuna.ask(), replace(fake_record(0, machine=CPU), data_hash=""), [0.9, 1.0])
+    store.finish(store.optuna.ask(), replace(fake_record(0, machine=CPU), data=DataFacts()), [0.9, 1.0])
     with pytest.raises(UserError, match=r"its latencies so far are of another machine.*EPYC 7763"):
         replicate(asked(store, options))

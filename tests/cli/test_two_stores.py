@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from searchlab.search.study_folder import FILE, Owner
+from searchlab.search.outputs import FILE, Owner
 from searchlab.serialization import to_json
 
 

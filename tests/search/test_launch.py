@@ -16,6 +16,7 @@ from searchlab.exits.scores import GATE, SCORES
 from searchlab.measure.device import this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import Objective
+from searchlab.record import DataFacts
 from searchlab.search.early_stopping import EARLY_STOPPING
 from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start, start_afresh
 from searchlab.search.samplers import SAMPLERS
@@ -32,7 +33,7 @@ def options(tmp_path):
 @pytest.fixture(autouse=True)
 def nothing_is_trained(monkeypatch):
     def runner(source, dataset):
-        run(source, lambda spec: replace(made_record(spec), data_hash=dataset.hash))
+        run(source, lambda spec: replace(made_record(spec), data=dataset.facts))
 
     monkeypatch.setitem(RUNNERS, "made up", runner)
 
@@ -78,7 +79,7 @@ def test_a_resumed_study_goes_on_to_its_budget(options):
 
 def test_as_much_of_the_data_as_the_study_takes_and_no_other_part_later(options, digits):
     (record,) = start(launch_of(tiny_study(trials=1, max_images=100), options)).records
-    assert record.data_hash == limited(digits, 100).hash != digits.hash
+    assert record.data.hash == limited(digits, 100).hash != digits.hash
     with pytest.raises(UserError, match="the data are not those of the study so far"):
         resume(launch_of(tiny_study(trials=2, max_images=101), options), stored_study("tiny", options))
 
@@ -238,7 +239,7 @@ def measured_on(machine, options: RunOptions) -> StudyStore:
     study = tiny_study("accuracy", "latency_ms")
     storage = open_storage(options.storage_url, create=True)
     store = StudyStore.create(Definition(study, study, ""), storage, options.storage_url)
-    record = replace(fake_record(0, machine=machine), data_hash="")
+    record = replace(fake_record(0, machine=machine), data=DataFacts())
     store.finish(store.optuna.ask(), record, [0.9, 1.0])
     return store
 

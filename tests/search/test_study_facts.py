@@ -11,7 +11,7 @@ from searchlab.errors import UserError
 from searchlab.front.points import cost_scales
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import this_machine
-from searchlab.record import TimeUnit
+from searchlab.record import DataFacts, TimeUnit
 from searchlab.runners import local
 from searchlab.runners.local import run_local
 from searchlab.search.driver import Driver, Problem
@@ -171,7 +171,7 @@ def test_a_driver_that_joins_on_other_data_is_refused_before_the_first_trial_end
 
 
 def test_an_old_store_knows_its_data_from_its_records(store, digits):
-    record = replace(made_record(TrialSpec(0, tiny_candidate(), STUDY)), data_hash="long ago")
+    record = replace(made_record(TrialSpec(0, tiny_candidate(), STUDY)), data=DataFacts(hash="long ago"))
     assert DATA not in store.optuna.user_attrs
     with pytest.raises(UserError, match="so far long ago"):
         same_data(store, [record], digits)

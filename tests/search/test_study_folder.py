@@ -12,9 +12,10 @@ from searchlab.errors import UserError
 from searchlab.search import launch as launch_module
 from searchlab.search.definition import Definition
 from searchlab.search.launch import RUNNERS, Launch, resume, start, start_afresh
+from searchlab.search.outputs import FILE, owner_of
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_facts import DATA, UNIT
-from searchlab.search.study_folder import FILE, IDENTITY, check_artefacts, check_folder, identity_of, owner_of
+from searchlab.search.study_folder import IDENTITY, check_artefacts, check_folder, identity_of
 from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, TrialSpec
 from searchlab.trial_files import RECORD
@@ -22,7 +23,7 @@ from searchlab.trial_files import RECORD
 
 def with_artefacts(spec: TrialSpec, dataset):
     """A trial that leaves its record in its folder, as trials do."""
-    record = replace(made_record(spec), data_hash=dataset.hash, directory=str(spec.directory.absolute()))
+    record = replace(made_record(spec), data=dataset.facts, directory=str(spec.directory.absolute()))
     spec.directory.mkdir(parents=True, exist_ok=True)
     (spec.directory / RECORD).write_text(json.dumps(to_plain(record)))
     return record

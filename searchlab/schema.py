@@ -1,0 +1,107 @@
+"""The schema of what is stored: every stored dict carries its version; an older one is upgraded when it is read.
+
+Upgrades are pure functions on plain data, so that they stay as they are while the nouns change.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from searchlab.errors import UserError
+
+SCHEMA = 1
+"""The version that is written. Dicts without a version are of version 0."""
+
+KEY = "schema"
+"""The key of a stored dict that holds its version."""
+
+Plain = dict[str, Any]
+
+REPLICATES = "replicates"
+"""The folder within a study's folder that holds the folders of its replicates."""
+
+
+def versioned(plain: Mapping[str, Any]) -> Plain:
+    """A noun as it is stored: its fields, and the version of the schema first."""
+    return {KEY: SCHEMA, **plain}
+
+
+def version_of(plain: Mapping[str, Any], where: str) -> int:
+    """The schema version of a stored dict.
+
+    Raises:
+        UserError: it is newer than this searchlab, or is no version.
+    """
+    version = plain.get(KEY, 0)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
+        raise UserError("invalid schema version", where=where, value=version, allowed=f"0 to {SCHEMA}")
+    if version > SCHEMA:
+        raise newer(version, where)
+    return version
+
+
+def newer(version: int, where: str) -> UserError:
+    """The error for what a newer searchlab wrote."""
+    mend = f"this one reads schema versions up to {SCHEMA}: update searchlab; nothing was changed"
+    return UserError(
+        f"written by a newer version of searchlab, with schema version {version}", where=where, allowed=mend
+    )
+
+
+def is_newer(plain: object) -> bool:
+    """Whether a stored dict is of a schema that this searchlab does not know."""
+    version = plain.get(KEY, 0) if isinstance(plain, dict) else 0
+    return isinstance(version, int) and version > SCHEMA
+
+
+def upgraded(kind: str, plain: Mapping[str, Any], where: str) -> Plain:
+    """A stored dict with the fields that the noun `kind` has today, without its version.
+
+    Raises:
+        UserError: as `version_of`.
+    """
+    found = {key: value for key, value in plain.items() if key != KEY}
+    for version in range(version_of(plain, where), SCHEMA):
+        if step := UPGRADES[version].get(kind):
+            found = step(found)
+    return found
+
+
+def divided(directory: str) -> tuple[str, str]:
+    """A trial's folder as the output folder and the path below it, with slashes: "NAME/trial-00003".
+
+    A replicate's is "NAME/replicates/trial-00003-seed-1".
+    """
+    path = PurePath(directory)
+    depth = 3 if len(path.parts) > 2 and path.parts[-2] == REPLICATES else 2
+    return str(PurePath(*path.parts[:-depth])), PurePath(*path.parts[-depth:]).as_posix()
+
+
+# -- from version 0, which had no versions
+
+RENAMED_AFTER_0 = {"table": "paper"}
+"""Fields of a study that had another name in version 0: old name to new name."""
+
+
+def _study_0(plain: Plain) -> Plain:
+    return {RENAMED_AFTER_0.get(key, key): value for key, value in plain.items()}
+
+
+def _definition_0(plain: Plain) -> Plain:
+    return plain | {key: _study_0(plain[key]) for key in ("study", "written") if isinstance(plain.get(key), dict)}
+
+
+def _record_0(plain: Plain) -> Plain:
+    """The facts of the data in one place; the folder relative to the output folder, whose path stands for its id."""
+    left = {key: value for key, value in plain.items() if key not in ("data_hash", "images", "directory")}
+    known = {"hash": plain.get("data_hash", ""), "images": plain.get("images")}
+    if not plain.get("directory"):
+        return left | {"data": known}
+    output, directory = divided(plain["directory"])
+    return left | {"data": known, "output": output, "directory": directory}
+
+
+UPGRADES: dict[int, dict[str, Callable[[Plain], Plain]]] = {
+    0: {"Study": _study_0, "Definition": _definition_0, "TrialRecord": _record_0},
+}
+"""Version to the steps from it to the next one, by the name of the noun; a noun that is not named did not change."""
