@@ -62,7 +62,7 @@ def test_after_kill_9_a_study_is_resumed_without_loss(running, searchlab):
 def found(name):
     """All that a kill must not change: records but for their seconds, and what was decided at rungs."""
     store = stored_study(name, RunOptions())
-    whole = [replace(record, seconds=Seconds(), directory="") for record in store.records()]
+    whole = [replace(record, seconds=Seconds(), directory="", output="") for record in store.records()]
     return whole, sorted(store.rung_reports(), key=lambda report: (report.number, report.epoch))
 
 

@@ -23,7 +23,7 @@ def kept(output: str = "runs", name: str = "little") -> StudyStore:
 
 def timeless(store: StudyStore) -> list:
     """Records without what differs between two runs of the same."""
-    return [replace(record, seconds=Seconds(), directory="") for record in store.records()]
+    return [replace(record, seconds=Seconds(), directory="", output="") for record in store.records()]
 
 
 def edit(path: str, before: str, after: str) -> None:

@@ -234,7 +234,7 @@ def test_a_record_that_was_written_but_not_told_is_not_trained_again():
     died = driver_of(study, store)
     run(died, at_most=1)
     record = made_record(died.ask(), correct=(70, 90))
-    died.running[1].set_user_attr("record", to_plain(record))
+    died.running[1].set_user_attr("record", store.codec.stored(record))
     again = driver_of(study, store)
     assert run(again) == [2]
     assert again.store.records()[1] == record

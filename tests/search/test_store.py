@@ -144,14 +144,15 @@ def test_a_definition_is_replaced(store):
 # -- trials
 
 
-def test_records_survive_with_their_states_and_constraints(store):
+def test_records_survive_with_their_states_and_constraints(store, tmp_path):
     made = []
     for number, state in enumerate(("complete", "stopped", "failed", "infeasible")):
-        record = replace(made_record(spec(number), state), directory=f"runs/tiny/trial-{number:05d}")
+        record = replace(made_record(spec(number), state), directory=str(tmp_path / f"tiny/trial-{number:05d}"))
         if state == "infeasible":
             record = replace(record, excess={"params": 0.5, "macs": 0.25}, frontier=None)
         store.finish(ask(store), record, [0.5, 1e5] if state == "complete" else None)
-        made.append(record)
+        # A folder that no driver claimed has no id.
+        made.append(replace(record, output=str(tmp_path)))
     loaded = reopened(store)
     assert loaded.records() == made
     trials = loaded.trials()
