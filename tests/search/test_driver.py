@@ -19,7 +19,6 @@ from searchlab.search.driver import FAILURES_AT_FIRST, Driver, Problem
 from searchlab.search.early_stopping import EARLY_STOPPING
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore
-from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, Study
 
 
