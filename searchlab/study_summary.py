@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-Standing = Literal["running", "interrupted", "finished", "damaged", "foreign"]
+Standing = Literal["running", "interrupted", "finished", "damaged", "foreign", "newer"]
 """Status of a study: a process runs it; it can be resumed; its budget is spent; it is unreadable; searchlab did not
-create it."""
+create it; a newer version of searchlab wrote it."""
 
 
 @dataclass(frozen=True)

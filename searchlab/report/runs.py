@@ -35,12 +35,12 @@ def _cells(study: StoredStudy) -> list[str]:
 
 
 def _standing(study: StoredStudy) -> str:
-    return "not searchlab's" if study.standing == "foreign" else study.standing
+    return {"foreign": "not searchlab's", "newer": "newer version"}.get(study.standing, study.standing)
 
 
 def _details(stored: Stored) -> list[RenderableType]:
     """Returns a line for every study with a remarkable state: who works on it, or what is damaged."""
-    said = {"running": "is run by", "damaged": "is damaged:"}
+    said = {"running": "is run by", "damaged": "is damaged:", "newer": "is of"}
     lines = [
         Text(f"{study.name} {said[study.standing]} {study.detail}", style="bright_black")
         for study in stored.studies

@@ -3,7 +3,9 @@
 import pytest
 from tiny import tiny_study
 
-from searchlab.search.definition import DEFINED, Definition, upgraded
+from searchlab.schema import KEY, versioned
+from searchlab.search.attributes import upgraded_to
+from searchlab.search.definition import DEFINED, Definition
 from searchlab.search.runs import stored
 from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
@@ -54,7 +56,7 @@ def test_a_text_that_does_not_parse_is_compared_as_it_stands():
 def test_a_definition_with_the_field_table_of_earlier_versions_opens_as_a_study_of_a_paper(tmp_path):
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     store = StudyStore.create(definition(paper="paper_mine"), open_storage(url, create=True), url)
-    old = dict(store.optuna.user_attrs[DEFINED])
+    old = {key: value for key, value in store.optuna.user_attrs[DEFINED].items() if key != KEY}
     for name in ("study", "written"):
         old[name] = {"table" if key == "paper" else key: value for key, value in old[name].items()}
     store.optuna.set_user_attr(DEFINED, old)
@@ -65,6 +67,6 @@ def test_a_definition_with_the_field_table_of_earlier_versions_opens_as_a_study_
 
 
 def test_what_is_damaged_is_left_for_the_reader_to_refuse():
-    assert upgraded([1]) == [1]
-    assert upgraded({"study": None}) == {"study": None}
-    assert upgraded(to_plain(definition())) == to_plain(definition())
+    assert upgraded_to(Definition, [1], "") == [1]
+    assert upgraded_to(Definition, {"study": None}, "") == {"study": None}
+    assert upgraded_to(Definition, versioned(to_plain(definition())), "") == to_plain(definition())
