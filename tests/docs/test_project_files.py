@@ -4,6 +4,7 @@ import re
 import tomllib
 
 from pages import ROOT
+from test_layers import TOP_TO_BOTTOM
 
 import searchlab
 
@@ -40,3 +41,17 @@ def test_nothing_refers_to_a_document_that_is_not_here():
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".pyi", ".md")]
     outside = re.compile(r"\bdesign " + r"section|design\.md")
     assert [path.name for path in [*files, *ROOT.glob("*.md")] if outside.search(path.read_text())] == []
+
+
+def test_the_layers_of_the_docs_are_those_that_the_tests_enforce():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    (listed,) = re.findall(r"## Layers\n.*?```\w*\n(.*?)```", page, flags=re.DOTALL)
+    layers = [tuple(line.split(", ")) for line in listed.splitlines()]
+    assert [set(layer) for layer in layers] == [set(layer) for layer in TOP_TO_BOTTOM]
+
+
+def test_the_tree_of_the_readme_lists_every_folder():
+    (tree,) = re.findall(r"## The tree\n\n```\w*\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    listed = set(re.findall(r"^ *([\w/]+)/ ", tree, flags=re.MULTILINE))
+    package = {path.parent.name for path in (ROOT / "searchlab").glob("*/__init__.py")}
+    assert package | {"searchlab", "spaces", "studies", "tests", "benchmarks", "docs"} == listed - {"papers/NAME"}
