@@ -1,10 +1,10 @@
-# make demo: set up on a fresh machine and run the first search. make test: set up and pass every check.
+# make demo: set up on a fresh machine and run the first search. make quick: most tests, in a minute. make test: every check.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO := demo
 
-.PHONY: setup demo test check docs clean
+.PHONY: setup demo quick test check docs clean
 
 setup: $(READY)
 
@@ -20,8 +20,11 @@ demo: setup
 	$(BIN)/searchlab front digits --test --output $(DEMO)
 	$(BIN)/searchlab plot digits --output $(DEMO)
 
+quick: setup
+	$(BIN)/pytest -m "not slow and not cluster" --durations=10
+
 test: setup check
-	$(BIN)/pytest -m "not cluster"
+	$(BIN)/pytest -m "not cluster" --durations=10
 	$(BIN)/pytest -m cluster --numprocesses=0
 
 check: setup

@@ -1,18 +1,24 @@
-"""For every test. Helpers that several folders share (`fake_records`, `tiny`) lie beside this file, so on the path."""
+"""For every test. Helpers that several folders share (`fake_records`, `tiny`) lie beside this file, so on the path.
+
+Heavy libraries are imported in fixtures: the process that only distributes tests to its workers reads this file too.
+"""
 
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from searchlab.data.datasets import load
-from searchlab.data.splits import Dataset
+if TYPE_CHECKING:
+    from searchlab.data.splits import Dataset
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
     """Small networks are fastest on one thread, and sums come out the same wherever the tests run."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -31,6 +37,38 @@ def own_surroundings(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def migrations_read_once():
+    """Optuna's migration scripts are read once per process, not three times per store: a new store costs a third."""
+    from optuna.storages._rdb.storage import _VersionManager
+
+    read = _VersionManager._create_alembic_script
+    made = []
+
+    def once(self):
+        if not made:
+            made.append(read(self))
+        return made[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_VersionManager, "_create_alembic_script", once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_measurements():
+    """A trial measures for a fifth of the usual time: what is measured is the same, with wider intervals."""
+    from searchlab.measure.latency import LatencyOptions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("searchlab.trial.LatencyOptions", partial(LatencyOptions, budget_s=0.3))
+        patch.setattr("searchlab.analysis.test_evaluation.LatencyOptions", partial(LatencyOptions, budget_s=0.3))
+        patch.setattr("searchlab.deploy.latency_check.CHECK_OPTIONS", LatencyOptions(budget_s=0.12))
+        yield
+
+
 @pytest.fixture(scope="session")
-def digits() -> Dataset:
+def digits() -> "Dataset":
+    from searchlab.data.datasets import load
+
     return load("digits", Path())
