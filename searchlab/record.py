@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate
-from searchlab.operating_point import Estimate, Frontier, OperatingPoint
+from searchlab.operating_point import Estimate, ExitRule, Frontier, OperatingPoint
 from searchlab.serialization import NOUN
 
 State = Literal["running", "interrupted", "complete", "stopped", "infeasible", "failed"]
@@ -104,10 +104,15 @@ class SegmentLatency:
 
 @dataclass(frozen=True, config=NOUN)
 class LatencyCheck:
-    """The additive model against the routed network, end to end, over the same real samples."""
+    """The additive model against the routed network, end to end, over the same samples.
+
+    `rule` and `images` say what was compared; None and 0 where it was no rule, and in records of earlier versions.
+    """
 
     additive_ms: float
     end_to_end_ms: float
+    rule: ExitRule | None = None
+    images: int = 0
 
     @property
     def error(self) -> float:

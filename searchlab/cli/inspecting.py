@@ -13,7 +13,7 @@ from searchlab.cli.console import console, show, show_json, warn
 from searchlab.cli.data_options import root_of
 from searchlab.cli.store_options import kept_words
 from searchlab.errors import UserError
-from searchlab.front.points import FrontPoint, TestPoints, study_front
+from searchlab.front.points import FrontPoint, TestPoints, final_front, study_front
 from searchlab.record import TrialRecord
 from searchlab.report.frames import front_frame, write_csv
 from searchlab.report.payloads import front_payload, show_point_payload, trial_payload, trials_payload
@@ -31,10 +31,14 @@ LONGEST_NUMBER = 10
 
 @dataclass(frozen=True)
 class Found:
-    """A study in the store, and what is known of its trials."""
+    """A study in the store, and what is known of its trials.
+
+    `searched` are the records of the search; `records` are the same, or those of the points that were measured again.
+    """
 
     store: StudyStore
     study: Study
+    searched: list[TrialRecord]
     records: list[TrialRecord]
     tests: TestPoints
 
@@ -48,7 +52,7 @@ class Found:
         records, wrong = store.readable()
         for error in wrong:
             warn(f"left out: {error}")
-        return cls(store, store.definition.study, records, {})
+        return cls(store, store.definition.study, records, records, {})
 
     @property
     def final(self) -> "Found":
@@ -58,8 +62,12 @@ class Found:
         if left_out := [seen for seen in looks if seen not in kept]:
             machine = next(seen.latency.machine.in_full for seen in left_out if seen.latency)
             warn(f"left out: what was measured on another machine does not mix: {machine}")
-        records, tests = looked_at(self.records, kept)
+        records, tests = looked_at(self.searched, kept)
         return replace(self, records=records, tests=tests)
+
+    def front(self, most: int | None) -> list[FrontPoint]:
+        """At most so many points of its front, with their numbers among all points of the search's."""
+        return final_front(self.study, self.searched, self.records, most=most, tests=self.tests)
 
 
 def front(
@@ -96,7 +104,7 @@ def front(
         return
     if test:
         found = _with_test(found, where, points, quiet=as_json)
-    chosen = study_front(found.study, found.records, most=points, tests=found.tests)
+    chosen = found.front(points)
     if csv is not None:
         write_csv(csv, front_frame(chosen))
     if as_json:
@@ -158,8 +166,9 @@ def show_one(
         typer.Argument(help="Number of a front point, and the study (the one begun last).", metavar="N [STUDY]"),
     ],
     trial: Annotated[bool, typer.Option("--trial", help="N is the number of a trial, on the front or not.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="N is a number that `front --test` printed.")] = False,
-    points: opt.Points = 12,
+    test: Annotated[
+        bool, typer.Option("--test", help="The point as `front --test` measured it again, with its test accuracy.")
+    ] = False,
     as_json: opt.AsJson = False,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
@@ -173,7 +182,7 @@ def show_one(
         record = _trial(found, number)
         payload, view = trial_payload(found.study, record), trial_view(found.study, record, kept_words(where))
     else:
-        point = _point(found, number, points)
+        point = _point(found, number)
         payload, view = show_point_payload(found.study, point), point_view(found.study, point)
     _warn_of_others(found, record if trial else point.record)
     if as_json:
@@ -208,9 +217,16 @@ def _trial(found: Found, number: int) -> TrialRecord:
     raise UserError("no such trial", where=f"study {found.study.name}", value=number, allowed=allowed)
 
 
-def _point(found: Found, number: int, most: int) -> FrontPoint:
-    chosen = study_front(found.study, found.records, most=most, tests=found.tests)
-    if not 1 <= number <= len(chosen):
-        allowed = f"1 to {len(chosen)}; --trial takes a trial's number" if chosen else "there is no front yet"
-        raise UserError("no such point", where=f"front of {found.study.name}", value=number, allowed=allowed)
-    return chosen[number - 1]
+def _point(found: Found, number: int) -> FrontPoint:
+    """The point of that number, whether `front` shows it or leaves it out."""
+    chosen = {point.number: point for point in found.front(most=None)}
+    if number in chosen:
+        return chosen[number]
+    where = f"front of {found.study.name}"
+    if not chosen:
+        raise UserError("no such point", where=where, value=number, allowed="there is no front yet")
+    if found.records is found.searched:
+        allowed = f"1 to {len(chosen)}; --trial takes a trial's number"
+        raise UserError("no such point", where=where, value=number, allowed=allowed)
+    known = ", ".join(map(str, chosen))
+    raise UserError("no such point was measured again", where=where, value=number, allowed=f"known: {known}")

@@ -270,8 +270,10 @@ def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
 
 def described(spec: TrialSpec) -> str:
     """A candidate in a few words, its row's name first: "Approach I, resnet 1-2-3-1 of width 64, no exits"."""
-    exits = ", ".join(str(cut) for cut in spec.candidate.cuts[:-1])
-    words = f"{architectures.described(spec.candidate.architecture)}, {f'exits after {exits}' if exits else 'no exits'}"
+    cuts = spec.candidate.cuts[:-1]
+    stages = f"{'stage' if len(cuts) == 1 else 'stages'} {', '.join(map(str, cuts))}"
+    exits = f"{'exit' if len(cuts) == 1 else 'exits'} after {stages}" if cuts else "no exits"
+    words = f"{architectures.described(spec.candidate.architecture)}, {exits}"
     return f"{spec.row}, {words}" if spec.row else words
 
 

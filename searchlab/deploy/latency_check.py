@@ -67,4 +67,5 @@ def check_point(
     images = ImageSpec(channels, height, width, table.logits_NKC.shape[-1])
     reference = prepared(reference_network(latency.reference_name, images), image_1CHW, CHECK_OPTIONS)
     run = EarlyExitRuntime(segments, rule).classify
-    return LatencyCheck(additive_ms, routed_ms(run, images_NCHW, reference, latency.reference.p50, CHECK_OPTIONS))
+    end_to_end_ms = routed_ms(run, images_NCHW, reference, latency.reference.p50, CHECK_OPTIONS)
+    return LatencyCheck(additive_ms, end_to_end_ms, rule, len(chosen_N))

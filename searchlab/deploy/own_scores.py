@@ -71,7 +71,8 @@ def _compare(score: Score, routed: ScoreFunction, file: UserFile) -> None:
     worst = int(apart_NK.argmax())
     if apart_NK.flat[worst] > ABSOLUTE:
         value = f"{score_NK.flat[worst]:.6g} and {routed_NK.flat[worst]:.6g}"
-        what, allowed = f"{SEARCHED}() and {ROUTED}() differ", "the same score of the same logits"
+        what = f"{SEARCHED}() and {ROUTED}() return different scores for the same logits"
+        allowed = "they must return the same score"
         raise UserError(what, where=file.place, value=value, allowed=allowed)
 
 

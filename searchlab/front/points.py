@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
@@ -25,9 +26,14 @@ STATES = ("complete", "running", "interrupted", "stopped", "infeasible", "failed
 
 @dataclass(frozen=True)
 class FrontPoint:
-    """A point of a study's front, numbered from 1; `test` is the same rule on the test split, where it was read."""
+    """A point of a study's front. `number` is its place, from 1, among all `total` points of the whole front.
+
+    So a point has one number, however many points are shown with it. `test` is the same rule on the test split, where
+    it was read.
+    """
 
     number: int
+    total: int
     record: TrialRecord
     point: OperatingPoint
     test: OperatingPoint | None = None
@@ -54,7 +60,7 @@ def study_front(
     """The non-dominated union of all complete trials' frontiers, the best of the first objective first.
 
     Stopped, failed and infeasible trials never enter. Of equal points the earliest trial's stays. The front is thinned
-    to `most` points for reading (None: all of it). Empty where no trial is complete.
+    to `most` points for reading (None: all of it), which keep their numbers. Empty where no trial is complete.
 
     Raises:
         UserError: the trials' latencies were measured on different machines.
@@ -63,12 +69,46 @@ def study_front(
     entries = front_of(
         [entry for record in _complete(records) for entry in entries_of(record, study)], study.objectives
     )
-    if most is not None:
-        entries = [entries[i] for i in thin(values_of([point for _, point in entries], study.objectives), most)]
-    return [
-        FrontPoint(number, record, point, (tests or {}).get((record.number, point.rule)))
+    front = [
+        FrontPoint(number, len(entries), record, point, (tests or {}).get((record.number, point.rule)))
         for number, (record, point) in enumerate(entries, start=1)
     ]
+    return _thinned(study, front, most)
+
+
+def final_front(
+    study: Study,
+    records: Sequence[TrialRecord],
+    measured_again: Sequence[TrialRecord],
+    *,
+    most: int | None = 12,
+    tests: TestPoints | None = None,
+) -> list[FrontPoint]:
+    """The front of the points that were measured again, numbered as on the study's own front of `records`.
+
+    Points that are no longer on the study's own front have the numbers after its last.
+
+    Raises:
+        UserError: the trials' latencies were measured on different machines.
+    """
+    own = study_front(study, records, most=None)
+    numbers = {(entry.record.number, entry.point.rule): entry.number for entry in own}
+    front, after = [], count(len(own) + 1)
+    for entry in study_front(study, measured_again, most=None, tests=tests):
+        number = numbers.get((entry.record.number, entry.point.rule)) or next(after)
+        front.append(replace(entry, number=number, total=len(own)))
+    return _thinned(study, front, most)
+
+
+def _thinned(study: Study, front: list[FrontPoint], most: int | None) -> list[FrontPoint]:
+    if most is None:
+        return front
+    return [front[i] for i in thin(values_of([entry.point for entry in front], study.objectives), most)]
+
+
+def size_of(points: Sequence[FrontPoint]) -> int:
+    """How many points the whole front has that these are of."""
+    return points[0].total if points else 0
 
 
 def entries_of(record: TrialRecord, study: Study) -> list[Entry]:

@@ -61,7 +61,7 @@ def other_reference(unit: TimeUnit, here: str, where: str = "latency") -> UserEr
 
 
 def _check(check: LatencyCheck | None, drift: float) -> LatencyCheck | None:
-    return check and LatencyCheck(check.additive_ms / drift, check.end_to_end_ms / drift)
+    return check and replace(check, additive_ms=check.additive_ms / drift, end_to_end_ms=check.end_to_end_ms / drift)
 
 
 def _divided(values_ms: tuple[float, ...], drift: float) -> tuple[float, ...]:

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from html import escape
 
-from searchlab.front.points import FrontPoint, common_machine, deciding_score, exit_names, study_hypervolume
+from searchlab.front.points import (
+    FrontPoint,
+    common_machine,
+    deciding_score,
+    exit_names,
+    size_of,
+    study_hypervolume,
+)
 from searchlab.record import TrialRecord
 from searchlab.report import units
-from searchlab.report.tables import accuracy_cell, doubt_note, latency_cell, trial_counts
+from searchlab.report.tables import EXITS_ARE, accuracy_cell, doubt_note, latency_cell, trial_counts
 from searchlab.study import Study
 
 STYLE = """
@@ -42,7 +49,8 @@ def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[Fro
     """Returns the page of a front around `plot` (HTML); `points` is the thinned front of its table."""
     title = f"Front of {study.name}" if study.name else "Front"
     below = (
-        f'<h2>The front</h2>\n<div class="scroll">{_table(points)}</div>\n{_doubts(points)}'
+        f'<h2>The front{_of_how_many(points)}</h2>\n<div class="scroll">{_table(points)}</div>\n'
+        f"<p>{escape(EXITS_ARE)}.</p>\n{_doubts(points)}"
         f"<h2>How it was got</h2>\n{_origin(study, records)}"
     )
     return plot_page(study, title, [_explanation(study)], f"{plot}\n{below}")
@@ -73,6 +81,11 @@ def _table(points: Sequence[FrontPoint]) -> str:
     head = "".join(cell("th", name, name) for name in names)
     body = "\n".join(f"<tr>{''.join(cell('td', name, row[name]) for name in names)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+
+
+def _of_how_many(points: Sequence[FrontPoint]) -> str:
+    total = size_of(points)
+    return f": {len(points)} of {total} points" if len(points) < total else ""
 
 
 def _doubts(points: Sequence[FrontPoint]) -> str:

@@ -13,6 +13,7 @@ from searchlab.front.points import (
     doubt_of,
     exit_names,
     latency_estimate,
+    size_of,
     state_counts,
     study_hypervolume,
     times_reference,
@@ -28,12 +29,14 @@ Plain = dict[str, Any]
 def front_payload(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint]) -> Plain:
     """A study's front: `points` (from `study_front`) and what surrounds them.
 
+    `points_total` is how many points the whole front has; `points` keep their numbers of it.
     `hypervolume` is that of the whole front, thinned or not; `cost_scales` are its units (see `study_hypervolume`).
     """
     machine = common_machine(study, records)
     return {
         "study": study.name,
         "points": [point_payload(point) for point in points],
+        "points_total": size_of(points),
         "objectives": [objective.name for objective in study.objectives],
         "hypervolume": study_hypervolume(study, records),
         "cost_scales": cost_scales(study, records),

@@ -152,17 +152,17 @@ def _numbered_trace(drawn: Picture) -> dict[str, Any]:
     marker: dict[str, Any] = {"size": 9, "color": FRONT}
     if drawn.axes.colour is not None:
         marker = {"size": 13, "symbol": "circle-open", "color": FRONT, "line": {"width": 1.5}}
-    places = _places(drawn.numbered, drawn, numbered=True)
+    places = _places(drawn.numbered, drawn)
     labels = [units.marked(str(entry.number), entry.doubt) for entry in drawn.numbered]
     text = {"mode": "markers+text", "textposition": "top left", "textfont": {"size": 11, "color": FRONT}}
     hover = {"customdata": places["text"], "hovertemplate": "%{customdata}<extra></extra>"}
     return {**places, **text, **hover, "text": labels, "marker": marker, "error_y": error, "name": "point of the table"}
 
 
-def _places(entries: Sequence[FrontPoint], drawn: Picture, *, numbered: bool = False) -> dict[str, Any]:
+def _places(entries: Sequence[FrontPoint], drawn: Picture) -> dict[str, Any]:
     return {
         "x": [coordinate(entry.point, drawn.axes.x) for entry in entries],
         "y": [coordinate(entry.point, drawn.axes.y) for entry in entries],
-        "text": [description(e.record, e.point, number=e.number if numbered else None) for e in entries],
+        "text": [description(e.record, e.point, number=e.number) for e in entries],
         "hovertemplate": "%{text}<extra></extra>",
     }

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from searchlab.front.points import deciding_score, exit_names
+from searchlab.front.points import deciding_score, exit_names, size_of
 from searchlab.front.replicates import FEWEST_SEEDS, Mean, Optimism, Repeated, Replicate, Split, optimism, reach
 from searchlab.objective import OBJECTIVES, Objective
 from searchlab.operating_point import Estimate
@@ -16,6 +16,7 @@ from searchlab.report import units
 from searchlab.report.frames import front_frame
 from searchlab.report.layout import FirstThatFits, Footer, figures, plain_table, words
 from searchlab.report.payloads import Plain, point_payload
+from searchlab.report.tables import shown_of
 from searchlab.study import Study
 
 SPREAD = ("latency_ms", "macs")
@@ -26,8 +27,11 @@ def replicates_view(study: Study, front: Sequence[Repeated], replicates: Sequenc
     """Returns one line per point: its original figures and those of fresh seeds; then the selection bias in words."""
     tables = [_table(study, front, tall=tall, gap=gap) for tall in (False, True) for gap in (3, 2, 1)]
     sentences = [Text(line) for line in (*optimism_lines(optimism(front)), *doubt_lines(front), *_failures(replicates))]
+    shown = shown_of([entry.picked for entry in front], f"front {study.name} --replicates")
     footer = Footer((counted(replicates), f"next: searchlab plot {study.name} --replicates"))
-    return Group(FirstThatFits(tuple(tables)), Text(""), *sentences, Text(""), footer)
+    return Group(
+        FirstThatFits(tuple(tables)), Text(""), *([Footer(shown)] if shown else []), *sentences, Text(""), footer
+    )
 
 
 def _table(study: Study, front: Sequence[Repeated], *, tall: bool, gap: int) -> Table:
@@ -126,7 +130,9 @@ def doubt_lines(front: Sequence[Repeated]) -> list[str]:
     if seeds == {1}:
         lines.append(f"One seed says nothing of the spread: --seeds {FEWEST_SEEDS} or more gives intervals.")
     if 2 in seeds:
-        lines.append(f"( ) is where two seeds came to, which is no interval: --seeds {FEWEST_SEEDS} or more gives one.")
+        lines.append(
+            f"( ) holds the lower and the higher value of two seeds; an interval needs --seeds {FEWEST_SEEDS} or more."
+        )
     if enough:
         fewest = min(enough)
         more = 10 if fewest < 6 else 3 * fewest
@@ -148,6 +154,7 @@ def replicates_payload(study: Study, front: Sequence[Repeated], replicates: Sequ
     return {
         "study": study.name,
         "points": [repeated_payload(study, entry) for entry in front],
+        "points_total": size_of([entry.picked for entry in front]),
         "optimism": average,
         "replicates": [_trained(replicate) for replicate in replicates],
     }

@@ -1,7 +1,6 @@
 """All data of one trial, or of one point of a front, as tables."""
 
-from collections.abc import Iterable
-from itertools import zip_longest
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,13 +10,19 @@ from searchlab.candidate import Candidate, Head
 from searchlab.front.pareto import thin, values_of
 from searchlab.front.points import FrontPoint, deciding_score, doubt_of, exit_names, latency_estimate, times_reference
 from searchlab.operating_point import Estimate, OperatingPoint
-from searchlab.record import DIFFERENCE, LatencyReport, SegmentCost, TrialRecord
+from searchlab.record import DIFFERENCE, LatencyReport, TrialRecord
 from searchlab.report import architectures, units
 from searchlab.report.layout import facts, figures, plain_table, titled, words
+from searchlab.report.parts import Part, parts_of
 from searchlab.report.payloads import exit_accuracies
 from searchlab.report.tables import accuracy_cell, latency_cell
 from searchlab.serialization import to_plain
 from searchlab.study import Study
+
+SUMS = (
+    "A sample runs the parts up to the exit where it leaves. The point's latency is the mean over the samples, "
+    "at most the sum of the parts in use."
+)
 
 
 def trial_view(study: Study, record: TrialRecord, kept: str = "") -> RenderableType:
@@ -59,7 +64,9 @@ def point_view(study: Study, entry: FrontPoint) -> RenderableType:
 
 def _candidate(candidate: Candidate) -> Group:
     architecture = to_plain(candidate.architecture)
-    exits = [f"cut {exit.cut} ({_head(exit.head)}, loss_weight={exit.loss_weight:g})" for exit in candidate.exits]
+    exits = [
+        f"after stage {exit.cut} ({_head(exit.head)}, loss_weight={exit.loss_weight:g})" for exit in candidate.exits
+    ]
     rows = [
         ("architecture", architectures.described(candidate.architecture)),
         ("in full", f"{architecture.pop('kind')}: {_named(architecture)}"),
@@ -87,40 +94,33 @@ def _value(value: object) -> str:
 
 
 def _parts(record: TrialRecord, point: OperatingPoint | None) -> list[Group]:
-    """Returns parameters, MACs and latency of every stage and head; with a point, marks the parts that it uses."""
-    cost = record.cost
-    if cost is None:
+    """Returns the costs of every part and their sums; with a point, marks the parts that it uses."""
+    parts = parts_of(record, point.rule if point else None)
+    if not parts:
         return []
-    segments = record.latency.segments if record.latency else None
-    used = set(point.rule.exits if point else range(len(cost.heads)))
-    last = cost.cuts[max(used)]
-    cells = [*_segments(cost.stages, segments.stages_ms if segments else ())]
-    cells += _segments(cost.heads, segments.heads_ms if segments else ())
-    in_use = [stage <= last for stage in range(len(cost.stages))] + [head in used for head in range(len(cost.heads))]
-    hangs = ["" for _ in cost.stages] + [f"cut {cut}" for cut in cost.cuts]
-    rows = [
-        [name, hang, *figures_, "yes" if use else "no"]
-        for (name, *figures_), hang, use in zip(cells, hangs, in_use, strict=True)
-    ]
-    if point and segments and len(used) > 1 and point.rule.score in segments.decision_ms:
-        decision = units.milliseconds(segments.decision_ms[point.rule.score])
-        rows.append([f"decision by {point.rule.score}", "each", units.NOTHING, units.NOTHING, decision, "yes"])
-    rows.append(["all", "", units.count(cost.params), units.count(cost.macs), _whole(record.latency), ""])
-    columns = [words("part"), words("at"), figures("params"), figures("MACs"), figures("latency p50"), words("in use")]
+    rows = [_cells(part, "yes" if part.used else "no") for part in parts]
+    if point:
+        rows.append(_cells(_sum("sum of the parts in use", [part for part in parts if part.used]), ""))
+    rows.append(_cells(_sum("sum of all parts", [part for part in parts if part.params is not None]), ""))
+    columns = [words("part"), words("at"), figures("params"), figures("MACs"), figures("latency"), words("in use")]
     if point is None:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    return [titled("stages and heads", plain_table(columns, rows))]
+    notes = [Text(SUMS, style="bright_black")] if record.latency and point else []
+    return [titled("parts", Group(plain_table(columns, rows), *notes))]
 
 
-def _segments(parts: tuple[SegmentCost, ...], latencies_ms: tuple[float, ...]) -> list[list[str]]:
+def _cells(part: Part, use: str) -> list[str]:
     return [
-        [part.name, units.count(part.params), units.count(part.macs), units.milliseconds(ms)]
-        for part, ms in zip_longest(parts, latencies_ms[: len(parts)])
+        part.name if part.times == 1 else f"{part.name}, {part.times} times",
+        part.place,
+        *(units.count(part.params), units.count(part.macs), units.milliseconds(part.latency_ms), use),
     ]
 
 
-def _whole(latency: LatencyReport | None) -> str:
-    return units.milliseconds(latency.whole.p50 if latency else None)
+def _sum(name: str, parts: Sequence[Part]) -> Part:
+    known_ms = [part.latency_ms * part.times for part in parts if part.latency_ms is not None]
+    params, macs = sum(part.params or 0 for part in parts), sum(part.macs or 0 for part in parts)
+    return Part(name, "", params, macs, sum(known_ms) if known_ms else None)
 
 
 def _exits(record: TrialRecord, point: OperatingPoint) -> Group:
@@ -137,10 +137,10 @@ def _exits(record: TrialRecord, point: OperatingPoint) -> Group:
         )
     ]
     columns = [
-        words("exit (cut)"),
+        words("exit after stage"),
         figures(f"threshold ({score})" if score else "threshold"),
         figures("share"),
-        figures("accuracy there"),
+        figures(f"accuracy there ({record.frontier.split if record.frontier else 'validation'})"),
     ]
     return titled("exits in use", plain_table(columns, rows))
 
@@ -166,7 +166,8 @@ def _frontier(study: Study, record: TrialRecord) -> Group:
         score = deciding_score(point.rule) or units.NOTHING
         rows.append([units.percent(point.accuracy), *costs, units.count(point.macs), exits, score])
     columns = [figures("accuracy"), figures("latency p50"), figures("× ref."), figures("MACs")]
-    title = f"frontier ({record.frontier.split if record.frontier else ''}), {len(shown)} of {len(points)} points"
+    split = record.frontier.split if record.frontier else ""
+    title = f"frontier ({split}), {len(shown)} of {units.counted(len(points), 'point')}"
     return titled(title, plain_table([*columns, words("exits used", wrap_from=5), words("score")], rows))
 
 
@@ -177,14 +178,15 @@ def _measured(record: TrialRecord) -> list[Group]:
     whole, ratio, reference = latency.whole, latency.ratio, latency.reference
     tails = f"p90 {units.milliseconds(whole.p90)}, p99 {units.milliseconds(whole.p99)}"
     rows = [
-        ("whole network p50", f"{latency_cell(Estimate(whole.p50, whole.low, whole.high))}, {tails}"),
+        ("without early exits p50", f"{latency_cell(Estimate(whole.p50, whole.low, whole.high))}, {tails}"),
         (
             f"reference {latency.reference_name}",
             f"{latency_cell(Estimate(reference.p50, reference.low, reference.high))}, "
             f"ratio {units.ratio(ratio.value)} {units.ratio_interval(ratio)}",
         ),
         ("batch size", str(latency.batch_size)),
-        ("additive / end to end", _check(latency)),
+        ("sum of parts / measured", _check(latency)),
+        *([("compared for", _checked(record, latency))] if latency.check or latency.mixed else []),
         *([("in doubt", f"{units.DOUBTFUL} {latency.doubt}")] if latency.doubt else []),
         ("machine", f"{latency.machine.label}, torch {latency.machine.torch}, python {latency.machine.python}"),
         *([("driver", latency.machine.driver)] if latency.machine.driver else []),
@@ -198,9 +200,20 @@ def _check(latency: LatencyReport) -> str:
         return "not compared"
     limit = DIFFERENCE[latency.machine.device]
     verdict = f"more than {limit:.0%}: mistrust it" if abs(check.error) > limit else f"within {limit:.0%}"
-    verdict += "" if latency.check else ", over noise that leaves at every exit in turn"
     both = f"{units.milliseconds(check.additive_ms)} against {units.milliseconds(check.end_to_end_ms)}"
     return f"{both}, {100 * check.error:+.1f} % ({verdict})"
+
+
+def _checked(record: TrialRecord, latency: LatencyReport) -> str:
+    """Returns what the check ran: one rule of the trial, which need not be the point that is shown."""
+    check = latency.check
+    if check is None:
+        return "random images that leave at every exit in turn"
+    if check.rule is None:
+        return "one exit rule of this trial"
+    score = deciding_score(check.rule)
+    exits = ", ".join(exit_names(record.candidate, check.rule))
+    return f"exits {exits}{f' by {score}' if score else ''}, on {units.counted(check.images, 'validation image')}"
 
 
 def _origin(study: Study, record: TrialRecord) -> Group:

@@ -12,6 +12,7 @@ from searchlab.front.points import (
     deciding_score,
     doubt_of,
     exit_names,
+    size_of,
     state_counts,
     study_hypervolume,
 )
@@ -40,7 +41,29 @@ def front_view(
     tall = [_front_table(points, tall=True, gap=gap) for gap in (3, 2, 1)]
     seen = any(point.test for point in points)
     notes = doubt_note((point.record for point in points if point.doubt), again=not seen)
-    return Group(FirstThatFits((*wide, *tall)), Text(""), *_footers(notes), Footer(footer_parts(study, records, kept)))
+    legend = Footer((*shown_of(points, f"front {study.name}{kept}", seen=seen), *_legend(points)))
+    end = Footer(footer_parts(study, records, kept))
+    return Group(FirstThatFits((*wide, *tall)), Text(""), legend, *_footers(notes), end)
+
+
+def shown_of(points: Sequence[FrontPoint], command: str, *, seen: bool = False) -> tuple[str, ...]:
+    """Returns "12 of 50 points (searchlab front digits --points 50 shows all)"; nothing if no point is left out.
+
+    `seen`: the points were measured again and read on the test split.
+    """
+    total = size_of(points)
+    if len(points) >= total:
+        return ()
+    count = f"{len(points)} of {units.counted(total, 'point')}"
+    if seen:
+        return (f"{count}: the others were not measured again, or are now dominated",)
+    return (f"{count} (searchlab {command} --points {total} shows all)",)
+
+
+def _legend(points: Sequence[FrontPoint]) -> tuple[str, ...]:
+    references = {entry.record.latency.reference_name for entry in points if entry.record.latency and entry.latency}
+    times = [f"× ref.: latency as a multiple of {', '.join(sorted(references))}'s"] if references else []
+    return (*times, EXITS_ARE)
 
 
 def _footers(notes: tuple[str, ...]) -> list[Footer]:
@@ -111,6 +134,8 @@ def budget_words(study: Study) -> str:
     return ", ".join(filter(None, [f"{trials} of {units.counted(study.epochs, 'epoch')}", *more]))
 
 
+EXITS_ARE = "exits used: 2 is the exit after stage 2, final the head after the last stage"
+
 OF_WHAT = (
     "Accuracy, latency, MACs and params are those of a trial's most accurate way of leaving; those of its whole "
     "network: searchlab show N --trial"
@@ -155,7 +180,7 @@ def _sketch_rows(sketch: Sketch) -> list[tuple[str, str]]:
     written = [", ".join(f"{name}={value!r}" for name, value in each.items()) for each in sketch.plain if each]
     return [
         *(("writes", line) for line in written),
-        ("computes", "the rest, by code that only `searchlab run` runs"),
+        ("computed", "the other fields, when the study is run"),
     ]
 
 

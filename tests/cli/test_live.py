@@ -38,11 +38,11 @@ def test_a_line_when_a_trial_begins_and_one_when_it_ends():
     printer = console(terminal=False)
     whole_run(PlainWatch(STUDY, printer))
     assert printer.file.getvalue().splitlines() == [
-        "trial 0: resnet 1-1 of width 4, exits after 0, 1",
+        "trial 0: resnet 1-1 of width 4, exits after stages 0, 1",
         "trial 0: complete in 1.0 s: best 80.0 %, 35.2 k MACs, exits 0, final  [1 of 3]",
-        "trial 1: resnet 1-1 of width 4, exits after 0, 1",
+        "trial 1: resnet 1-1 of width 4, exits after stages 0, 1",
         "trial 1: stopped: at epoch 1, by none  [2 of 3]",
-        "trial 2: resnet 1-1 of width 4, exits after 0, 1",
+        "trial 2: resnet 1-1 of width 4, exits after stages 0, 1",
         "trial 2: failed: the loss is nan in epoch 1: the training diverged  [3 of 3]",
     ]
 
@@ -103,7 +103,7 @@ def test_each_of_several_running_trials_has_its_line_and_loses_it_when_it_ends(m
             return printer.file.getvalue()[before:]
 
         now = drawn_now()
-        assert "trial 0: resnet" in now and "exits after 0, 1 · epoch 2 of 5" in now and "and 1 more" in now
+        assert "trial 0: resnet" in now and "exits after stages 0, 1 · epoch 2 of 5" in now and "and 1 more" in now
         watch.on_end(made_record(spec(0)))
         now = drawn_now()
         assert "trial 0: resnet" not in now and "trial 1: resnet" in now and "trial 2: resnet" in now
@@ -135,8 +135,8 @@ def test_the_watch_fits_where_it_prints_and_says_what_is_searched(monkeypatch, t
 
 
 def test_words_for_a_candidate_a_step_and_an_end():
-    assert described(spec(0)) == "resnet 1-1 of width 4, exits after 0, 1"
-    assert described(replace(spec(1), row="second")) == "second, resnet 1-1 of width 4, exits after 0, 1"
+    assert described(spec(0)) == "resnet 1-1 of width 4, exits after stages 0, 1"
+    assert described(replace(spec(1), row="second")) == "second, resnet 1-1 of width 4, exits after stages 0, 1"
     alone = replace(spec(0), candidate=replace(tiny_candidate(4), exits=()))
     assert described(alone) == "resnet 1-1 of width 4, no exits"
     assert progress(Epoch(3, 1.23456, 0.1), STUDY) == "epoch 3 of 5, loss 1.235"
@@ -214,7 +214,7 @@ def test_on_a_terminal_each_trial_says_what_it_does_and_for_how_long_yet(clock):
 
         assert "reading photos ..." in drawn(lambda: watch.on_phase(None, "reading photos"))
         drawn(lambda: watch.on_start(spec(0)))
-        assert "exits after 0, 1 · measuring latency" in drawn(lambda: watch.on_phase(0, "measuring latency"))
+        assert "exits after stages 0, 1 · measuring latency" in drawn(lambda: watch.on_phase(0, "measuring latency"))
         assert drawn(watch.tick) == "", "nothing is drawn while a latency is measured"
         assert "training, epoch 1 of 20" in drawn(lambda: watch.on_phase(0, "training"))
         trained_for(watch, clock, 1, 2, 3, 4, 5, 6)
@@ -223,14 +223,14 @@ def test_on_a_terminal_each_trial_says_what_it_does_and_for_how_long_yet(clock):
 
 
 def test_a_trial_that_is_too_long_for_a_line_takes_two_and_breaks_no_word(clock):
-    printer = Console(file=io.StringIO(), force_terminal=True, width=50, highlight=False)
+    printer = Console(file=io.StringIO(), force_terminal=True, width=60, highlight=False)
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(STUDY, live.console, live)
         watch.on_start(spec(0))
         clock[0] += 1
         watch.on_epoch(0, Epoch(2, 0.25, 0.1))
     lines = [line.strip() for line in Text.from_ansi(printer.file.getvalue()).plain.splitlines()]
-    assert "trial 0: resnet 1-1 of width 4, exits after 0, 1" in lines and "epoch 2 of 5, loss 0.250" in lines
+    assert "trial 0: resnet 1-1 of width 4, exits after stages 0, 1" in lines and "epoch 2 of 5, loss 0.250" in lines
 
 
 def test_the_watch_is_asked_again_while_a_step_lasts():

@@ -47,8 +47,9 @@ def test_front_as_json(look, output):
     accuracies = [point["accuracy"]["value"] for point in front["points"]]
     assert accuracies == sorted(accuracies, reverse=True) and len(accuracies) >= 3
     by_number = {record.number: record for record in records(output)}
-    for number, point in enumerate(front["points"], start=1):
-        assert point["point"] == number
+    numbers = [point["point"] for point in front["points"]]
+    assert numbers == sorted(numbers) and numbers[-1] == front["points_total"]
+    for point in front["points"]:
         assert point["accuracy"].keys() == ESTIMATE and point["test_accuracy"] is None and point["latency_ms"] is None
         assert {"macs", "params", "score", "exits", "thresholds", "shares"} <= point.keys()
         found = [(p.accuracy, p.macs, p.params) for p in by_number[point["trial"]].frontier.points]
@@ -59,9 +60,18 @@ def test_fewer_points_keep_the_ends(look):
     whole = look("front", "little", "--json", "--points", 50).json["points"]
     few = look("front", "little", "--json", "--points", 3).json["points"]
     assert len(few) == 3 < len(whole)
-    same = ("trial", "accuracy", "macs")
-    for end in (0, -1):
-        assert [few[end][key] for key in same] == [whole[end][key] for key in same]
+    assert (few[0], few[-1]) == (whole[0], whole[-1])
+
+
+def test_a_number_means_the_same_point_in_every_view(look):
+    whole = {point["point"]: point for point in look("front", "little", "--json", "--points", 99).json["points"]}
+    few = look("front", "little", "--json", "--points", 3).json
+    assert few["points_total"] == len(whole) > 3
+    assert f"3 of {len(whole)} points" in look("front", "little", "--points", 3).out
+    assert all(whole[point["point"]] == point for point in few["points"])
+    left_out = max(set(whole) - {point["point"] for point in few["points"]})
+    shown = look("show", left_out, "little", "--json").json
+    assert {key: shown[key] for key in whole[left_out]} == whole[left_out]
 
 
 def test_without_a_name_the_study_begun_last(look):
@@ -90,6 +100,15 @@ def test_show_takes_a_number_of_the_front_that_was_tested(look):
     shown = look("show", last["point"], "little", "--test", "--json").json
     assert shown["test_accuracy"] == last["test_accuracy"]
     assert shown["trial"] == last["trial"]
+    searched = look("show", last["point"], "little", "--json").json
+    assert (searched["trial"], searched["thresholds"]) == (last["trial"], last["thresholds"]), "the same point"
+
+
+def test_show_test_names_the_points_that_were_measured_again(look, searchlab, output):
+    numbers = [point["point"] for point in look("front", "little", "--test", "--json", "--points", 3).json["points"]]
+    answer = searchlab("show", 999, "little", "--test", "--output", output)
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "no such point was measured again" in answer.err and str(numbers[-1]) in answer.err
 
 
 def test_more_points_are_a_look_at_those_alone(look, output):
@@ -110,10 +129,11 @@ def test_more_points_are_a_look_at_those_alone(look, output):
 
 def test_show_a_point(look):
     point = look("front", "little", "--json").json["points"][1]
-    out = look("show", 2, "little").out
+    number = point["point"]
+    out = look("show", number, "little").out
     for text in ("exits in use", "threshold", "stem", "final", "artefacts", "versions", f"trial {point['trial']}"):
         assert text in out
-    shown = look("show", 2, "little", "--json").json
+    shown = look("show", number, "little", "--json").json
     assert {key: shown[key] for key in point} == point
     assert {"stages", "heads"} <= shown["cost"].keys()
 
@@ -176,7 +196,7 @@ def test_a_list_runs_no_file_of_the_users(searchlab):
         assert answer.code == 0 and "loud" in answer.out and answer.err == ""
         assert "Loud" in searchlab(kind, "--json").out
     assert not Path("executed").exists()
-    assert "only `searchlab run` runs" in searchlab("studies").out
+    assert "the other fields, when the study is run" in searchlab("studies").out
 
 
 def test_a_space_file_that_is_no_text_does_not_hide_the_others(searchlab):

@@ -76,7 +76,7 @@ def test_a_paper_is_run_evaluated_and_shown_ours_beside_theirs(searchlab):
     assert sorted(names()) == ["widths-digits", "widths-synthetic"]
     assert "trial 1: evaluated for the table of paper_made_up ..." in answer.out
     assert answer.out.count("Table 1: widths") == 1 and "hypervolume" not in answer.out
-    assert "trial 0: narrow, resnet 1-1 of width 2, exits after 0, 1" in answer.out
+    assert "trial 0: narrow, resnet 1-1 of width 2, exits after stages 0, 1" in answer.out
 
     payload = searchlab("table", "widths", "--json").json
     assert (payload["study"], payload["title"], payload["missing"]) == ("widths", "On Widths", [])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from searchlab.architecture import Partitioned, ResNet
 from searchlab.candidate import Candidate, Exit
 from searchlab.errors import UserError
-from searchlab.front.points import cost_scales, exit_names, state_counts, study_front, study_hypervolume
+from searchlab.front.points import cost_scales, exit_names, final_front, state_counts, study_front, study_hypervolume
 from searchlab.operating_point import ExitRule
 
 OBJECTIVES = st.sampled_from([("accuracy", "latency_ms"), ("accuracy", "macs"), ("accuracy", "latency_ms", "params")])
@@ -98,6 +98,30 @@ def test_the_front_is_thinned_best_first_and_keeps_its_ends():
     assert len(thinned) == 5 < len(whole)
     assert accuracies == sorted(accuracies, reverse=True)
     assert (thinned[0].point, thinned[-1].point) == (whole[0].point, whole[-1].point)
+
+
+def test_a_point_has_one_number_however_many_are_shown_with_it():
+    study, records = fake_study(), fake_records()
+    whole = {entry.number: entry for entry in study_front(study, records, most=None)}
+    assert list(whole) == list(range(1, len(whole) + 1))
+    for most in (3, 5, 12):
+        thinned = study_front(study, records, most=most)
+        assert [whole[entry.number] for entry in thinned] == thinned
+        assert {entry.total for entry in thinned} == {len(whole)}
+
+
+def test_points_measured_again_keep_their_numbers_and_those_no_longer_on_the_front_come_after():
+    study, records = fake_study(), fake_records(2)[:2]
+    whole = study_front(study, records, most=None)
+    kept = [entry for entry in whole if entry.record.number == whole[-1].record.number]
+    record = kept[-1].record
+    few = {"correct": 1, "correct_per_exit": (1, 0), "shares": (0.5, 0.5), "latency_ms": 1e-4}
+    gone = dataclasses.replace(kept[-1].point, **few, rule=ExitRule("margin", (0, 1), (7.0,)))
+    frontier = dataclasses.replace(record.frontier, points=(kept[0].point, kept[-1].point, gone))
+    again = [dataclasses.replace(record, frontier=frontier)]
+    final = final_front(study, records, again)
+    assert [entry.number for entry in final] == [kept[0].number, kept[-1].number, len(whole) + 1]
+    assert {entry.total for entry in final} == {len(whole)}
 
 
 def test_test_points_are_found_by_trial_and_rule():

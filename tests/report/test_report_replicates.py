@@ -109,7 +109,7 @@ def test_two_seeds_are_shown_as_they_are_and_no_interval_is():
     picked = front[0].picked.point
     low, high = (100 * (picked.correct - lost) / picked.samples for lost in (6, 3))
     assert f"{(low + high) / 2:.1f} % ({low:.1f} to {high:.1f})" in text
-    assert "[" not in text and "( ) is where two seeds came to, which is no interval" in text
+    assert "[" not in text and "( ) holds the lower and the higher value of two seeds" in text
     assert " ms (" in text and " to " in text
     assert replicates_payload(STUDY, front, replicates)["points"][0]["fresh_test_accuracy"]["low"] is None
 

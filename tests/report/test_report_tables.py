@@ -6,7 +6,7 @@ from fake_records import CPU, doubtful, fake_point, fake_record, fake_records, f
 from rich.console import Console
 
 from searchlab.front.points import FrontPoint, study_front
-from searchlab.operating_point import Estimate
+from searchlab.operating_point import Estimate, ExitRule
 from searchlab.record import LatencyCheck
 from searchlab.report import units
 from searchlab.report.show import point_view, trial_view
@@ -74,9 +74,28 @@ def test_all_views_of_a_whole_study_fit(width):
 def test_front_is_one_line_a_point_where_there_is_room():
     study, records = fake_study(), fake_records()
     points = study_front(study, records)
-    # Two lines of header, an empty one, and the footer: one line or two.
-    assert len(text_of(front_view(study, records, points), 140).splitlines()) == 2 + len(points) + 1 + 1
-    assert len(text_of(front_view(study, records, points), 80).splitlines()) == 2 + 2 * len(points) + 1 + 2
+    # Two lines of header, an empty one, the legend (two lines or three), and the footer (one line or two).
+    assert len(text_of(front_view(study, records, points), 140).splitlines()) == 2 + len(points) + 1 + 2 + 1
+    assert len(text_of(front_view(study, records, points), 80).splitlines()) == 2 + 2 * len(points) + 1 + 3 + 2
+
+
+def test_a_front_with_points_left_out_says_how_many_and_how_to_see_all():
+    study, records = fake_study(), fake_records()
+    whole = study_front(study, records, most=None)
+    text = text_of(front_view(study, records, study_front(study, records, most=5), " --output demo"), 160)
+    assert f"5 of {len(whole)} points (searchlab front digits --output demo --points {len(whole)} shows all)" in text
+    shown = [line.split()[0] for line in text.splitlines() if line.split()[:1] and line.split()[0].isdecimal()]
+    assert shown[0] == "1" and shown[4] == str(len(whole)), "numbers of the whole front"
+    assert f" of {len(whole)} points" not in text_of(front_view(study, records, whole), 160)
+
+
+def test_the_legend_of_a_front_names_the_reference_and_says_what_exits_are():
+    study, records = fake_study(), fake_records()
+    text = text_of(front_view(study, records, study_front(study, records)), 160)
+    assert "× ref.: latency as a multiple of resnet8's" in text
+    assert "exits used: 2 is the exit after stage 2, final the head after the last stage" in text
+    unmeasured = text_of(front_view(study, fake_records(machine=None), []), 160)
+    assert "× ref." not in unmeasured
 
 
 def test_a_front_without_latency_has_no_columns_for_it():
@@ -165,6 +184,25 @@ def test_a_front_point_is_shown_with_its_parts_exits_and_machine():
     assert "runs/digits/trial-00011" in text
 
 
+def test_latencies_of_parts_add_up_to_their_sums_and_each_latency_says_what_it_is():
+    record, (point,) = one_point_study()
+    part_ms, head_ms, decision_ms = 0.49 / 7, 0.49 / 21, 0.004
+    latency = record.latency
+    segments = dataclasses.replace(latency.segments, stages_ms=(part_ms,) * 6, heads_ms=(head_ms,) * 3)
+    check = LatencyCheck(0.5, 0.51, ExitRule("margin", (0, 1, 2), (0.5, 0.6)), 40)
+    record = dataclasses.replace(record, latency=dataclasses.replace(latency, segments=segments, check=check))
+    text = text_of(point_view(fake_study(), dataclasses.replace(point, record=record)), 120)
+    lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert units.milliseconds(6 * part_ms + 2 * head_ms + decision_ms) in lines["sum of the parts in use"]
+    assert units.milliseconds(6 * part_ms + 3 * head_ms) in lines["sum of all parts"]
+    assert "The point's latency is the mean over the samples" in text
+    assert "without early exits p50" in text and "\nall " not in text and "whole network" not in text
+    assert "exits 1, 3, final by margin, on 40 validation images" in lines["compared for"], "not the point shown"
+    assert "accuracy there (validation)" in text
+    older = dataclasses.replace(record, latency=dataclasses.replace(latency, check=LatencyCheck(0.5, 0.51)))
+    assert "one exit rule of this trial" in text_of(trial_view(fake_study(), older), 120)
+
+
 def test_a_trial_is_shown_in_every_state():
     records = fake_records(1)
     texts = [text_of(trial_view(fake_study(), record)) for record in records]
@@ -206,7 +244,7 @@ def test_a_latency_in_doubt_is_marked_in_every_table(width):
 def test_points_measured_again_on_the_test_split_do_not_ask_for_that_once_more():
     study, record = fake_study(), doubtful(fake_record(0))
     point = record.frontier.points[0]
-    text = text_of(front_view(study, [record], [FrontPoint(1, record, point, point)]), 160)
+    text = text_of(front_view(study, [record], [FrontPoint(1, 1, record, point, point)]), 160)
     assert "~ latency in doubt" in text and "front --test`" not in text
 
 
