@@ -4,15 +4,18 @@ import hashlib
 import importlib
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from searchlab.errors import UserError, unknown
 from searchlab.papers.paper import Paper
 from searchlab.search.places import PREFIXES, in_words, paper_folders
-from searchlab.user_file import blamed, parsed, read_file
+from searchlab.user_file import UserFile, blamed, parsed, read_file
 
 TABLES, PAPER = "tables", "PAPER"
 """The module of a paper that defines its `Paper`, and under which name."""
@@ -49,9 +52,24 @@ def import_part(name: str, part: str) -> ModuleType:
     folder = _folder(name)
     file = read_file(part, folder / f"{part}.py")
     parsed(file)
-    with blamed(file):
+    with _blamed(file, folder):
         importlib.invalidate_caches()  # a file may be newer than the last import from its folder
         return importlib.import_module(f"{_package(folder)}.{part}")
+
+
+@contextmanager
+def _blamed(file: UserFile, folder: Path) -> Iterator[None]:
+    """As `blamed`, with the file of the paper that raised: `file` imports others of its folder."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # of any type: it is the user's code
+        paths = [frame.filename for frame in extract_tb(error.__traceback__)]
+        paths += [error.filename or ""] if isinstance(error, SyntaxError) else []
+        inside = [Path(path) for path in paths if Path(path).parent == folder.resolve()]
+        raised = read_file(inside[-1].stem, inside[-1]) if inside else file
+        parsed(raised)
+        with blamed(raised):
+            raise
 
 
 def _folder(name: str) -> Path:

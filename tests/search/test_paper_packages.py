@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from searchlab.errors import UserError
-from searchlab.search.catalog import available, find, load_space, load_studies, named_studies
+from searchlab.search.catalog import available, find, load_space, load_studies, named_studies, studies_on
 from searchlab.search.paper_packages import import_part, known_papers, load_paper
 
 TABLES = '''"""Tables of mine."""
@@ -61,6 +61,15 @@ def test_a_paper_of_the_users_is_found_like_one_that_searchlab_brings():
     assert load_paper("paper_mine").title == "On Mine", "its modules import each other"
 
 
+def test_the_space_of_a_paper_is_searched_on_other_images_by_its_name():
+    folder = write()
+    for name in ("mine", "studies/papers/mine/space.py"):
+        source, (study,) = studies_on(name, "digits_28x28")
+        assert source is None and study.name == "mine-digits_28x28" and not study.paper
+        assert study.space == str((folder / "space.py").absolute())
+    assert studies_on("limited", "digits_28x28")[1][0].space == "limited", "what searchlab brings goes by its name"
+
+
 def test_a_paper_is_run_by_the_path_of_its_study_from_another_folder(here, monkeypatch):
     folder = write().absolute()
     (here / "elsewhere").mkdir()
@@ -107,12 +116,14 @@ def test_a_folder_without_tables_is_a_study_and_no_paper():
         ("from .absent import x\n", "studies/papers/mine/tables.py:1: raised ModuleNotFoundError: No module named"),
         ("x = 1\n1 / 0\n", "studies/papers/mine/tables.py:2: raised ZeroDivisionError: division by zero"),
         ("def (\n", "studies/papers/mine/tables.py:1: does not parse: "),
+        ("from .broken import x\n", "studies/papers/mine/broken.py:2: does not parse: "),
+        ("from .raising import x\n", "studies/papers/mine/raising.py:3: raised KeyError: 'x'"),
         ("PAPER = 3\n", "studies/papers/mine/tables.py: defines no PAPER (write PAPER = Paper(...))"),
         ("", "studies/papers/mine/tables.py: defines no PAPER"),
     ],
 )
 def test_a_mistake_in_a_paper_is_one_line(tables, says):
-    write(files=FILES | {"tables.py": tables})
+    write(files=FILES | {"tables.py": tables, "broken.py": "\ndef (\n", "raising.py": "\n\nx = {}['x']\n"})
     with pytest.raises(UserError) as raised:
         load_paper("paper_mine")
     assert says in str(raised.value) and "\n" not in str(raised.value)

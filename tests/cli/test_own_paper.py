@@ -1,0 +1,98 @@
+"""A paper of the user's: a folder `studies/papers/mine` of the same shape as those that searchlab brings."""
+
+from pathlib import Path
+
+import pytest
+
+FILES = {
+    "study.py": '''"""Widths of a little network."""
+
+from searchlab import Study, accuracy, macs
+
+
+def study():
+    return Study(
+        space="mine",
+        data="digits",
+        objectives=(accuracy, macs),
+        epochs=1,
+        trials=2,
+        max_images=100,
+        scores=("margin",),
+        levels=11,
+        enqueue=({"width": 2}, {"width": 4}),
+        rows=("narrow", "wide"),
+        paper="paper_mine",
+    )
+''',
+    "space.py": '''"""One block of some width."""
+
+from searchlab import Candidate, Exit, ResNet
+
+
+def space(choose):
+    return Candidate(ResNet((1, 1), choose.suggest_int("width", 2, 8)), (Exit(0),))
+''',
+    "tables.py": '''"""Table 1 of mine."""
+
+from searchlab import Paper, Table
+from searchlab.lab import percent_right
+
+from .evaluation import evaluate
+
+PUBLISHED = {"narrow": 91.5, "wide": 95.67}
+
+
+def tables(studies):
+    (finished,) = studies
+    rows = []
+    for name, published in PUBLISHED.items():
+        found = finished.found(name)
+        rows.append((name, published, percent_right(found) if found else None, found and found["twice"]))
+    return (Table("Table 1: widths", ("width", "accuracy % (paper)", "accuracy %", "twice"), tuple(rows)),)
+
+
+PAPER = Paper("On Widths", tables, evaluate, {"narrow": "~1 k"})
+''',
+    "evaluation.py": '''"""What is found about a width."""
+
+from searchlab import Findings, Subject
+from searchlab.lab import evaluate_exits
+
+
+def evaluate(subject: Subject) -> Findings:
+    return evaluate_exits(subject) | {"twice": 2 * subject.record.candidate.architecture.width}
+''',
+}
+
+
+@pytest.fixture(autouse=True)
+def mine(folder):
+    place = Path("studies/papers/mine")
+    place.mkdir(parents=True)
+    for name, text in FILES.items():
+        (place / name).write_text(text)
+    return place
+
+
+def test_a_paper_of_the_users_is_listed_run_evaluated_and_shown(searchlab):
+    listed = searchlab("studies", "--json").json["studies"]
+    assert [(each["file"], each["name"]) for each in listed if each["file"] == "paper_mine"] == [("paper_mine",) * 2]
+    assert "One block of some width" in searchlab("spaces").out
+    nothing = searchlab("table", "paper_mine", "--params", "--json").json
+    assert nothing["tables"][0]["title"] == "paper_mine: mine on digits"
+
+    answer = searchlab("run", "paper_mine")
+    assert (answer.code, answer.err) == (0, "")
+    assert "trial 1: evaluated for the table of paper_mine" in answer.out and "Table 1: widths" in answer.out
+    payload = searchlab("table", "paper_mine", "--json").json
+    assert (payload["title"], payload["missing"]) == ("On Widths", [])
+    assert [row[3] for row in payload["tables"][0]["rows"]] == [4, 8], "its own evaluation was kept beside the trials"
+    assert searchlab("resume", "paper_mine").code == 0, "its study and space are found again"
+
+
+def test_a_mistake_in_the_evaluation_is_told_with_its_line_before_anything_is_trained(searchlab, mine):
+    (mine / "evaluation.py").write_text("evaluate = nothing\n")
+    answer = searchlab("run", "paper_mine")
+    assert answer.code == 2 and answer.err.count("\n") == 1 and "NameError: name 'nothing' is not defined" in answer.err
+    assert "studies/papers/mine/evaluation.py:1" in answer.err and not Path("runs").exists()
