@@ -1,1 +1,1 @@
-"""What happens to a finished study: test evaluation, replicates, rate-matched reading, importance."""
+"""Analysis of a finished study: test evaluation, replicates, rate-matched reading, importance."""

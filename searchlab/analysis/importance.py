@@ -1,4 +1,4 @@
-"""Which parameters of a space decided what its trials gave: Optuna's fANOVA on the complete trials of a study."""
+"""Parameter importance: Optuna's fANOVA on the complete trials of a study."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
 
 TREES = 16
-"""Of the forest that fANOVA takes apart; Optuna's default of 64 takes four times as long and says the same."""
+"""Trees of fANOVA's forest; Optuna's default of 64 takes four times as long for the same result."""
 
 SHUFFLES = 9
-"""So often are the values dealt out anew: by chance alone the largest share is beyond all of these in one of ten."""
+"""Permutations of the values: by chance, one in ten has a larger top share than all of these."""
 
 FEWEST = 10
-"""Of fewer complete trials nothing is said."""
+"""Minimum number of complete trials."""
 
 MOST = 200
-"""So many trials are looked at, spread evenly over the study: a forest of more is slow to take apart."""
+"""Maximum number of trials, spread evenly over the study: larger forests are slow."""
 
 
 @dataclass(frozen=True)
 class Importances:
-    """Shares of the importance that each parameter has, by what it is important for; the shares of one add up to 1.
+    """Importance shares by quantity and parameter; the shares of a quantity add up to 1.
 
     `chance` is the largest share that any parameter had when the values were shuffled: what is below it says nothing.
     `trials` were looked at; `conditional` parameters were not, as some trials do not have them.
@@ -42,7 +42,7 @@ class Importances:
 
 
 def importances(store: StudyStore, growth: SearchHistory) -> Importances:
-    """Of what every trial can do: its best accuracy, the costs of its whole network, and its own hypervolume.
+    """Computes importances for best accuracy, costs of the whole network, and hypervolume of a trial's frontier.
 
     All come from its record. What was told to the sampler is one point, chosen by what others had found before.
 
@@ -57,7 +57,7 @@ def importances(store: StudyStore, growth: SearchHistory) -> Importances:
     where, records = f"study {growth.study.name}", {step.record.number: step.record for step in growth.steps}
     with storage_errors(store.url):
         told = store.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    # What was told without being trained, as a repeat of an earlier trial, counts once.
+    # Repeats of an earlier trial are not counted.
     trials = [trial for trial in told if trial.number in records]
     if len(trials) < FEWEST:
         allowed = f"at least {FEWEST} are needed: searchlab resume {growth.study.name} --trials N"
@@ -78,7 +78,7 @@ def importances(store: StudyStore, growth: SearchHistory) -> Importances:
 
 
 def _best(record: TrialRecord, objective: Objective) -> float:
-    """The accuracy of a trial's most accurate point, or a cost of its network where every image passes all of it."""
+    """Returns the accuracy of a trial's most accurate point, or a cost of its whole network."""
     assert record.frontier is not None and record.cost is not None
     if objective == accuracy:
         return max(point.accuracy for point in record.frontier.points)
@@ -90,7 +90,7 @@ def _best(record: TrialRecord, objective: Objective) -> float:
 def _shares(store: StudyStore, values: Mapping[int, float]) -> dict[str, float]:
     evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=0)
     with storage_errors(store.url):
-        # A trial whose value is not a number is not looked at.
+        # Trials with a value that is not a number are skipped.
         found = get_param_importances(
             store.optuna, evaluator=evaluator, target=lambda trial: values.get(trial.number, np.nan)
         )

@@ -1,4 +1,4 @@
-"""The points of a trial on another training of its candidate.
+"""Re-evaluates operating points on a replicate at equal exit rates.
 
 A replicate has a network of its own, so a rule's thresholds mean something else there. The rule is re-read: same score,
 same exits, and thresholds at which the same shares of the replicate's validation images leave. That needs no labels,
@@ -30,7 +30,7 @@ from searchlab.trial_files import TABLE
 def readings_of(
     record: TrialRecord, trials: Sequence[TrialRecord], dataset: Dataset, device_name: str
 ) -> tuple[Reading, ...]:
-    """The frontiers of trials as they are on a replicate of their candidate: rules re-read on its validation split.
+    """Re-evaluates the frontiers of trials on a replicate of their candidate, at the validation split's exit rates.
 
     Raises:
         UserError: the replicate's weights or exit table are missing or damaged.
@@ -53,7 +53,7 @@ def readings_of(
 
 
 def at_same_shares(score_NK: Scores, point: OperatingPoint) -> ExitRule:
-    """The point's rule with thresholds at which as many of these samples leave at each exit, or more where scores tie.
+    """Returns the point's rule with thresholds at which as many samples leave at each exit (more if scores tie).
 
     Shapes: N samples, as many as the point has; K exits of the table.
     """

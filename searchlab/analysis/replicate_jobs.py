@@ -1,4 +1,4 @@
-"""Which replicates are to be trained, and by whom: several processes may share them, and none is trained twice."""
+"""Jobs of replicates: several processes share them, and none is trained twice."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from searchlab.search.store import StudyStore
 from searchlab.serialization import NOUN, to_plain
 
 JOB = "job"
-"""The user attribute of a trial of the companion that says what it trains."""
+"""User attribute of a companion's trial with its job."""
 
 
 @noun(frozen=True, config=NOUN)
 class Job:
-    """One training that is wanted: the trial whose candidate it is, and which of its fresh seeds, from 1."""
+    """A requested training: the trial whose candidate it is, and the number of its fresh seed, from 1."""
 
     trial: int
     run: int
@@ -31,7 +31,7 @@ class Job:
 
 @dataclass
 class Jobs:
-    """The wanted jobs in their order, and those that ended, here or in another process.
+    """The requested jobs in order, and those that ended, here or in another process.
 
     `store` is the companion, whose trials say who is at what. `on_end` is told of jobs that others ended.
     """
@@ -49,7 +49,7 @@ class Jobs:
         self.standby = Standby(self.leases, self.stop.wait, self.say)
 
     def next(self, running: Collection[int]) -> tuple[Job, Trial] | None:
-        """A job that nobody is at, with its trial; None where there is none. `running` are trials of this process.
+        """Returns a free job with its trial; None if there is none. `running` are trials of this process.
 
         At the end it waits for other processes, unless their jobs are known to be in good hands.
         """
@@ -73,7 +73,7 @@ class Jobs:
         return None
 
     def _end_without_job(self) -> None:
-        """Ends trials whose process died before it noted the job, as it could in earlier versions."""
+        """Ends trials whose process died before it stored the job, as earlier versions could leave them."""
         for number in self.store.unfinished()[0]:
             if job_of(self.store.trials()[number]) is None and (trial := self._taken_up(number)):
                 self._leave_out(trial)
@@ -87,7 +87,7 @@ class Jobs:
                 self.on_end(job, record)
 
     def _begun(self, job: Job) -> Trial | None:
-        """A new trial for a job; None where another process began one at the same moment: the first of them counts."""
+        """Creates a trial for a job; None if another process created one at the same time, which then counts."""
         trial = self.leases.begin({JOB: to_plain(job)})
         if first_trials(self.store.trials())[job].number == trial.number:
             return trial
@@ -95,7 +95,7 @@ class Jobs:
         return None
 
     def _taken_up(self, number: int) -> Trial | None:
-        """The trial that a process began that is gone; None where another one was faster."""
+        """Takes over the trial of a dead process; None if another process was faster."""
         trial = self.store.again(number, self.store.optuna.sampler)
         return trial if self.leases.take(trial) else None
 
@@ -105,7 +105,7 @@ class Jobs:
 
 
 def first_trials(trials: Sequence[FrozenTrial]) -> dict[Job, FrozenTrial]:
-    """The trial that counts for every job: the first that was begun for it and has, or may yet have, a record."""
+    """Returns the trial that counts for every job: the first one with a present or possible record."""
     found: dict[Job, FrozenTrial] = {}
     for trial in trials:
         job = job_of(trial)
@@ -115,5 +115,5 @@ def first_trials(trials: Sequence[FrozenTrial]) -> dict[Job, FrozenTrial]:
 
 
 def job_of(trial: FrozenTrial) -> Job | None:
-    """What a trial of the companion trains; None where a process died before it noted that."""
+    """Returns the job of a companion's trial; None if its process died before storing it."""
     return read_noun(Job, trial.user_attrs, JOB, f"replicate {trial.number}") if JOB in trial.user_attrs else None

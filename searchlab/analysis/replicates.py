@@ -1,4 +1,4 @@
-"""The candidates of a front trained again with fresh seeds, kept beside the study: its search never sees them."""
+"""Replicates: trains a front's candidates again with fresh seeds, beside the study, unseen by its search."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import failed
 
 READINGS = "readings"
-"""The user attribute of a trial of the companion that holds the front's points as they are on it."""
+"""User attribute of a companion's trial with the front's points on it."""
 
 log = logging.getLogger("searchlab")
 
@@ -44,30 +44,30 @@ def _silent(line: str) -> None:
 
 
 class ReplicateWatch(Protocol):
-    """Who looks on."""
+    """Observer of running replicates."""
 
     def on_begin(self, done: Sequence[Replicate], left: Sequence[tuple[Job, TrialRecord]]) -> None:
-        """These are done already; those are left, each with the trial that it repeats."""
+        """Receives the finished replicates, and the pending jobs with the trials that they repeat."""
 
     def on_start(self, job: Job, spec: TrialSpec) -> None:
-        """A training begins."""
+        """Called when a training begins."""
 
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
-        """It finished an epoch."""
+        """Called when it has finished an epoch."""
 
     def on_phase(self, job: Job | None, phase: str) -> None:
-        """It, or where there is no job the run itself, begins something that may take a while."""
+        """Called when it (None: the run itself) enters a phase that may take a while."""
 
     def on_word(self, job: Job, text: str) -> None:
-        """It has something to tell: that it waits, and for whom."""
+        """Receives a message of a training, for example that it waits for a lock."""
 
     def on_end(self, job: Job, record: TrialRecord) -> None:
-        """It ended, however it did."""
+        """Called when it has ended."""
 
 
 @dataclass(frozen=True)
 class Replication:
-    """What is to be repeated: the candidates of the front (thinned to `points`), with so many `seeds` each.
+    """What to repeat: the candidates of the front (thinned to `points`), with `seeds` trainings each.
 
     `say` is told of what other processes are at.
     """
@@ -83,7 +83,7 @@ class Replication:
 
 
 def replicate(asked: Replication) -> None:
-    """Trains what is missing of the replicates, and reads the front's points on each.
+    """Trains the missing replicates, and re-evaluates the front's points on each.
 
     Raises:
         UserError: the front is empty, the data or the machine are not those of the study, or another process runs it.
@@ -111,7 +111,7 @@ def replicate(asked: Replication) -> None:
 
 
 def originals(study: Study, records: Sequence[TrialRecord], most: int) -> list[TrialRecord]:
-    """The trials of the front as `searchlab front` shows it, the best first; of one candidate the first alone."""
+    """Returns the trials of the front as `searchlab front` shows it, the best first, one per candidate."""
     found: dict[str, TrialRecord] = {}
     for point in study_front(study, records, most=most):
         found.setdefault(point.record.candidate.id, point.record)
@@ -119,7 +119,7 @@ def originals(study: Study, records: Sequence[TrialRecord], most: int) -> list[T
 
 
 def replicates_of(store: StudyStore) -> list[Replicate]:
-    """The study's replicates that ended, in the order in which they were begun."""
+    """Returns the study's finished replicates, in order of their beginning."""
     companion = store.companion()
     return [] if companion is None else _replicates_in(companion)
 
@@ -169,22 +169,22 @@ class Replicator:
         left = [(job, self.originals[job.trial]) for job in wanted_jobs if job not in ended]
         asked.watch.on_begin(done, left)
 
-    # -- what the runner calls: see runners.trial_source.TrialSource
+    # -- called by the runner: see runners.trial_source.TrialSource
 
     @property
     def unit(self) -> TimeUnit | None:
-        """That of the study."""
+        """The study's."""
         return unit_of(self.asked.store, self.records)
 
     def fix_unit(self, unit: TimeUnit) -> TimeUnit:
-        """That of the study."""
+        """The study's."""
         return fix_unit(self.asked.store, self.records, unit)
 
     def ask(self) -> TrialSpec | None:
-        """The next replicate."""
+        """Returns the next replicate."""
         while (taken := self.jobs.next(self.running)) is not None:
             job, trial = taken
-            # The record may have been written before the state was told: then nothing is trained twice.
+            # An earlier process may have written the record before the state: then nothing is trained twice.
             written = self.store.record(trial)
             self.running[trial.number] = job, trial
             if written is not None and written.state != "running":
@@ -197,18 +197,18 @@ class Replicator:
         return None
 
     def tell(self, record: TrialRecord) -> None:
-        """Reads the front's points on it, then keeps it; one that cannot be read has failed."""
+        """Re-evaluates the front's points on a replicate, then stores it; an unreadable one is failed."""
         job, trial = self.running.pop(record.number)
         try:
             readings = None if "record" in trial.user_attrs else self._readings(record)
         except UserError:
             raise
-        except Exception as error:  # of any type, as in a trial: on the test split its logits may not be finite, say
+        except Exception as error:  # Of any type, as in a trial: e.g. logits on the test split may not be finite.
             record, readings = failed(record, error, record.epochs), None
         self._end(job, trial, record, readings)
 
     def _end(self, job: Job, trial: Trial, record: TrialRecord, readings: tuple[Reading, ...] | None) -> None:
-        """Keeps a replicate with its readings, where there are new ones, unless another process took it up."""
+        """Stores a replicate with new readings, unless another process has taken it over."""
         values = None
         if record.state == "complete":
             assert record.frontier is not None
@@ -228,31 +228,31 @@ class Replicator:
         self.asked.watch.on_end(job, record)
 
     def _readings(self, record: TrialRecord) -> tuple[Reading, ...] | None:
-        """The front's points on a complete replicate; None of another."""
+        """Returns the front's points on a complete replicate; None for any other."""
         if record.state != "complete":
             return None
-        # What of them is on the front may change.
+        # The set of points on the front may change.
         alike = [r for r in self.records if r.state == "complete" and r.candidate.id == record.candidate.id]
         return readings_of(record, alike, self.dataset, self.asked.options.device)
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
-        """Passes the epoch on to who looks on."""
+        """Passes the epoch to the observer."""
         self.asked.watch.on_epoch(self.running[number][0], epoch)
 
     def on_phase(self, number: int | None, phase: str) -> None:
-        """Passes on what begins."""
+        """Passes the phase to the observer."""
         self.asked.watch.on_phase(None if number is None else self.running[number][0], phase)
 
     def on_word(self, number: int, text: str) -> None:
-        """Passes on what a training has to tell."""
+        """Passes a message of a training to the observer."""
         self.asked.watch.on_word(self.running[number][0], text)
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
-        """A replicate is never stopped."""
+        """Returns True: a replicate is never stopped."""
         return True
 
     def on_checkpoint(self, number: int, path: str) -> None:
-        """A replicate whose process dies is trained again from its beginning."""
+        """Does nothing: a replicate of a dead process is trained again from its beginning."""
 
     def interrupted(self) -> bool:
         """Whether the user asked to end."""

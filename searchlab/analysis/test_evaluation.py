@@ -1,4 +1,4 @@
-"""The front for the record: its points measured once more, one after the other, then read once on the test split."""
+"""Test evaluation: measures the front's points again, one after the other, then reads the test split once."""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ def look(
     before: Sequence[TestLook] = (),
     unit: TimeUnit | None = None,
 ) -> Iterator[TestLook | Unread]:
-    """Every trial on the front, measured again, then read on the test split at its points' rules, one by one.
+    """Measures every trial on the front again, then evaluates its points' rules on the test split.
 
     Latencies are in the milliseconds of the looks `before`, so that points looked at on different days compare; those
     of the first looks in the study's `unit`, where this is the study's machine.
@@ -83,7 +83,7 @@ def _looks(
 
 
 def _tried(number: int, step: Callable[..., T], *given: Any) -> T | Unread:
-    """What a step gives, or why it cannot: the other trials are looked at all the same."""
+    """Returns a step's result, or why it failed: the other trials are evaluated nevertheless."""
     try:
         return step(*given)
     except TrialFailure as failure:
@@ -95,7 +95,7 @@ def _tried(number: int, step: Callable[..., T], *given: Any) -> T | Unread:
 
 
 def _machines(points: Sequence[FrontPoint], device: torch.device) -> list[Machine]:
-    """What the points' latencies will be of if they are measured here: with as many threads as they had."""
+    """Returns the machine of measurements made here, with the points' number of threads."""
     threads = {point.record.latency.machine.threads for point in points if point.record.latency}
     return [this_machine(device, each) for each in sorted(threads)]
 
@@ -103,7 +103,7 @@ def _machines(points: Sequence[FrontPoint], device: torch.device) -> list[Machin
 def _unit_here(
     study: Study, points: Sequence[FrontPoint], device: torch.device, before: Sequence[TestLook]
 ) -> TimeUnit | None:
-    """The unit of the looks before; None where there are none.
+    """Returns the unit of earlier looks; None if there are none.
 
     Raises:
         UserError: they are of another machine than this one.
@@ -126,7 +126,7 @@ def _unit_here(
 def _of_this_machine(
     unit: TimeUnit | None, study: Study, points: Sequence[FrontPoint], device: torch.device
 ) -> TimeUnit | None:
-    """The study's unit where it is of this machine, and None where it is not."""
+    """Returns the study's unit if it is this machine's, else None."""
     if unit is None or unit.reference_name != study.reference:
         return None
     return unit if all(here == unit.machine for here in _machines(points, device)) else None

@@ -1,4 +1,4 @@
-"""What was read on the test split so far, as records and points of the final front. Arithmetic on the store alone."""
+"""Stored test evaluations as records and points of the final front. Reads the store alone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,13 +9,13 @@ from searchlab.record import LatencyReport, TestLook, TrialRecord
 
 
 def comparable(looks: Sequence[TestLook]) -> list[TestLook]:
-    """Those looks that are of the first one's machine. Old stores may hold others, whose milliseconds mean nothing."""
+    """Returns the looks from the first look's machine. Old stores may mix machines."""
     first = next((seen.latency.machine for seen in looks if seen.latency), None)
     return [seen for seen in looks if seen.latency is None or seen.latency.machine == first]
 
 
 def looked_at(records: Sequence[TrialRecord], looks: Sequence[TestLook]) -> tuple[list[TrialRecord], TestPoints]:
-    """Records whose frontiers are the looked-at points alone, with their new latencies; those points on the test split.
+    """Returns records with the evaluated points alone and their new latencies, and those points on the test split.
 
     A trial that was measured again on several days comes as several records: every point has the latency that it was
     measured with. Trials that were not looked at keep no frontier: what was not measured again is no part of the final
@@ -32,7 +32,7 @@ def looked_at(records: Sequence[TrialRecord], looks: Sequence[TestLook]) -> tupl
 def _as_seen(record: TrialRecord, looks: Sequence[TestLook]) -> list[TrialRecord]:
     found: list[tuple[LatencyReport | None, dict[ExitRule, OperatingPoint]]] = []
     for seen in looks:
-        # Two processes may have looked at the same point at once: the first look counts.
+        # Two processes may have evaluated the same point at once: the first look counts.
         known = {rule for _, points in found for rule in points}
         new = {point.rule: point for point in seen.validation if point.rule not in known}
         same = next((points for latency, points in found if latency == seen.latency), None)

@@ -1,1 +1,1 @@
-"""Samplers, the store, and the driver between them."""
+"""The search: samplers, early stopping, the store, heartbeats, and the driver."""

@@ -1,4 +1,4 @@
-"""User attributes of a storage: values of any length, read back with their checks.
+"""User attributes of a storage: values of any length, validated when read.
 
 MySQL keeps an attribute in a TEXT column of 65,535 bytes, and Optuna's tables are the same in every database. So a long
 value lies in several attributes, in all databases alike.
@@ -14,7 +14,7 @@ from searchlab.schema import upgraded, versioned
 from searchlab.serialization import from_plain, to_plain
 
 LONGEST = 60_000
-"""Characters of JSON that one attribute holds at most."""
+"""Maximum characters of JSON in one attribute."""
 
 PART = LONGEST // 2
 """Characters of a part: a part is a string of JSON within JSON, so that every quote in it takes two characters."""
@@ -22,7 +22,7 @@ PART = LONGEST // 2
 PARTS, DIGEST = "parts", "digest"
 
 PART_OF = "part "
-"""What the names of attributes begin with that hold parts."""
+"""Prefix of the names of attributes that hold parts."""
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def write(set_attribute: Callable[[str, Any], None], name: str, value: Any) -> N
 
 
 def read(attributes: Mapping[str, Any], name: str, where: str) -> Any:
-    """What `write` wrote.
+    """Reads a value of `write`.
 
     Raises:
         UserError: a part is missing or damaged; `where` names whose attribute it is.
@@ -66,7 +66,7 @@ def is_part(name: str) -> bool:
 
 
 def read_noun(kind: type[T], attributes: Mapping[str, Any], name: str, where: str) -> T:
-    """The noun that an attribute holds.
+    """Reads a noun from an attribute.
 
     Raises:
         UserError: it is damaged; `where` names whose attribute it is.
@@ -97,7 +97,7 @@ def write_noun(set_attribute: Callable[[str, Any], None], name: str, noun: objec
 
 
 def damaged(where: str, name: str, why: str) -> UserError:
-    """The error for an attribute that does not hold what belongs there."""
+    """Makes the error for an attribute with invalid content."""
     short = why if len(why) <= 160 else f"{why[:160]} ..."
     allowed = "restore the store from a copy, or begin another study under --name"
     return UserError(f"the store is damaged there: {short}", where=f"{where}, attribute {name!r}", allowed=allowed)

@@ -1,4 +1,4 @@
-"""What ends a study: plain data in, reason out. No Optuna, Ray or torch here.
+"""Budget rules: decide from plain data whether a study ends, and why. No Optuna, Ray or torch here.
 
 No trial begins once a limit is reached; one that has begun is finished. Whichever limit is reached first counts.
 """
@@ -10,15 +10,15 @@ from searchlab.front.history import SearchHistory
 from searchlab.study import Study
 
 ROUNDING = 1e-12
-"""No growth of a hypervolume, which is between 0 and 1."""
+"""Growth of a hypervolume (between 0 and 1) that counts as none."""
 
 UNTRAINED = 1000
-"""So many trials in a row that could not be trained end a study without a limit on trials, which might else never."""
+"""Consecutive untrainable trials that end a study without a limit on trials, which could otherwise run for ever."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a study has spent: its trials that ended, how many run, and the hours since this process took it up."""
+    """Use of a study's budget: ended trials, running trials, and the hours of this process."""
 
     growth: SearchHistory
     running: int = 0
@@ -26,17 +26,17 @@ class Spent:
 
     @property
     def trials(self) -> int:
-        """Trials that ended or run."""
+        """Number of trials that ended or run."""
         return len(self.growth.steps) + self.running
 
     @property
     def epochs(self) -> int:
-        """Epochs that were trained: stopped and failed trials count what they used."""
+        """Epochs trained, including those of stopped and failed trials."""
         return self.growth.last.epochs if self.growth.last else 0
 
 
 def reason_to_end(study: Study, spent: Spent) -> str | None:
-    """Why no more trials begin, as a clause for the user; None while the study goes on."""
+    """Returns why no more trials begin, as a clause for the user; None while the study continues."""
     return next((reason for rule in BUDGET_RULES if (reason := rule(study, spent))), None)
 
 
@@ -50,7 +50,7 @@ def _hours(study: Study, spent: Spent) -> str | None:
 
 
 def _epochs(study: Study, spent: Spent) -> str | None:
-    """Trials that run are counted in full, so that no more begin at once than the limit can hold."""
+    """Running trials count in full, so that their number never exceeds the limit."""
     most = study.epochs_total
     if most is None or spent.epochs + spent.running * study.epochs < most:
         return None
@@ -77,10 +77,10 @@ def _untrained(study: Study, spent: Spent) -> str | None:
 
 
 BUDGET_RULES: tuple[Callable[[Study, Spent], str | None], ...] = (_trials, _hours, _epochs, _stalled, _untrained)
-"""What may end a study; the first that does gives the reason."""
+"""All budget rules; the first that applies gives the reason."""
 
 
 def stalled_for(volumes: Sequence[float], noise: float) -> int:
-    """How many of the last trials together added no more than `noise`; `volumes` are hypervolumes after each trial."""
+    """Returns how many of the last trials together added no more than `noise`; `volumes` follow each trial."""
     before = [0.0, *volumes[:-1]]
     return sum(volumes[-1] - volume <= noise + ROUNDING for volume in before[: len(volumes)])

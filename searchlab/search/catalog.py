@@ -1,4 +1,4 @@
-"""Spaces and studies by name or path: files of the user's, then those that searchlab brings."""
+"""Catalog: spaces and studies by name or path, from the user's folders first, then those of searchlab."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ from searchlab.user_file import (
 )
 
 SPACE_DEFAULTS: dict[str, Any] = {"max_params": 300_000, "epochs": 30}
-"""Of a study that is a space on one's own images, and no more."""
+"""Fields of the study that searches a space on a user's images."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SourceFile:
 
     @property
     def file(self) -> UserFile:
-        """The file as it stands.
+        """Reads the file.
 
         Raises:
             UserError: it cannot be read, or it is in another encoding.
@@ -45,11 +45,11 @@ class SourceFile:
 
     @property
     def text(self) -> str:
-        """The text of the file as it stands."""
+        """Current text of the file."""
         return self.file.text
 
     def parsed(self) -> ast.Module:
-        """The file as Python reads it; nothing of it is run.
+        """Parses the file without running it.
 
         Raises:
             UserError: it cannot be read, or it does not parse.
@@ -58,7 +58,7 @@ class SourceFile:
 
     @property
     def summary(self) -> str:
-        """The first line of the file's docstring, or "".
+        """First line of the file's docstring, or "".
 
         Raises:
             UserError: it cannot be read, or it does not parse.
@@ -68,27 +68,27 @@ class SourceFile:
 
     @property
     def is_brought(self) -> bool:
-        """Whether searchlab brings the file, so that it is no file of the user's."""
+        """Whether the file belongs to searchlab and not to the user."""
         return self.path.resolve().is_relative_to(brought().resolve())
 
 
 def source_at(path: Path) -> SourceFile:
-    """The file at a path, under the name that its place gives it."""
+    """Returns the file at a path, with the name that follows from its place."""
     return SourceFile(name_of(path), path)
 
 
 def places(kind: Kind, beside: Path | None = None) -> str:
-    """Where files of that kind are looked for, in words."""
+    """Describes the folders that are searched for files of that kind."""
     return in_words(folders(kind, beside))
 
 
 def available(kind: Kind) -> list[SourceFile]:
-    """Every file of that kind that can be named, by name; a nearer file hides a farther one of the same name."""
+    """Lists every file of that kind by name; a user's file hides one of searchlab's with the same name."""
     return [SourceFile(name, path) for name, path in every_path(kind).items()]
 
 
 def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
-    """The file of that name, or at that path where it ends in ".py".
+    """Returns the file of that name, or at that path if it ends in ".py".
 
     Raises:
         UserError: there is none; the known names are listed.
@@ -104,7 +104,7 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
 
 
 def load_studies(source: SourceFile) -> tuple[Study, ...]:
-    """What the file's `study()` returns: one study, named after the file where it has no name, or a tuple of them.
+    """Calls the file's `study()`; it returns a study, or a tuple of them. Nameless ones get the file's name.
 
     Those of a tuple are named after the file and their data ("mine-digits") where they have no name.
 
@@ -125,7 +125,7 @@ def load_studies(source: SourceFile) -> tuple[Study, ...]:
 
 
 def named_after(source: SourceFile, studies: tuple[Study, ...]) -> tuple[Study, ...]:
-    """The studies of a file with the names and descriptions that they have where they give themselves none.
+    """Fills in missing names and descriptions of the studies of a file.
 
     Raises:
         UserError: two have one name.
@@ -146,7 +146,7 @@ def named_after(source: SourceFile, studies: tuple[Study, ...]) -> tuple[Study, 
 
 
 def label_of(data: str) -> str:
-    """A word for a data set in the name of a study: of a file or folder its name, without the way to it."""
+    """Returns a word for a data set in the name of a study: the name of a file or folder without its path."""
     if is_folder(data):
         folder = parse_folder(data)
         name = folder.place.partition("?")[0].rstrip("/") if folder.is_url else str(Path(folder.place).resolve())
@@ -155,7 +155,7 @@ def label_of(data: str) -> str:
 
 
 def with_files(study: Study, beside: Path | None = None, known: Iterable[UserFile] = ()) -> Study:
-    """The study with the files that it names, as they stand; one that is not there any more is taken from the `known`.
+    """Reads the files that a study names; a missing one is taken from the `known`.
 
     Raises:
         UserError: one is neither there nor known, cannot be read, or is not text.
@@ -173,7 +173,7 @@ def with_files(study: Study, beside: Path | None = None, known: Iterable[UserFil
 
 
 def named_studies(name: str) -> tuple[SourceFile, tuple[Study, ...]]:
-    """The file of that name, or at that path, with all its studies; or the file of the one study of that name.
+    """Returns the file of that name or path with all its studies, or the file of the one study of that name.
 
     Raises:
         UserError: there is neither, or the file is wrong.
@@ -191,7 +191,7 @@ def named_studies(name: str) -> tuple[SourceFile, tuple[Study, ...]]:
 
 
 def studies_on(name: str, data: str | None) -> tuple[SourceFile | None, tuple[Study, ...]]:
-    """The studies of that name, as their file has them; else one that searches the space of that name on some data.
+    """Returns the studies of that name, else a study that searches the space of that name on some data.
 
     A path is that of a study's file or a space's. Of a space there is no study's file, but a study of `SPACE_DEFAULTS`.
 
@@ -210,7 +210,7 @@ def studies_on(name: str, data: str | None) -> tuple[SourceFile | None, tuple[St
     if data is None:
         allowed = f"`searchlab run {name} --images FOLDER` searches it on images of your own"
         raise UserError("a space, where a study is needed", value=name, allowed=allowed)
-    # What searchlab brings is found by its name on every machine.
+    # Files of searchlab are found by name on every machine.
     known_as = space.name if space.is_brought and not is_file_name(name) else str(space.path.absolute())
     description = f"The space {space.name} on {data}"
     study = Study(known_as, data, name=f"{space.name}-{label_of(data)}", description=description, **SPACE_DEFAULTS)
@@ -218,7 +218,7 @@ def studies_on(name: str, data: str | None) -> tuple[SourceFile | None, tuple[St
 
 
 def _space_meant(name: str) -> SourceFile | None:
-    """The space of that name or path, where there is no study of it."""
+    """Returns the space of that name or path, if there is no such study."""
     if is_file_name(name):
         source = find("study", name)
         defined = {node.name for node in source.parsed().body if isinstance(node, ast.FunctionDef)}
@@ -228,7 +228,7 @@ def _space_meant(name: str) -> SourceFile | None:
 
 
 def load_space(source: SourceFile) -> Space:
-    """The file's `space` function; it is not called here.
+    """Returns the file's `space` function without calling it.
 
     Raises:
         UserError: the file does not parse or run, or has no such function.

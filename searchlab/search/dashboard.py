@@ -1,4 +1,4 @@
-"""What Optuna's own dashboard and tables show of a study: its objectives by name, plain figures of every trial."""
+"""Attributes for Optuna's dashboard and tables: names of objectives, plain figures of every trial."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from searchlab.objective import Objective
 from searchlab.record import TrialRecord
 
 LONGEST = 300
-"""Characters of a state in words."""
+"""Maximum length of a state in words."""
 
 
 def name_objectives(study: optuna.Study, objectives: Sequence[Objective]) -> None:
-    """Names the values that trials are told with; a study of an earlier version gets its names when it is resumed."""
+    """Names the objectives of the Optuna study; a study of an earlier version gets names when it is resumed."""
     names = [objective.name for objective in objectives]
     if study.metric_names != names and len(study.directions) == len(names):
         with warnings.catch_warnings():
@@ -23,7 +23,7 @@ def name_objectives(study: optuna.Study, objectives: Sequence[Objective]) -> Non
 
 
 def shown(record: TrialRecord) -> dict[str, str | float]:
-    """User attributes of a trial for people who look at it with Optuna's tools; searchlab itself reads none of them.
+    """Returns user attributes of a trial for Optuna's tools; searchlab never reads them.
 
     The costs are those of the whole network. Each is a write to the store, so there are few.
     """

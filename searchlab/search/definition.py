@@ -1,4 +1,4 @@
-"""What a study is, as it is kept: what of it may change, and what makes of it another study."""
+"""Definition of a study in the store: which fields may change, and the diff between two definitions."""
 
 import ast
 import difflib
@@ -13,12 +13,12 @@ from searchlab.serialization import to_plain
 from searchlab.study import BUDGET_FIELDS, Study
 
 DEFINED = "searchlab"
-"""The user attribute of a study that holds its definition."""
+"""User attribute of a study with its definition."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What a study is: as it runs, as its file (at `path`) wrote it before overrides, and the text of its space.
+    """Definition: the study as it runs, as its file (at `path`) wrote it before overrides, and the space's text.
 
     The texts of other files of the user's are in `study.files`.
     """
@@ -29,7 +29,7 @@ class Definition:
     path: str = ""
 
     def changes(self, other: "Definition") -> list[str]:
-        """Lines of a diff from this definition to another, budgets left out; empty where they are the same study.
+        """Returns the lines of a diff to another definition, without budgets; empty if they are the same study.
 
         A space is its text: one that was moved or renamed is the same space.
         """
@@ -40,7 +40,7 @@ class Definition:
 
 
 def _texts(definition: Definition) -> dict[str, list[str]]:
-    """The lines of every part of a definition."""
+    """Returns the lines of every part of a definition."""
     plain = to_plain(definition.written)
     kept = {key: value for key, value in plain.items() if key not in {*BUDGET_FIELDS, "files"}}
     return {
@@ -51,7 +51,7 @@ def _texts(definition: Definition) -> dict[str, list[str]]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a file but for its imports from searchlab: where in it a name lies may change between versions."""
+    """Returns the lines of a file without its imports from searchlab, which may change between versions."""
     lines = text.splitlines()
     try:
         body = ast.parse(text).body
@@ -85,7 +85,7 @@ def check_objectives(before: Study, now: Study, directions: Sequence[StudyDirect
     """
     same = before.objectives == now.objectives
     if len(before.objectives) != len(directions):
-        # An earlier version stored a definition that does not fit the trials: one that does mends it.
+        # An earlier version could store a definition that does not fit the trials; a fitting one repairs it.
         same = [o.direction for o in now.objectives] == [direction.name.lower() for direction in directions]
     if not same:
         where, value = f"study {now.name}", ", ".join(objective.name for objective in now.objectives)

@@ -1,4 +1,4 @@
-"""Between the store and the runner: what is tried next, and what is made of the answer."""
+"""Driver: supplies trials from the sampler and the store to a runner, and stores their results."""
 
 import logging
 import time
@@ -33,40 +33,40 @@ from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import sized
 
 RANDOM_AFTER, REPEATS = 20, 100
-"""After so many proposals in a row that were tried before, proposals are random; after so many, the study ends."""
+"""Consecutive repeated proposals after which proposals are random; and after which the study ends."""
 
 FAILURES_AT_FIRST = 3
-"""So many trials that fail, where none that was trained did not, end the study: the fault is not theirs."""
+"""Failed trials, with no trained trial that succeeded, that end the study: the fault is not the candidates'."""
 
 
 log = logging.getLogger("searchlab")
 
 
 class Watch(Protocol):
-    """Who looks on while a study runs."""
+    """Observer of a running study."""
 
     def on_begin(self, records: Sequence[TrialRecord]) -> None:
-        """The study goes on from these trials."""
+        """Called when the study continues from these trials."""
 
     def on_start(self, spec: TrialSpec) -> None:
-        """A trial begins."""
+        """Called when a trial begins."""
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
-        """A trial finished an epoch."""
+        """Called when a trial has finished an epoch."""
 
     def on_phase(self, number: int | None, phase: str) -> None:
-        """A trial, or where there is no number the study itself, begins something that may take a while."""
+        """Called when a trial (None: the study itself) enters a phase that may take a while."""
 
     def on_word(self, number: int, text: str) -> None:
-        """A trial has something to tell: that it waits, and for whom."""
+        """Receives a message of a trial, for example that it waits for a lock."""
 
     def on_end(self, record: TrialRecord) -> None:
-        """A trial ended, however it did."""
+        """Called when a trial has ended."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is searched: the study, its space, and the shape of its images."""
+    """The search problem: the study, its space, and the shape of its images."""
 
     study: Study
     space: Space
@@ -79,7 +79,7 @@ def _silent(line: str) -> None:
 
 @dataclass
 class Driver:
-    """The Source of a study's trials: asks the sampler, tells the store. One a process; several may share a study.
+    """TrialSource of a study: asks the sampler, writes to the store. One per process; several may share a study.
 
     `ended_by` is why no more trials begin, once none does; `say` is told what is waited for.
     """
@@ -111,7 +111,7 @@ class Driver:
         self.front = front_of(found, self.study.objectives)
         self.watch.on_begin(self.records)
 
-    # -- what the runner calls: see runners.source.Source
+    # -- called by the runner: see runners.trial_source.TrialSource
 
     def ask(self) -> TrialSpec | None:
         """The next trial that can be built, holds the limits and was not tried before; others are recorded on the way.
@@ -127,7 +127,7 @@ class Driver:
                     return None
                 mark, first = self.store.mark(trial.number)
                 if first != trial.number:
-                    # Two drivers enqueued the same at the same moment.
+                    # Two drivers enqueued the same configuration at the same time.
                     self.store.leave_out(trial, first)
                     continue
                 candidate, seed = self._candidate(trial), self._seed(trial)
@@ -163,23 +163,23 @@ class Driver:
             raise UserError(f"all {len(trained)} trials failed, so no more begin", where=where, allowed=record.reason)
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
-        """Passes the epoch on to who looks on."""
+        """Passes the epoch to the observer."""
         self.watch.on_epoch(number, epoch)
 
     def on_phase(self, number: int | None, phase: str) -> None:
-        """Passes on what begins."""
+        """Passes the phase to the observer."""
         self.watch.on_phase(number, phase)
 
     def on_word(self, number: int, text: str) -> None:
-        """Passes on what a trial has to tell."""
+        """Passes a message of a trial to the observer."""
         self.watch.on_word(number, text)
 
     def on_rung(self, number: int, epoch: int, frontier: Frontier) -> bool:
-        """Whether the study's early-stopping rule lets the trial go on; one that another driver took up ends."""
+        """Applies the early-stopping rule; a trial that another driver has taken over ends."""
         trial = self.running[number]
         if not self.leases.holds(trial):
             return False
-        # Of a trial that was taken up, what an earlier driver decided stands.
+        # The decisions of an earlier driver on a trial stay valid.
         report = self.stopper.decided(number, epoch)
         if report is None:
             report = self.stopper.judge(number, epoch, values_of(frontier.points, self.study.objectives))
@@ -187,7 +187,7 @@ class Driver:
         return report.goes_on
 
     def on_checkpoint(self, number: int, path: str) -> None:
-        """Notes where a running trial can be gone on with."""
+        """Stores where a running trial can be continued."""
         trial = self.running[number]
         self.leases.write(trial, lambda: self.store.keep_checkpoint(trial, path))
 
@@ -197,22 +197,22 @@ class Driver:
 
     @property
     def unit(self) -> TimeUnit | None:
-        """The study's unit of time; see `search.facts`."""
+        """The study's unit of time; see `search.study_facts`."""
         return unit_of(self.store, self.records)
 
     def fix_unit(self, unit: TimeUnit) -> TimeUnit:
-        """The study's unit of time: this one, if it has none yet."""
+        """Sets the study's unit of time if it has none yet; returns the one that holds."""
         return fix_unit(self.store, self.records, unit)
 
-    # -- what the driver makes of it
+    # -- internal to the driver
 
     @property
     def hypervolume(self) -> float:
-        """Of the front so far; see `front.study_hypervolume`."""
+        """Hypervolume of the current front; see `front.points.study_hypervolume`."""
         return hypervolume(self._scaled([point for _, point in self.front]), reference_of(self.study.objectives))
 
     def _next(self) -> Trial | None:
-        """A trial that a driver began and did not finish, else a new one while the budget lasts.
+        """Returns an unfinished trial, else a new one while the budget lasts.
 
         At the end it waits for other drivers, unless their trials are known to be in good hands.
         """
@@ -236,13 +236,13 @@ class Driver:
         return None
 
     def _taken_up(self, left_over: Sequence[int]) -> Trial | None:
-        """The first of these trials that is to be had, with all that is known of it."""
+        """Takes over the first available trial of a list, with all that the store has of it."""
         for number in (number for number in left_over if number not in self.running):
             trial = self.store.again(number, self._sampler(number))
             if not self.leases.take(trial):
                 continue
             self.stopper.learn(self.store.rung_reports({number}))
-            # The record may have been written before the state was told: then nothing is trained twice.
+            # An earlier driver may have written the record before the state: then nothing is trained twice.
             written = self.store.record(trial)
             if written is None or written.state == "running":
                 return trial
@@ -251,7 +251,7 @@ class Driver:
         return None
 
     def _reason_to_end(self, elsewhere: Sequence[int]) -> str:
-        """Why no more trials begin; "" while they do."""
+        """Returns why no more trials begin; "" while they do."""
         if self.repeated >= REPEATS:
             return f"each of the last {REPEATS} proposals was tried before"
         hours = (time.monotonic() - self.started) / 3600
@@ -259,7 +259,7 @@ class Driver:
         return reason_to_end(self.study, Spent(self.growth, running, hours)) or ""
 
     def _catch_up(self) -> None:
-        """Takes in what other drivers of the study have ended since."""
+        """Reads the trials that other drivers of the study have ended since."""
         others = self.store.ended(besides=self.known)
         if others:
             self.stopper.learn(self.store.rung_reports({record.number for record in others}))
@@ -282,7 +282,7 @@ class Driver:
         return sampler_for(name, self.study.seed, number, self.joint, self.study.files)
 
     def _repeats(self, trial: Trial, candidate: Candidate, mark: Mark | None) -> bool:
-        """Whether a proposal was tried before, in which case the sampler is told what is known of it.
+        """Whether a proposal was tried before; if so, the sampler gets the known result.
 
         What the study enqueues is trained however often it comes.
         """
@@ -293,7 +293,7 @@ class Driver:
         return again
 
     def _candidate(self, trial: Trial) -> Candidate:
-        """What an earlier driver was about to train, whatever the space says today; else what the space proposes."""
+        """Returns the candidate that an earlier driver was about to train, else the space's proposal."""
         begun = self.store.record(trial)
         return begun.candidate if begun else propose(self.problem.space, trial, self.problem.images, self.study)
 
@@ -318,7 +318,7 @@ class Driver:
         return replace(record, state="failed", reason=reason, frontier=None)
 
     def _told_values(self, record: TrialRecord) -> list[float] | None:
-        """The objectives of the point that adds most to the front, or is nearest to it; see `closest_to_front`.
+        """Returns the values of the point that adds most to the front, or is nearest to it; see `closest_to_front`.
 
         Where no point is accurate enough for the front, those of the most accurate one. None where the trial is not
         complete.

@@ -1,4 +1,4 @@
-"""Rules that end weak trials at a rung: plain data in, decision out. No Optuna, Ray or torch here.
+"""Early-stopping rules at a rung: decide from plain data. No Optuna, Ray or torch here.
 
 A rule looks at what the trials at a rung showed, each the values_PM of its frontier (P points by M objectives, finite,
 each to be minimised; no points at all is a frontier too), the one that is judged last. The order of the others is of no
@@ -20,29 +20,28 @@ from searchlab.serialization import NOUN
 from searchlab.study import Study
 
 ETA = 3
-"""So many times as far into a training lies the next rung (Jamieson and Talwalkar 2016); by one number, one trial in so
-many goes on."""
+"""Reduction factor between rungs (Jamieson and Talwalkar 2016); rules on one number let one trial in so many continue."""
 
 HALF = 2
-"""By sets of objectives, one trial in so many goes on at least."""
+"""Reduction factor of rules on sets of objectives: at least one trial in so many continues."""
 
 FIRST = 3
-"""So many trials at a rung always go on: beside fewer, none can be said to be weak."""
+"""Trials at a rung that always continue: with fewer there is nothing to compare with."""
 
 EARLIEST = 0.1
-"""The share of a training before which a network says too little of what it will be: no rung by default."""
+"""Least share of a training for a default rung: before it, results say too little."""
 
 Rule = Callable[[Sequence[Values], Sequence[Objective]], bool]
-"""(what the trials at a rung showed, the one that is judged last; objectives) to whether that one goes on."""
+"""Function of (frontiers at the rung, the judged one last; objectives) to whether that trial continues."""
 
 
 def _none(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
-    """Every trial goes on."""
+    """Lets every trial continue."""
     return True
 
 
 def _moasha(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
-    """Asynchronous successive halving (Li et al. 2020) of frontiers: those that add most to the rung's front go on.
+    """Asynchronous successive halving (Li et al. 2020) of frontiers: trials that add most to the front continue.
 
     So does every trial that adds to it at all: a front has room for many, and a network that alone is best somewhere is
     not weak, however many others are best elsewhere.
@@ -53,19 +52,19 @@ def _moasha(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
 
 
 def _median_hv(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
-    """The median stopping rule (Golovin et al. 2017) on the hypervolume of each trial's own frontier."""
+    """Median stopping rule (Golovin et al. 2017) on the hypervolume of each trial's own frontier."""
     *earlier, own = volumes(shown, objectives).tolist()
     return len(earlier) < FIRST or round(own - float(np.median(earlier)), DIGITS) >= 0
 
 
 def _accuracy_asha(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
-    """Asynchronous successive halving as usual, by each trial's best accuracy (the first objective where none is)."""
+    """Asynchronous successive halving by best accuracy (by the first objective, if accuracy is none)."""
     column = list(objectives).index(accuracy) if accuracy in objectives else 0
     return _among_the_best([(float(values[:, column].min(initial=np.inf)),) for values in shown], ETA)
 
 
 def _among_the_best(ranks: Sequence[Rank], one_in: int) -> bool:
-    """Whether fewer trials are better than the last than may go on: one in so many, rounded down, at least one."""
+    """Whether the last trial is among the best share: one in so many, rounded down, at least one."""
     better = sum(rank < ranks[-1] for rank in ranks)
     return len(ranks) <= FIRST or better < max(1, len(ranks) // one_in)
 
@@ -79,7 +78,7 @@ EARLY_STOPPING: dict[str, Rule] = {
 
 
 def rule_for(name: str) -> Rule:
-    """The rule of that name.
+    """Returns the rule of that name.
 
     Raises:
         UserError: there is none.
@@ -90,7 +89,7 @@ def rule_for(name: str) -> Rule:
 
 
 def default_rungs(epochs: int, eta: int = ETA) -> tuple[int, ...]:
-    """Epochs at which trials of so many epochs are compared: a third of them, a ninth ..., none before a tenth.
+    """Returns the default rungs: a third of the epochs, a ninth ..., none before a tenth.
 
     14 epochs have rungs at 2 and 5. Empty where there are too few epochs to compare anything before the last.
     """
@@ -104,14 +103,14 @@ def default_rungs(epochs: int, eta: int = ETA) -> tuple[int, ...]:
 
 
 def with_rungs(study: Study) -> Study:
-    """The study with the default rungs, where its rule stops trials and it names none."""
+    """Adds the default rungs to a study whose rule stops trials and that names none."""
     wants = study.early_stopping != "none" and not study.rungs
     return replace(study, rungs=default_rungs(study.epochs)) if wants else study
 
 
 @dataclass(frozen=True, config=NOUN)
 class RungReport:
-    """What a trial showed at a rung, in the study's objectives (each to be minimised), and whether it went on."""
+    """Values of a trial at a rung, in the study's objectives (each minimised), and whether it continued."""
 
     number: int
     epoch: int
@@ -120,7 +119,7 @@ class RungReport:
 
 
 class Stopper:
-    """A rule with all it has seen: `reports` are its whole state, so that it goes on from those that were stored.
+    """A rule with its history: `reports` are its whole state, restored from the store.
 
     What a trial showed first at a rung stands, and so does the decision: a trial that is trained again, because the
     process that began it died, goes the way it went.
@@ -132,16 +131,16 @@ class Stopper:
         self.reports = list(reports)
 
     def learn(self, reports: Sequence[RungReport]) -> None:
-        """Takes in what the store says of trials at rungs, in place of what was seen of them here."""
+        """Replaces the reports of trials at rungs with those of the store."""
         known = {(report.number, report.epoch) for report in reports}
         self.reports = [report for report in self.reports if (report.number, report.epoch) not in known] + list(reports)
 
     def decided(self, number: int, epoch: int) -> RungReport | None:
-        """What was decided of a trial at a rung; None where it was not judged there yet."""
+        """Returns the decision on a trial at a rung; None if it was not judged there."""
         return next((report for report in self.reports if (report.number, report.epoch) == (number, epoch)), None)
 
     def judge(self, number: int, epoch: int, values_PM: Values) -> RungReport:
-        """What trial `number` shows at a rung, with the decision. A point that lacks an objective (inf) is left out."""
+        """Judges trial `number` at a rung. A point that lacks an objective (inf) is left out."""
         rung = {report.number: report for report in self.reports if report.epoch == epoch}
         if number not in rung:
             own_PM = values_PM[np.isfinite(values_PM).all(axis=1)]
@@ -152,7 +151,7 @@ class Stopper:
         return rung[number]
 
     def forget(self, number: int) -> None:
-        """Compares no trial with this one any more: it failed, so what it showed cannot be had."""
+        """Removes a failed trial from the comparison: its results cannot be reached."""
         self.reports = [report for report in self.reports if report.number != number]
 
     def _values(self, report: RungReport) -> Values:

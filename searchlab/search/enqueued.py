@@ -1,4 +1,4 @@
-"""What a study enqueues, each configuration once: a trial is known by its mark, whatever its number.
+"""Enqueued configurations: each is tried once; a mark connects it with its trial, whatever its number.
 
 A row of a table belongs to the trial that was enqueued for it. Trials that an earlier version enqueued have no mark:
 they are known by the parameters that Optuna was given for them.
@@ -17,10 +17,10 @@ from searchlab.serialization import NOUN, stable_id
 from searchlab.study import Study
 
 MARK, ROW = "enqueued", "row"
-"""User attributes of a trial: its Mark, and by itself the name of its row, where it has one."""
+"""User attributes of a trial: its Mark, and the name of its row, if any."""
 
 FIXED = "fixed_params"
-"""Optuna's own attribute of an enqueued trial: the parameters that it is to have."""
+"""Optuna's attribute of an enqueued trial with its parameters."""
 
 
 @noun(frozen=True, config=NOUN)
@@ -38,19 +38,19 @@ class Mark:
 
 @dataclass(frozen=True)
 class Enqueued:
-    """Parameters that are to be tried, and the mark of their trial."""
+    """Parameters to try, with the mark of their trial."""
 
     mark: Mark
     params: dict[str, Any]
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The user attributes that its trial begins with."""
+        """Returns the initial user attributes of the trial."""
         return {MARK: vars(self.mark)} | ({ROW: self.mark.row} if self.mark.row else {})
 
 
 def configurations(study: Study) -> list[Enqueued]:
-    """What the study itself enqueues, in its order."""
+    """Returns the configurations that the study enqueues, in its order."""
     found, seen = [], Counter[str]()
     for index, params in enumerate(study.enqueue):
         row, known = study.row_of(index), stable_id(params)
@@ -60,17 +60,17 @@ def configurations(study: Study) -> list[Enqueued]:
 
 
 def drawn(first: Iterable[dict[str, Any]]) -> list[Enqueued]:
-    """The random first trials."""
+    """Returns the random first trials."""
     return [Enqueued(Mark(nth=nth, drawn=True), params) for nth, params in enumerate(first)]
 
 
 def marked(trials: Sequence[FrozenTrial]) -> dict[int, Mark]:
-    """The marks of trials, by their numbers."""
+    """Returns the marks of trials, by their numbers."""
     return {t.number: read_noun(Mark, t.user_attrs, MARK, f"trial {t.number}") for t in trials if MARK in t.user_attrs}
 
 
 def unmarked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that an earlier version enqueued."""
+    """Returns the trials that an earlier version enqueued."""
     return [trial for trial in trials if FIXED in trial.system_attrs and MARK not in trial.user_attrs]
 
 

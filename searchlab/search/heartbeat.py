@@ -1,4 +1,4 @@
-"""Leases: which driver a running trial belongs to. Several may work on one study; what a dead one began is taken up.
+"""Heartbeats and leases: several drivers may share a study; trials of a dead driver are taken over.
 
 A driver writes its name into every trial that it begins or takes up, and a heartbeat into the study's attributes while
 it works. Its leases end some time after its last heartbeat; at once where it says that it ended, or where its process
@@ -31,23 +31,23 @@ from searchlab.search.storage import storage_errors
 from searchlab.serialization import NOUN, from_plain, to_plain
 
 RENEWED_S, ALIVE_S = 20.0, 120.0
-"""So often a driver renews its leases, and so long after the last time they end."""
+"""Seconds between two heartbeats, and from the last heartbeat to the end of the leases."""
 
 UNSIGNED_S = 10.0
-"""A trial that began less than this ago and has no driver yet is about to be signed."""
+"""Age of a trial without a driver up to which its driver may still be about to sign it."""
 
 LOOKS_S = 2.0
-"""So often a driver that waits for others looks what became of them."""
+"""Seconds between two looks of a driver that waits for others."""
 
 OWNER, HEARTBEAT = "driver", "driver "
-"""The user attribute of a trial that names its driver; what those of a study begin with that hold heartbeats."""
+"""User attribute of a trial with its driver; prefix of a study's attributes with heartbeats."""
 
 log = logging.getLogger("searchlab")
 
 
 @dataclass(frozen=True, config=NOUN)
 class Heartbeat:
-    """A driver's last sign of life: the process, and when (seconds since 1970; 0: it ended).
+    """Heartbeat of a driver: the process, and the time (seconds since 1970; 0: it ended).
 
     `kernel` tells apart machines, and containers on one, that have the same name ("" in stores of earlier versions).
     """
@@ -59,7 +59,7 @@ class Heartbeat:
 
     @property
     def lives(self) -> bool:
-        """Whether its driver is at work. On this machine it is seen at once that a process is gone.
+        """Whether its driver is alive. On the same machine, a dead process is recognised at once.
 
         A heartbeat of this very process is one of a driver before: a process has one at a time.
         """
@@ -71,7 +71,7 @@ class Heartbeat:
 
     @property
     def until(self) -> float:
-        """When its leases end, unless they are renewed."""
+        """When its leases end without another heartbeat."""
         return self.at + ALIVE_S
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Heartbeat:
 
 @cache
 def this_kernel() -> str:
-    """The boot of this machine and the name space of its process numbers; "" where the system has no such thing."""
+    """Returns boot and process namespace of this machine; "" if the system does not report them."""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').stat().st_ino}"
@@ -88,7 +88,7 @@ def this_kernel() -> str:
 
 
 class Leases:
-    """The leases of one driver on trials of an Optuna study, under a name of its own."""
+    """Leases of one driver, under a unique name, on trials of an Optuna study."""
 
     def __init__(self, study: optuna.Study, storage: BaseStorage, url: str) -> None:
         self.study, self.storage, self.url = study, storage, url
@@ -97,7 +97,7 @@ class Leases:
 
     @contextmanager
     def renewed(self, wait: Callable[[Event, float], bool] = Event.wait) -> Iterator[None]:
-        """Renews the leases from a thread, however long the block is at one thing, and ends them after it.
+        """Renews the leases from a thread during the block, and ends them afterwards.
 
         `wait` waits so many seconds for an event, and says whether it happened.
         """
@@ -110,7 +110,7 @@ class Leases:
         finally:
             over.set()
             thread.join()
-            # Where the store cannot be written, they end by themselves.
+            # If the store is not writable, they expire by themselves.
             with suppress(UserError):
                 self._write(0.0)
 
@@ -120,23 +120,23 @@ class Leases:
         self._write(time.time())
 
     def renew_if_due(self) -> None:
-        """The same where the last is some time ago: for drivers that run without the thread."""
+        """Writes a heartbeat if the last is old: for drivers without the thread."""
         if time.monotonic() - self._renewed >= RENEWED_S:
             self.renew()
 
     def sign(self, trial: Trial) -> bool:
-        """Makes a trial that was begun just now this driver's; False where another one took it for abandoned."""
+        """Signs a trial that was just created; returns False if another driver took it as abandoned."""
         return self._swap(trial, None)
 
     def begin(self, attributes: Mapping[str, Any]) -> Trial:
-        """A new trial with these attributes, which is this driver's from its first moment."""
+        """Creates a trial with these attributes, signed by this driver from the start."""
         self.renew_if_due()
         made = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={**attributes, OWNER: self.owner})
         with storage_errors(self.url):
             return Trial(self.study, self.storage.create_new_trial(self.study._study_id, made))
 
     def take(self, trial: Trial) -> bool:
-        """Takes up an abandoned trial; False where it is not abandoned any more. Of several drivers, one gets it."""
+        """Takes over an abandoned trial; False if it is not abandoned any more. Only one driver succeeds."""
         with storage_errors(self.url):
             now, alive = self.storage.get_trial(trial._trial_id), living(self.study.user_attrs)
         if now.state != TrialState.RUNNING or not is_left(now, alive):
@@ -144,27 +144,27 @@ class Leases:
         return self._swap(trial, now.user_attrs.get(OWNER))
 
     def holds(self, trial: Trial) -> bool:
-        """Whether a trial still runs and is this driver's: one that stands still for long loses what it began."""
+        """Whether a trial still runs and belongs to this driver, which loses it if it stalls for too long."""
         with storage_errors(self.url):
-            # What a trial says of itself is as it was when it was asked for.
+            # The trial object is a snapshot of the time when it was requested.
             now = self.storage.get_trial(trial._trial_id)
         return now.state == TrialState.RUNNING and now.user_attrs.get(OWNER) == self.owner
 
     def write(self, trial: Trial, write: Callable[[], None]) -> bool:
-        """Writes something of a trial, unless another driver has it, or ended it; whether it was written."""
+        """Writes to a trial unless another driver owns or has ended it; returns whether it was written."""
         if not self.holds(trial):
             return False
         try:
             write()
         except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
-            # Optuna raises either where another driver ended it just now.
+            # Optuna raises either error if another driver has just ended it.
             if self.holds(trial):
                 raise
             return False
         return True
 
     def holders(self, numbers: Collection[int]) -> dict[int, Heartbeat | None]:
-        """The last heartbeat of the driver of each of these trials; None where it is not signed yet."""
+        """Returns the last heartbeat of each trial's driver; None for an unsigned trial."""
         with storage_errors(self.url):
             beats = heartbeats(self.study.user_attrs)
             trials = [each for each in self.study.get_trials(deepcopy=False) if each.number in numbers]
@@ -177,7 +177,7 @@ class Leases:
                 self.renew()
                 failed = False
             except Exception as error:
-                # Of any type: the thread must outlive what goes by. What does not, its driver meets at its next step.
+                # Of any type: the thread must survive temporary faults. The driver meets lasting ones at its next step.
                 if not failed:
                     log.warning("no heartbeat: %s; after %g s other drivers take up its trials", error, ALIVE_S)
                 failed = True
@@ -188,14 +188,14 @@ class Leases:
             self.study.set_user_attr(HEARTBEAT + self.owner, to_plain(beat))
 
     def _swap(self, trial: Trial, before: str | None) -> bool:
-        """Puts this driver's name in the place of another in one atomic step; False where another name is there now."""
+        """Replaces another driver's name by this one's in one atomic step; False if another name is there now."""
         self.renew_if_due()
         with storage_errors(self.url):
             return swapped(self.storage, trial._trial_id, before, self.owner)
 
 
 class Standby:
-    """How a driver that has nothing left to begin waits for others: until they are seen to live, or their leases end.
+    """Standby of a driver without work: waits until the others are known to be alive, or their leases end.
 
     `wait` waits for seconds, or less where the user wants an end; `say` is told once what is waited for.
     """
@@ -206,7 +206,7 @@ class Standby:
         self.said: set[int] = set()
 
     def over(self, trials: Mapping[int, str]) -> bool:
-        """Whether the drivers of all these trials, each with its name for the user, are known to live; else it waits.
+        """Whether the drivers of all these trials (with their names for messages) are known to be alive; else waits.
 
         A driver is known to live that showed it since the first look.
         """
@@ -222,40 +222,40 @@ class Standby:
         return not silent
 
     def elsewhere(self, trials: Mapping[int, str]) -> str:
-        """Which of these trials run where, for the user: "trial 3 runs elsewhere (process 12 on node7)"."""
+        """Says where these trials run: "trial 3 runs elsewhere (process 12 on node7)"."""
         places = sorted({str(beat) for beat in self.leases.holders(trials).values() if beat})
         runs = "runs" if len(trials) == 1 else "run"
         return f"{', '.join(trials.values())} {runs} elsewhere ({', '.join(places)})"
 
 
 def heartbeats(attributes: Mapping[str, Any]) -> dict[str, Heartbeat]:
-    """The last heartbeat of every driver, dead ones included, by a study's attributes."""
+    """Returns the last heartbeat of every driver, including dead ones, from a study's attributes."""
     values = {name.removeprefix(HEARTBEAT): value for name, value in attributes.items() if name.startswith(HEARTBEAT)}
     return {owner: from_plain(Heartbeat, value, where=f"driver {owner}") for owner, value in values.items()}
 
 
 def living(attributes: Mapping[str, Any]) -> dict[str, Heartbeat]:
-    """The drivers that are at work, by a study's attributes."""
+    """Returns the live drivers, from a study's attributes."""
     return {owner: beat for owner, beat in heartbeats(attributes).items() if beat.lives}
 
 
 def is_left(trial: FrozenTrial, alive: Collection[str]) -> bool:
-    """Whether nobody works on a running trial any more, if these drivers live."""
+    """Whether a running trial is abandoned, given the live drivers."""
     if OWNER in trial.user_attrs:
         return trial.user_attrs[OWNER] not in alive
-    # Optuna writes local time.
+    # Optuna stores local time.
     began = trial.datetime_start
     return began is None or not 0 <= (datetime.now() - began).total_seconds() < UNSIGNED_S
 
 
 def swapped(storage: BaseStorage, trial_id: int, before: str | None, after: str) -> bool:
-    """Puts a name as a trial's driver in the place of another; False where it has another one, or has ended.
+    """Replaces the name of a trial's driver; False if it has another one, or has ended.
 
     Optuna has no atomic step for attributes, so on a database this is one statement on its table.
     """
     storage = getattr(storage, "_backend", storage)
     if not isinstance(storage, RDBStorage):
-        # In memory: one process has it, and one driver.
+        # An in-memory store has one process and one driver.
         if storage.get_trial(trial_id).user_attrs.get(OWNER) != before:
             return False
         storage.set_trial_user_attr(trial_id, OWNER, after)
@@ -272,7 +272,7 @@ def swapped(storage: BaseStorage, trial_id: int, before: str | None, after: str)
             swap = sqlalchemy.update(kept).where(here & (kept.value_json == json.dumps(before)))
             return int(connection.execute(swap.values(value_json=json.dumps(after))).rowcount) == 1
     except sqlalchemy.exc.IntegrityError:
-        # It was signed meanwhile.
+        # It was signed in the meantime.
         return False
 
 
@@ -282,6 +282,6 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        # It is another user's.
+        # It belongs to another user.
         return True
     return True

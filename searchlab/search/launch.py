@@ -1,4 +1,4 @@
-"""From a study to a running search: every check comes before any training, then the driver and the runner go on."""
+"""Launches a search: all checks before any training, then the driver and the runner."""
 
 import fcntl
 import os
@@ -52,12 +52,12 @@ from searchlab.user_file import is_file_name
 RUNNERS: dict[str, Callable[[TrialSource, Dataset], None]] = {"local": run_local, "tune": run_tune}
 
 RUN_ELSEWHERE = frozenset({"tune"})
-"""Runners whose trials need not run on this machine."""
+"""Runners whose trials may run on other machines."""
 
 LOCK = "driver.lock"
 
 NAME = r"\w[\w.+-]*"
-"""What a study may be called: its folder has the same name."""
+"""Valid study names; a study's folder has the same name."""
 
 
 def _silent(line: str) -> None:
@@ -82,7 +82,7 @@ class Launch:
 
 
 def start(launch: Launch) -> Driver:
-    """Begins a new study and runs it to the end of its budget.
+    """Starts a new study and runs it to the end of its budget.
 
     Raises:
         UserError: the study, its data, the device, the limits or the store are wrong; nothing was trained.
@@ -94,7 +94,7 @@ def start(launch: Launch) -> Driver:
 
 
 def start_afresh(launch: Launch) -> Driver:
-    """As `start`, in place of what the store and the output hold under the study's name.
+    """Like `start`, but first removes the study of this name from the store and the output.
 
     Raises:
         UserError: as `start`; another process is running it.
@@ -109,7 +109,7 @@ def start_afresh(launch: Launch) -> Driver:
 
 
 def resume(launch: Launch, store: StudyStore) -> Driver:
-    """Goes on with a study that is in the store, from the trials that were begun and not finished.
+    """Resumes a study of the store, beginning with its unfinished trials.
 
     Raises:
         UserError: as `start`.
@@ -124,7 +124,7 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         same_data(store, records, dataset)
         unit = unit_of(store, records)
         same_reference(unit, study)
-        # A runner that runs trials elsewhere sees for itself on which machine.
+        # A runner with remote trials checks the machine itself.
         if launch.runner not in RUN_ELSEWHERE:
             launch = replace(launch, options=same_machine(unit, study, options, device))
         claim(options.output / study.name, store, records)
@@ -146,14 +146,14 @@ def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
         enqueue_missing(store, study, launch.space, dataset.spec)
         return _run(launch, store, dataset, device)
     except UserError:
-        # Nothing has begun, on a cluster that cannot be reached say: then the same command may be given again.
+        # If nothing has begun, for example because a cluster is unreachable, the same command can be repeated.
         if not store.records():
             StudyStore.discard(launch.definition.study.name, store.storage, url)
         raise
 
 
 def _clear(folder: Path) -> None:
-    """Empties a study's folder but for the lock that is held on it."""
+    """Empties a study's folder except for the lock that is held on it."""
     with disk_errors(folder):
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():
@@ -175,7 +175,7 @@ def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.devi
 
 
 def run_trials(source: TrialSource, dataset: Dataset, runner: str, options: RunOptions) -> None:
-    """Runs all that a source asks for, on as many threads as the options say.
+    """Runs all trials of a source, with the number of threads in the options.
 
     Raises:
         Interrupted: the user asked to end.
@@ -186,7 +186,7 @@ def run_trials(source: TrialSource, dataset: Dataset, runner: str, options: RunO
 
 
 def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> None:
-    """Evaluates the complete trials that have no findings yet, where the study belongs to a paper.
+    """Evaluates the complete trials without findings, if the study belongs to a paper.
 
     A trial that cannot be evaluated is reported, and is missing in the paper's tables.
     """
@@ -209,12 +209,12 @@ def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch
             evaluate_trial(paper, Subject(study, record, network, dataset, device, threads))
         except (Interrupted, UserError):
             raise
-        except Exception as error:  # of any type, as in a trial: the others are evaluated all the same
+        except Exception as error:  # Of any type, as in a trial: the other trials are evaluated nevertheless.
             launch.say(f"trial {record.number}: not evaluated: {out_of_memory(error) or reason_of(error)}")
 
 
 def _checked_anew(launch: Launch) -> tuple[Dataset, torch.device]:
-    """As `_checked`, for a study that is not in the store yet."""
+    """Like `_checked`, for a study that is not in the store yet."""
     try:
         return _checked(launch)
     except Interrupted as interrupted:
@@ -235,7 +235,7 @@ def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
 def check(
     study: Study, space: Space, options: RunOptions, hooks: LoadHooks | None = None
 ) -> tuple[Dataset, torch.device]:
-    """The data and the device of a study that can be run.
+    """Checks a study; returns its data and device.
 
     Raises:
         UserError: the study, its data, the device or the limits are wrong.
@@ -251,7 +251,7 @@ def check(
 
 
 def load_data(study: Study, options: RunOptions, hooks: LoadHooks | None = None) -> Dataset:
-    """The data set of a study, or as much of it as the study takes.
+    """Loads the data set of a study, reduced to `max_images`.
 
     Raises:
         UserError: the data are wrong.
@@ -263,7 +263,7 @@ def load_data(study: Study, options: RunOptions, hooks: LoadHooks | None = None)
 
 
 def check_names(study: Study) -> None:
-    """Whether every name in a study is known, and its own is fit for a folder.
+    """Checks that every name in a study is known, and its own name valid.
 
     Raises:
         UserError: one is not; the known ones are listed.
@@ -287,13 +287,13 @@ def check_names(study: Study) -> None:
 
 
 def same_reference(unit: TimeUnit | None, study: Study) -> None:
-    """Raises UserError where the study's latencies so far were measured beside another reference."""
+    """Raises UserError if the study's latencies were measured beside another reference."""
     if unit is not None and study.measures_latency and unit.reference_name != study.reference:
         raise other_reference(unit, study.reference, f"study {study.name}")
 
 
 def same_machine(unit: TimeUnit | None, study: Study, options: RunOptions, device: torch.device) -> RunOptions:
-    """The options with as many threads as the study had so far, where none are asked for.
+    """Returns the options with the study's number of threads, if none is requested.
 
     Raises:
         UserError: the study's latencies are of another machine, so that new ones could not enter its front.
@@ -309,7 +309,7 @@ def same_machine(unit: TimeUnit | None, study: Study, options: RunOptions, devic
 
 @contextmanager
 def only_driver(name: str, options: RunOptions) -> Iterator[None]:
-    """Holds the study of that name for this process; the system lets go of it when the process dies, however it does.
+    """Locks the study of that name for this process; the system releases the lock when the process ends.
 
     Raises:
         UserError: another process is running the study.

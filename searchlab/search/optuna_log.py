@@ -1,4 +1,4 @@
-"""Optuna without its own log lines and warnings: whatever is said to users, the command line says."""
+"""Silences Optuna's log and warnings: the command line reports to users itself."""
 
 import warnings
 
@@ -10,18 +10,18 @@ from searchlab.seeds import library_seed
 
 
 def quieten() -> None:
-    """Has Optuna log errors alone, unless a program asked it for more or less than it logs by itself.
+    """Lets Optuna log errors only, unless the calling program has set another level.
 
     Called before every use of Optuna that may log: its import sets the level, and may come late.
     """
     if optuna.logging.get_verbosity() == optuna.logging.INFO:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
-    # What a study enqueues may lie outside the ranges that are searched.
+    # Enqueued configurations may lie outside the searched ranges.
     warnings.filterwarnings("ignore", message="Fixed parameter", category=UserWarning)
 
 
 def scratch_study(seed: int) -> optuna.Study:
-    """A study in memory, to look at what a space suggests at random."""
+    """Makes an in-memory study with a random sampler."""
     quieten()
     return optuna.create_study(sampler=RandomSampler(seed=library_seed(seed)))

@@ -1,4 +1,4 @@
-"""Samplers of the user's own: a file with one function `sampler(seed) -> BaseSampler`."""
+"""Samplers from a user's file: one function `sampler(seed) -> BaseSampler`."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +17,7 @@ FUNCTION = FUNCTIONS["sampler"]
 
 
 def own_sampler(file: UserFile, seed: int) -> BaseSampler:
-    """The sampler that the file's `sampler` makes of a seed.
+    """Makes the file's sampler from a seed.
 
     Raises:
         UserError: the file does not run, has no such function, or returns something else.
@@ -32,7 +32,7 @@ def own_sampler(file: UserFile, seed: int) -> BaseSampler:
 
 
 class _Blamed(BaseSampler):
-    """A user's sampler, whose errors name the line of its file."""
+    """Wrapper of a user's sampler, with errors that name the line of its file."""
 
     def __init__(self, made: BaseSampler, file: UserFile) -> None:
         self.made, self.file = made, file
@@ -65,5 +65,5 @@ class _Blamed(BaseSampler):
             self.made.after_trial(study, trial, state, values)
 
     def _blamed(self) -> AbstractContextManager[None]:
-        # What Optuna raises, of its storage say, is no fault of the file.
+        # Exceptions of Optuna, for example of its storage, are not the file's fault.
         return blamed(self.file, "its sampler", passing=(OptunaError,))

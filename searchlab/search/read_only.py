@@ -1,4 +1,4 @@
-"""SQLite stores that may only be read: copied into memory, so that Optuna opens the copy and nothing is written.
+"""Read-only SQLite stores: copied into memory, so that nothing is written to the original.
 
 A store keeps its latest commits in a log beside it (F.db-wal), whose index (F.db-shm) is shared memory that even
 readers write to. Where the folder, the file or the mount may only be read, SQLite refuses to open it as it is.
@@ -11,18 +11,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 BESIDE = ("-wal", "-journal")
-"""How the names of files end that hold what is not in the database file yet."""
+"""Suffixes of files with data that are not in the database file yet."""
 
 
 def may_write(file: Path) -> bool:
-    """Whether this process may write to a store: to its file, and beside it, where SQLite keeps its log."""
-    # The user that the process acts as, not the one that began it, where the system can tell.
+    """Whether this process may write to a store: to its file and its folder, which holds SQLite's log."""
+    # Check the effective user, if the system supports it.
     acting = os.access in os.supports_effective_ids
     return all(os.access(path, os.W_OK, effective_ids=acting) for path in (file, file.parent))
 
 
 def copied(file: Path) -> sqlite3.Connection:
-    """A copy in memory of a database that may only be read, with all that is committed; nothing is written beside it.
+    """Copies all committed data of a read-only database into memory; nothing is written beside it.
 
     Raises:
         sqlite3.Error: it is damaged, locked, or may not be read.
@@ -34,7 +34,7 @@ def copied(file: Path) -> sqlite3.Connection:
     try:
         return _in_memory(file, "mode=ro")
     except sqlite3.OperationalError:
-        # A log without its index: no process has the store open, so that its files can be copied one by one.
+        # A log without an index: no process has the store open, so its files can be copied one by one.
         with TemporaryDirectory() as folder:
             for end in ("", *BESIDE):
                 if end == "" or _holds(file, end):

@@ -1,4 +1,4 @@
-"""Forgetting a study with its files. Only what searchlab wrote for this very study is deleted.
+"""Removes a study with its files. Deletes only files that searchlab wrote for this study.
 
 Files go first, the store afterwards: a process that dies in between leaves a study without its files, which the same
 command removes. The other way round it would leave files that no study owns.
@@ -37,18 +37,18 @@ WRITTEN = frozenset(
     {"weights.safetensors", "exit_table.npz", "candidate.json", "frontier.json", "latency.json", "curve.json"}
     | {"versions.json", "findings.json", "findings.part"}
 )
-"""What a trial's folder may hold before its record is there, beside a folder of features; of earlier versions too."""
+"""Files of a trial's folder before its record exists, besides features; of earlier versions too."""
 
 PLOTS = frozenset(
     f"{name}.{end}"
     for name in ("front", "convergence", "hypervolume", "importance", "replicates")
     for end in ("html", "png")
 )
-"""What `searchlab plot` writes beside the trials."""
+"""Files that `searchlab plot` writes beside the trials."""
 
 
 Signatures = dict[int, tuple[Any, Any] | None]
-"""Candidate and seed of every trial by its number; None where they are not known."""
+"""Candidate and seed of every trial by its number; None if unknown."""
 
 
 Entry = tuple[Path, re.Pattern[str], Signatures]
@@ -57,7 +57,7 @@ Entry = tuple[Path, re.Pattern[str], Signatures]
 
 @dataclass(frozen=True)
 class Removal:
-    """What is to be removed: the study as it is stored, its files below `folder`, and what stays there, and why."""
+    """Plan of a removal: the stored study, its files below `folder`, and what stays there, and why."""
 
     study: StoredStudy
     folder: Path
@@ -66,12 +66,12 @@ class Removal:
 
     @property
     def megabytes(self) -> float:
-        """How much its files take, in 1e6 bytes."""
+        """Size of its files in 1e6 bytes."""
         return sum(each.stat().st_size for path in self.files for each in _all_files(path)) / 1e6
 
 
 def planned(name: str, options: RunOptions) -> Removal:
-    """What would be removed; nothing is touched.
+    """Plans a removal without changes.
 
     Raises:
         UserError: the store is absent, holds no such study, or one that searchlab did not make, or may only be read.
@@ -98,7 +98,7 @@ def planned(name: str, options: RunOptions) -> Removal:
 
 
 def remove(name: str, options: RunOptions) -> Removal:
-    """Removes a study with its files, and says what that was.
+    """Removes a study with its files; returns what was removed.
 
     Raises:
         UserError: as `planned`; a process is working on it; its files cannot be deleted.
@@ -107,7 +107,7 @@ def remove(name: str, options: RunOptions) -> Removal:
     found = planned(name, options)
     with only_driver(name, options):
         storage = open_storage(url, create=False)
-        # Somebody may have begun since.
+        # Another process may have begun in the meantime.
         found = planned(name, options)
         with disk_errors(found.folder):
             for path in found.files:
@@ -123,7 +123,7 @@ def remove(name: str, options: RunOptions) -> Removal:
 
 
 def _is_anothers(folder: Path, storage: BaseStorage, name: str) -> bool:
-    """Whether a folder says that it belongs to another study: one of the same name and seed has the same trials.
+    """Whether a folder belongs to another study; one of the same name and seed has the same trials.
 
     Raises:
         UserError: what says so is damaged.
@@ -132,7 +132,7 @@ def _is_anothers(folder: Path, storage: BaseStorage, name: str) -> bool:
     try:
         identity = storage.get_study_user_attrs(storage.get_study_id_from_name(name)).get(IDENTITY)
     except UNREADABLE:
-        # Then the trials in it have to tell.
+        # Then its trials decide.
         identity = None
     return owner is not None and identity is not None and owner.identity != identity
 
@@ -142,7 +142,7 @@ def _at_work(name: str, who: str) -> UserError:
 
 
 def _leave(folder: Path) -> None:
-    """Removes the lock, and the folder where nothing else is left in it."""
+    """Removes the lock, and the folder if nothing else is left in it."""
     (folder / LOCK).unlink(missing_ok=True)
     replicates = folder / REPLICATES
     if not any(folder.glob("trial-*")):
@@ -153,7 +153,7 @@ def _leave(folder: Path) -> None:
 
 
 def _signatures(storage: BaseStorage, name: str) -> Signatures:
-    """What tells the files of a study's trials from another's; none where there is no such study."""
+    """Returns the identities of a study's trials; none if there is no such study."""
     try:
         study_id = storage.get_study_id_from_name(name)
     except KeyError:
@@ -165,7 +165,7 @@ def _signatures(storage: BaseStorage, name: str) -> Signatures:
 
 
 def _one_by_one(storage: BaseStorage, study_id: int) -> Signatures:
-    """The same where a trial is damaged, which must not hide the others."""
+    """The same if a trial is damaged, which must not hide the others."""
     found: Signatures = {}
     for number in count():
         try:
@@ -185,7 +185,7 @@ def _signature(trial: FrozenTrial) -> tuple[Any, Any] | None:
 
 
 def _files(folder: Path, trials: Signatures, again: Signatures) -> tuple[list[Path], dict[Path, str]]:
-    """The study's own files in its folder, and what else lies there, with the reason why it stays."""
+    """Returns the study's own files in its folder, and other files with the reason why they stay."""
     files: list[Path] = []
     kept: dict[Path, str] = {}
     if not folder.is_dir():
@@ -208,7 +208,7 @@ def _entries(folder: Path, trials: Signatures, again: Signatures) -> Iterator[En
 
 
 def _stays(path: Path, pattern: re.Pattern[str], known: Signatures) -> str:
-    """Why an entry of the folder is not to be deleted; "" where it is the study's."""
+    """Returns why an entry of the folder is not deleted; "" if it is the study's."""
     if path.is_symlink():
         return "a link"
     if not path.is_dir():
@@ -226,7 +226,7 @@ def _stays(path: Path, pattern: re.Pattern[str], known: Signatures) -> str:
         signature = record["candidate"], record["seed"]
     except (OSError, ValueError, KeyError, TypeError, UserError):
         return "its record cannot be read"
-    # The folder of a replicate is named after the trial that it repeats, not after its own number.
+    # The folder of a replicate has the number of the trial that it repeats.
     owners = [known.get(int(matched[1]))] if pattern is TRIAL_FOLDER else list(known.values())
     if signature in owners:
         return ""

@@ -1,4 +1,4 @@
-"""How the trials at a rung compare, each as its whole frontier: what it adds to the front of them all, and what then.
+"""Ranking of trials at a rung by their frontiers: contribution to the joint front first.
 
 A trial is the values_PM of its frontier: P points by M objectives, finite, each to be minimised. T trials are at the
 rung, P points are theirs together, owner_P says whose; F points are on the rung's front.
@@ -13,10 +13,10 @@ from searchlab.front.pareto import Positions, Values, hypervolume, non_dominated
 from searchlab.objective import Objective
 
 Rank = tuple[float, ...]
-"""Less is better, the first number before the second; equal trials have equal ranks."""
+"""Sort key, lowest first; equal trials have equal ranks."""
 
 DIGITS = 12
-"""So many decimal places are compared: between equal trials no error of rounding decides."""
+"""Decimal places that count: rounding errors must not decide between equal trials."""
 
 
 def set_ranks(shown: Sequence[Values], objectives: Sequence[Objective]) -> list[Rank]:
@@ -38,14 +38,14 @@ def set_ranks(shown: Sequence[Values], objectives: Sequence[Objective]) -> list[
 
 
 def volumes(shown: Sequence[Values], objectives: Sequence[Objective]) -> NDArray[np.float64]:
-    """The hypervolume of each trial's own frontier, in units of the rung."""
+    """Returns the hypervolume of each trial's own frontier, in units of the rung."""
     scaled_PM = _two_columns(in_units_of_the_rung(np.concatenate(shown), objectives))
     ends = np.cumsum([len(values) for values in shown])
     return np.asarray([_volume(rows) for rows in np.split(scaled_PM, ends[:-1])])
 
 
 def in_units_of_the_rung(values_PM: Values, objectives: Sequence[Objective]) -> Values:
-    """values_PM between 0, the ideal, and 1, the reference point of hypervolumes.
+    """Scales values_PM between 0, the ideal, and 1, the reference point of hypervolumes.
 
     As in `front.scaled_values`, a cost c is c / (c + its yardstick), here the median of all points of the rung; what is
     maximised becomes its share that is missing to the rung's best.
@@ -63,7 +63,7 @@ def in_units_of_the_rung(values_PM: Values, objectives: Sequence[Objective]) -> 
 
 
 def _two_columns(values_PM: Values) -> Values:
-    """One objective as two, the second the same for all: `pareto` compares two or three."""
+    """Duplicates a single objective, the second constant: `pareto` compares two or three."""
     return values_PM if values_PM.shape[1] > 1 else np.column_stack([values_PM, np.zeros(len(values_PM))])
 
 
@@ -81,7 +81,7 @@ def _depths(values_PM: Values, owner_P: Positions, trials: int) -> Positions:
 
 
 def _added(scaled_PM: Values, owner_P: Positions, depth_T: Positions) -> NDArray[np.float64]:
-    """Without a trial, points of the next depth may come to the front, but none that lies deeper."""
+    """Without a trial, points of the next depth may enter the front, but no deeper ones."""
     near = depth_T[owner_P] <= 1
     rows_PM, owner_P = scaled_PM[near], owner_P[near]
     whole = _volume(rows_PM)

@@ -1,4 +1,4 @@
-"""What a store holds, study by study. Read from the attributes as they are: a record is not checked to be counted."""
+"""Lists the studies of a store. Reads raw attributes: counting needs no validated records."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from searchlab.study import OTHER_BUDGETS, RunOptions, Study
 from searchlab.study_summary import FrontFigures, Standing, Stored, StoredStudy
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, UserError)
-"""What reading an attribute raises that holds something else than it should."""
+"""Exceptions from attributes with unexpected content."""
 
 OPTUNA_STATES = {
     TrialState.COMPLETE: "complete",
@@ -34,11 +34,11 @@ OPTUNA_STATES = {
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "begun",
 }
-"""What trials of studies that searchlab did not make are counted as; those that wait to be begun are not counted."""
+"""State names for trials of studies that searchlab did not create; waiting trials are not counted."""
 
 
 def stored(options: RunOptions) -> Stored:
-    """The studies of a store; none where there is no store yet.
+    """Lists the studies of a store; none if it does not exist yet.
 
     Raises:
         UserError: the store cannot be reached or opened.
@@ -54,7 +54,7 @@ def stored(options: RunOptions) -> Stored:
 
 
 def study_names(storage: BaseStorage, url: str) -> list[str]:
-    """Every study's name, companions included; Optuna would read, and stumble over, everybody's attributes for it."""
+    """Returns every study's name, including companions; Optuna would read, and fail on, all attributes for it."""
     with storage_errors(url):
         if not isinstance(storage, RDBStorage):
             return optuna.get_all_study_names(storage)
@@ -68,7 +68,7 @@ def _is_companion(name: str, names: Sequence[str]) -> bool:
 
 
 def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> StoredStudy:
-    """One study of a store that holds these; one that cannot be read comes back as damaged."""
+    """Summarises one study of a store; an unreadable one is reported as damaged."""
     try:
         study_id = storage.get_study_id_from_name(name)
         attributes = storage.get_study_user_attrs(study_id)
@@ -100,12 +100,12 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
     except UNREADABLE as error:
         return StoredStudy(name, "damaged", " ".join(str(error).split()) or type(error).__name__)
     finally:
-        # SQLAlchemy keeps what it read, else.
+        # Otherwise SQLAlchemy keeps what it has read.
         storage.remove_session()
 
 
 def standing_of(study: Study, states: Mapping[str, int], ended_by: str | None) -> tuple[Standing, str]:
-    """How a study stands that no process works on, and why it ended, if it did.
+    """Returns the status of a study without a process, and why it ended, if it did.
 
     `ended_by` is what the driver noted: "" where it was broken off. Older stores have no note.
     """
@@ -122,7 +122,7 @@ def standing_of(study: Study, states: Mapping[str, int], ended_by: str | None) -
 
 
 def front_figures(study: Study, records: Sequence[Mapping[str, Any] | None]) -> FrontFigures | None:
-    """The front of all complete trials' frontiers, as `front.study_front` has it; None where there is none."""
+    """Returns the front of all complete trials, like `front.points.study_front`; None without any."""
     points = [
         point
         for record in records
@@ -145,7 +145,7 @@ def front_figures(study: Study, records: Sequence[Mapping[str, Any] | None]) -> 
 def _value(point: Mapping[str, Any], name: str) -> float:
     if name == "accuracy":
         return float(point["correct"] / point["samples"])
-    # None where it was never measured.
+    # None if it was never measured.
     return float("nan") if point[name] is None else float(point[name])
 
 

@@ -1,4 +1,4 @@
-"""Optuna's samplers by name, with every option that matters spelled out."""
+"""Optuna's samplers by name, with all relevant options."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ study at random; on the replayed searches of docs/benchmarks.md, 5 are no worse 
 
 
 class JointTPESampler(TPESampler):
-    """TPE that can be lent the joint search space of its study.
+    """TPE with a joint search space that can be computed once for a study.
 
     A sampler made anew for every trial would else compare the parameters of all trials again: 50 ms at 1,000 trials.
     """
@@ -29,7 +29,7 @@ class JointTPESampler(TPESampler):
     joint: IntersectionSearchSpace | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The parameters that all trials have in common, but those with one value only."""
+        """Returns the parameters that all trials have in common, without constants."""
         if self.joint is None:
             return super().infer_relative_search_space(study, trial)
         return {name: kind for name, kind in self.joint.calculate(study).items() if not kind.single()}
@@ -56,7 +56,7 @@ def _random(seed: int) -> BaseSampler:
 
 def _qmc(seed: int) -> BaseSampler:
     with warnings.catch_warnings():
-        # Optuna calls it experimental since 2021; users are not to be told for every trial.
+        # Experimental in Optuna since 2021; the warning is of no use to users at every trial.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return QMCSampler(qmc_type="sobol", scramble=True, seed=seed, warn_independent_sampling=False)
 
@@ -70,14 +70,14 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 }
 
 RANDOM_FIRST = frozenset({"tpe", "nsga2", "gp"})
-"""Samplers whose first trials are random: see `startup`."""
+"""Samplers with random first trials: see `startup`."""
 
 ONE_SEQUENCE = frozenset({"qmc"})
-"""Samplers that walk one sequence: their seed must be the same for every trial of a study."""
+"""Samplers that follow one sequence: all trials of a study need the same seed."""
 
 
 def check_sampler(name: str, files: Iterable[UserFile] = ()) -> None:
-    """Raises UserError where no sampler has that name, or the file of that name makes none."""
+    """Raises UserError if no sampler has that name, or its file makes none."""
     _made(name, 0, files)
 
 
@@ -90,7 +90,7 @@ def _made(name: str, seed: int, files: Iterable[UserFile]) -> BaseSampler:
 
 
 def joint_space() -> IntersectionSearchSpace:
-    """What `sampler_for` can be lent for all trials of one study; it reads every finished trial once."""
+    """Computes what all `sampler_for` calls of a study can share; it reads every finished trial once."""
     return IntersectionSearchSpace(include_pruned=True)
 
 
@@ -101,7 +101,7 @@ def sampler_for(
     joint: IntersectionSearchSpace | None = None,
     files: Iterable[UserFile] = (),
 ) -> BaseSampler:
-    """The sampler that suggests trial `number`; `joint` saves it time and changes nothing else.
+    """Makes the sampler for trial `number`; `joint` saves time and changes nothing else.
 
     A name that ends in ".py" is a file of the user's, one of `files` or at that path (see `own_sampler`).
 

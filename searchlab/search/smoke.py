@@ -8,16 +8,16 @@ from searchlab.data.official import MissingFiles
 from searchlab.study import RunOptions, Study
 
 SMOKE = "-smoke"
-"""What its name in the store ends with."""
+"""Suffix of the study's name in the store."""
 
 IMAGES, TRIALS = 400, 3
 
 STAND_INS = {28: "digits_28x28", 32: "digits_32x32"}
-"""Height of the images of a data set that is not there to embedded images of this size."""
+"""Height of a missing data set's images to embedded images of this size."""
 
 
 def smoke_of(study: Study) -> Study:
-    """One epoch of a few hundred images, of the enqueued trials alone (or of three), all else as in the study.
+    """Shrinks a study: one epoch of a few hundred images, only the enqueued trials (or three).
 
     After one epoch no accuracy is too low to be shown.
     """
@@ -34,7 +34,7 @@ def smoke_of(study: Study) -> Study:
 
 
 def on_what_is_there(study: Study, options: RunOptions) -> Study:
-    """The study as it is, or on embedded digits of the same size where its data set's files are missing.
+    """Replaces a data set with missing files by embedded digits of the same size.
 
     Raises:
         UserError: the data are wrong in another way.

@@ -1,4 +1,4 @@
-"""Spaces at work: a trial's suggestions in, a candidate out."""
+"""Spaces in use: from a trial's suggestions to a candidate."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -26,12 +26,12 @@ from searchlab.train.regimes import check_regime
 from searchlab.train.schedules import check_schedule
 
 SAMPLED = 30
-"""Candidates that are looked at before a study starts, to see that its limits can be met at all."""
+"""Candidates sampled before a study starts, to check that its limits can be met."""
 
 
 @dataclass(frozen=True)
 class TrialChoose:
-    """Optuna's suggestions and what the study fixes: the `Choose` that spaces are called with."""
+    """`Choose` for spaces: Optuna's suggestions and the study's constants."""
 
     trial: BaseTrial
     images: ImageSpec
@@ -39,19 +39,19 @@ class TrialChoose:
     asked: dict[str, str] = field(default_factory=dict)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """A whole number from low to high, both included."""
+        """Suggests an integer from low to high, both included."""
         self._once(name, f"a whole number from {low} to {high}{f' in steps of {step}' if step != 1 else ''}", log=log)
         return self.trial.suggest_int(name, low, high, step=step, log=log)
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """A number from low to high."""
+        """Suggests a number from low to high."""
         self._once(name, f"a number from {low} to {high}{f' in steps of {step}' if step is not None else ''}", log=log)
         return self.trial.suggest_float(name, low, high, step=step, log=log)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
+        """Suggests one of the choices."""
         self._once(name, f"one of {', '.join(map(repr, choices))}")
         return self.trial.suggest_categorical(name, choices)
 
@@ -75,7 +75,7 @@ class TrialChoose:
 
 
 def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> Candidate:
-    """The candidate that a space makes of a trial's suggestions.
+    """Calls a space with a trial's suggestions; returns its candidate.
 
     Raises:
         UserError: the space raised, or returned something else than a Candidate.
@@ -103,7 +103,7 @@ def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> 
 
 
 def _line(space: Space, error: Exception) -> str:
-    """ " (spaces/mine.py:12)", the line of the space's file where an error was raised; "" where it has no file."""
+    """Returns " (spaces/mine.py:12)", the line of the space's file that raised; "" without a file."""
     code = getattr(inspect.unwrap(space), "__code__", None)
     if code is None or not (line := line_of(error, code.co_filename)):
         return ""
@@ -112,7 +112,7 @@ def _line(space: Space, error: Exception) -> str:
 
 
 def enqueued_candidates(space: Space, images: ImageSpec, study: Study) -> list[Candidate]:
-    """What the space makes of every configuration that the study enqueues.
+    """Returns the candidates of all configurations that the study enqueues.
 
     Raises:
         UserError: one leaves a parameter open, or is no point of the space.
@@ -128,7 +128,7 @@ def enqueued_candidates(space: Space, images: ImageSpec, study: Study) -> list[C
 
 
 def check_partitions(space: Space, dataset: Dataset, study: Study) -> None:
-    """Looks at what the study enqueues and at samples of its space: partitions must be of the data set's classes.
+    """Checks enqueued configurations and samples of the space: partitions must have the data set's classes.
 
     Raises:
         UserError: a partition leaves out or repeats a class, which is called by its name.
@@ -143,7 +143,7 @@ def check_partitions(space: Space, dataset: Dataset, study: Study) -> None:
 
 
 def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
-    """Looks at what the study enqueues: no single head may be over the cap, as no backbone could make up for it.
+    """Checks enqueued configurations: no single head may exceed the cap.
 
     Raises:
         UserError: one is.
@@ -159,7 +159,7 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
 
 
 def _first(space: Space, images: ImageSpec, study: Study, sampled: int = 0) -> Iterator[tuple[str, Candidate]]:
-    """What the study enqueues, then samples of its space, with what to call them in messages."""
+    """Yields the enqueued candidates, then samples of the space, with names for messages."""
     scratch = scratch_study(study.seed)
     for known in study.enqueue:
         scratch.enqueue_trial(known)
@@ -169,7 +169,7 @@ def _first(space: Space, images: ImageSpec, study: Study, sampled: int = 0) -> I
 
 
 def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
-    """Samples the space, builds what comes (on the meta device) and compares it with the study's limits.
+    """Samples the space and compares the candidates' costs (on the meta device) with the study's limits.
 
     Raises:
         UserError: a sample cannot be built, or none holds the limits.
@@ -196,5 +196,5 @@ def _cost(candidate: Candidate, images: ImageSpec, where: str) -> NetworkCost:
     except UserError as error:
         place = ", ".join(filter(None, (where, error.where)))
         raise UserError(error.what, where=place, value=error.value, allowed=error.allowed) from error
-    except Exception as error:  # of any type: torch builds the network
+    except Exception as error:  # Of any type: torch builds the network.
         raise UserError(f"a candidate cannot be built: {reason_of(error)}", where=where) from error

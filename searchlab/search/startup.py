@@ -1,4 +1,4 @@
-"""The first trials of a study, before its sampler knows anything: drawn at random together, the cheapest first."""
+"""First trials of a study: random configurations, drawn together and ordered by cost."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from searchlab.study import Study
 from searchlab.trial import sized
 
 DRAWS = 100
-"""So often is drawn at most: where hardly a candidate holds the limits, the sampler does the rest."""
+"""Maximum number of draws: if few candidates meet the limits, the sampler does the rest."""
 
 
 def enqueue_missing(store: StudyStore, study: Study, space: Space, images: ImageSpec) -> None:
-    """Enqueues what the study tries first and the store does not hold yet; so it may be called again at any time.
+    """Enqueues the first configurations that the store does not have yet; it may be called at any time.
 
     Random trials are added only while the sampler has suggested nothing: later it knows better.
 
@@ -35,7 +35,7 @@ def enqueue_missing(store: StudyStore, study: Study, space: Space, images: Image
 
 
 def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str, Any]]:
-    """Parameters of the trials that come after those that the study enqueues, in ascending order of MACs.
+    """Returns random parameters for the trials after the study's own, in ascending order of MACs.
 
     As many as the sampler would draw at random before it trusts its model, no two of one candidate, all within the
     limits and fit to be built. They are random in any case, so that their order loses nothing, and the front begins for
@@ -60,6 +60,6 @@ def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str
 
 
 def _wanted(study: Study) -> int:
-    """How many random trials are to come first."""
+    """Returns the number of random first trials."""
     searches = study.most_trials is None or study.most_trials > len(study.enqueue)
     return max(0, STARTUP_TRIALS - len(study.enqueue)) if searches and study.sampler in RANDOM_FIRST else 0

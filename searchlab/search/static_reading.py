@@ -1,4 +1,4 @@
-"""What the file of a study says of it without being run: a list must not execute every file in a folder."""
+"""Static reading of study files: lists what a file defines without executing it."""
 
 import ast
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ FIELDS = tuple(field.name for field in fields(Study))
 
 
 class _Computed(Exception):
-    """A value that only running the file would give."""
+    """A value that only execution could give."""
 
 
 def read_studies(source: SourceFile) -> tuple[Study, ...] | Sketch:
-    """The studies of a file whose `study()` returns them written out in plain values; else what can be known of them.
+    """Returns the studies of a file whose `study()` has plain values; else what is known of them.
 
     Raises:
         UserError: the file does not parse, has no such function, or writes a field that is not valid.
@@ -42,7 +42,7 @@ def read_studies(source: SourceFile) -> tuple[Study, ...] | Sketch:
 
 
 def is_for_studies(source: SourceFile) -> bool:
-    """Whether a file beside studies is none itself, but a data set, a score or a sampler that they may name.
+    """Whether a file beside studies is a data set, a score or a sampler and no study.
 
     Raises:
         UserError: it cannot be read, or it does not parse.
@@ -57,7 +57,7 @@ def is_for_studies(source: SourceFile) -> bool:
 
 
 def _returned(function: ast.FunctionDef) -> list[ast.Call]:
-    """The calls of Study that a function returns, where it does nothing else."""
+    """Returns the calls of Study that a function returns, if it does nothing else."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     if len(body) != 1 or not isinstance(body[0], ast.Return) or function.decorator_list:
         raise _Computed
@@ -85,7 +85,7 @@ def _study(source: SourceFile, call: ast.Call, known: Mapping[str, Any]) -> Stud
 
 
 def _plain_fields(call: ast.Call, known: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The arguments of a call that are plain values, and whether all are."""
+    """Returns the arguments of a call that are plain values, and whether all are."""
     given = [*zip(FIELDS, call.args, strict=False), *((word.arg, word.value) for word in call.keywords)]
     found, whole = {}, len(call.args) <= len(FIELDS)
     for name, node in given:
@@ -117,14 +117,14 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
 
 
 def _binds(tree: ast.Module, name: str) -> int:
-    """How often a file binds a name at its top or anywhere below."""
+    """Counts how often a file binds a name."""
     stored = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)]
     imported = [n for n in ast.walk(tree) if isinstance(n, ast.alias) and (n.asname or n.name) == name]
     return len(stored) + len(imported)
 
 
 def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
-    """The value of an expression of constants, known names, tuples, lists, dicts and signs."""
+    """Evaluates an expression of constants, known names, tuples, lists, dicts and signs."""
     if isinstance(node, ast.Name) and node.id in known:
         return known[node.id]
     if isinstance(node, ast.Tuple):

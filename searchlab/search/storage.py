@@ -1,4 +1,4 @@
-"""Optuna's storages: opened, made quick, and their complaints in one line for the user."""
+"""Optuna storages: opening, SQLite settings, and errors in one line."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from searchlab.search.optuna_log import quieten
 from searchlab.search.read_only import copied, may_write
 
 WAITS_FOR_LOCK_S = 20.0
-"""So long a SQLite store that another process is writing to is waited for."""
+"""Timeout in seconds for a SQLite store that another process writes to."""
 
 
 _COPY_IT = "copy it with the files beside it to where you may write, and give the copy as --storage"
@@ -30,7 +30,7 @@ _COPY_IT = "copy it with the files beside it to where you may write, and give th
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turns what a database complains about into one line for the user."""
+    """Turns database errors into one line for the user."""
     try:
         yield
     except json.JSONDecodeError as error:
@@ -54,11 +54,11 @@ ATTRIBUTES = {
     "trial": "SELECT trials.number, key, value_json FROM trial_{kind}_attributes JOIN trials USING (trial_id)",
     "study": "SELECT study_name, key, value_json FROM study_{kind}_attributes JOIN studies USING (study_id)",
 }
-"""Where Optuna keeps attributes in its tables, those of users and its own."""
+"""Optuna's tables of attributes, of users and its own."""
 
 
 def _no_json(url: str) -> UserError:
-    """The error for a store with an attribute that Optuna cannot read, which it does not name."""
+    """Makes the error for a store with an attribute that Optuna cannot read and does not name."""
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as connection:
         for owner, query in ATTRIBUTES.items():
@@ -72,17 +72,17 @@ def _no_json(url: str) -> UserError:
 
 
 def public(url: str) -> str:
-    """A storage URL without its password, to be shown."""
+    """Returns a storage URL without its password."""
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
 
 
 def folders_nearby() -> list[str]:
-    """Folders in the working folder that hold a store by its usual name: what --output was given once."""
+    """Returns the folders in the working folder with a store of the default name, for hints about --output."""
     return [str(path.parent) for path in sorted(Path().glob("*/studies.db"))]
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite store; None where the URL is of another database, in memory, or no URL at all."""
+    """Returns the file of a SQLite store; None for another database, in memory, or an invalid URL."""
     try:
         parsed = make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
@@ -94,7 +94,7 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def is_absent(url: str) -> bool:
-    """Whether a store is a SQLite file that is not there (yet).
+    """Whether a store is a SQLite file that does not exist (yet).
 
     Raises:
         UserError: one may not even look whether it is.
@@ -107,7 +107,7 @@ def is_absent(url: str) -> bool:
 
 
 def open_storage(url: str, *, create: bool) -> BaseStorage:
-    """Optuna's storage at a URL; a copy that refuses every change where there is a SQLite file that may only be read.
+    """Opens Optuna's storage at a URL; for a read-only SQLite file, a copy that refuses changes.
 
     Raises:
         UserError: the store is absent (and not to be created), corrupt, locked, or no storage URL.
@@ -141,37 +141,37 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
 
 
 def check_writable(storage: BaseStorage, url: str) -> None:
-    """Raises UserError where the store may only be read, before anything is found out that could not be kept."""
+    """Raises UserError if the store is read-only, before any result is computed that could not be stored."""
     if is_read_only(storage):
         raise UserError("the store may only be read", where=public(url), allowed=_COPY_IT)
 
 
 def is_read_only(storage: BaseStorage) -> bool:
-    """Whether `open_storage` found a file that may only be read."""
+    """Whether `open_storage` found a read-only file."""
     return isinstance(storage, RDBStorage) and isinstance(storage.engine.pool, StaticPool)
 
 
 def _for_writing(url: URL) -> bool:
-    """Whether a URL of a SQLite file does not say itself that it is only to be read."""
+    """Whether a URL of a SQLite file does not itself request read-only access."""
     return url.query.get("mode") != "ro" and url.query.get("immutable") in (None, "0")
 
 
 def _waiting(url: str) -> dict[str, Any]:
-    """What SQLAlchemy is told of a SQLite store: to wait for a lock, for as long as the URL says if it does."""
-    # What is no URL is left to Optuna to complain of.
+    """Returns SQLAlchemy's arguments for a SQLite store: the timeout for locks, unless the URL has one."""
+    # Optuna reports an invalid URL.
     if not url.startswith("sqlite") or "timeout" in make_url(url).query:
         return {}
     return {"connect_args": {"timeout": WAITS_FOR_LOCK_S}}
 
 
 def _of_copy(copy: sqlite3.Connection) -> RDBStorage:
-    """Optuna's storage on a copy in memory, which refuses to be written: the change would be lost with it."""
+    """Opens Optuna's storage on a copy in memory; writing is refused, because it would be lost."""
     copy.execute("PRAGMA query_only=ON")
     return RDBStorage("sqlite://", engine_kwargs={"creator": lambda: copy, "poolclass": StaticPool})
 
 
 def _committing_fast(storage: RDBStorage) -> RDBStorage:
-    """On SQLite, a log beside the file instead of two disk flushes for each of a trial's twenty commits.
+    """Enables SQLite's write-ahead log, instead of two disk flushes for each of a trial's twenty commits.
 
     A process that dies loses nothing; a power cut may take the last commits, never the file. The log is in memory that
     all who use the file share, which machines cannot: on a network file system there is none.
@@ -179,14 +179,14 @@ def _committing_fast(storage: RDBStorage) -> RDBStorage:
     journal = "DELETE" if _is_remote(Path((storage.engine.url.database or "").removeprefix("file:"))) else "WAL"
 
     def prepare(connection: Any, _: object) -> None:
-        # A store that may only be read, or is locked just now, stays as it is.
+        # A read-only or locked store stays unchanged.
         with suppress(sqlite3.OperationalError):
             connection.execute(f"PRAGMA journal_mode={journal}")
             connection.execute("PRAGMA synchronous=NORMAL")
 
     if storage.engine.dialect.name == "sqlite":
         sqlalchemy.event.listen(storage.engine, "connect", prepare)
-        # Connections made so far are not prepared.
+        # Earlier connections do not have these settings.
         storage.remove_session()
         storage.engine.dispose()
     return storage
@@ -194,11 +194,11 @@ def _committing_fast(storage: RDBStorage) -> RDBStorage:
 
 _MOUNTS = Path("/proc/self/mounts")
 REMOTE = re.compile(r"(nfs|cifs|smb|9p|afs|beegfs|ceph|gpfs|lustre|fuse\.(sshfs|glusterfs|s3fs|gcsfuse|rclone)).*")
-"""Kinds of file systems that several machines may use at once."""
+"""Types of file systems that several machines may share."""
 
 
 def _is_remote(file: Path) -> bool:
-    """Whether a file lies, or would lie, on a network file system; Linux alone says so."""
+    """Whether a file is (or would be) on a network file system; known on Linux only."""
     mounts = _MOUNTS.read_text().splitlines() if _MOUNTS.exists() else []
     kinds = {place.replace("\\040", " "): kind for _, place, kind, *_ in map(str.split, mounts)}
     around = [str(folder) for folder in file.resolve().parents]

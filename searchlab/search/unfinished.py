@@ -1,4 +1,4 @@
-"""Studies whose process died between their creation and their definition: their names are free."""
+"""Stubs: studies whose process died between creation and definition; their names can be reused."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

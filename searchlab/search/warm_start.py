@@ -1,4 +1,4 @@
-"""Beginning where an earlier study ended: the networks on its front are tried first."""
+"""Warm start: enqueues the networks of an earlier study's front."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,13 +15,13 @@ from searchlab.search.store import StudyStore
 from searchlab.study import Study
 
 SAMPLED = 20
-"""Samples of a space that are looked at for its parameters: some may come only with others."""
+"""Samples of a space to find its parameters; some occur only together with others."""
 
 Distributions = Mapping[str, BaseDistribution]
 
 
 def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudyStore) -> Study:
-    """The study with the parameters of all networks on an earlier study's front enqueued after its own, best first.
+    """Enqueues the parameters of all networks on an earlier front after the study's own, best first.
 
     Raises:
         UserError: the earlier study has other objectives or another space, or no network on its front.
@@ -45,7 +45,7 @@ def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudySt
 
 
 def distributions_of(space: Space, images: ImageSpec, study: Study) -> Distributions:
-    """Every parameter that samples of a space ask for."""
+    """Returns all parameters that samples of a space request."""
     scratch = scratch_study(study.seed)
     found: dict[str, BaseDistribution] = {}
     for _ in range(SAMPLED):
@@ -56,12 +56,12 @@ def distributions_of(space: Space, images: ImageSpec, study: Study) -> Distribut
 
 
 def _recorded(earlier: StudyStore) -> Distributions:
-    """Every parameter that the trials of a study were suggested."""
+    """Returns all parameters of a study's trials."""
     return {name: kind for trial in earlier.trials() for name, kind in trial.distributions.items()}
 
 
 def _differing(ours: Distributions, theirs: Distributions) -> list[str]:
-    """A word on every parameter that is not the same in both."""
+    """Describes every parameter that differs."""
     return [
         f"{name}: {_range(theirs.get(name))} there, {_range(ours.get(name))} here"
         for name in sorted({*ours, *theirs})
