@@ -20,7 +20,7 @@ from searchlab.serialization import NOUN
 from searchlab.study import Study
 
 ETA = 3
-"""Reduction factor between rungs (Jamieson and Talwalkar 2016); rules on one number let one trial in so many continue."""
+"""Reduction factor between rungs (Jamieson and Talwalkar 2016); rules on one number keep one trial in so many."""
 
 HALF = 2
 """Reduction factor of rules on sets of objectives: at least one trial in so many continues."""
