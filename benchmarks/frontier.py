@@ -121,7 +121,7 @@ def dominated_shares(table: ExitTable, max_vectors: int) -> dict[str, float]:
     cost, latency = make_costs()
     objectives = (accuracy, latency_ms)
     families = {
-        name: RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=(SCORE,), levels=21))
+        name: RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=(SCORE,), thresholds_per_exit=21))
         for name in ("msdnet_budgets", "shared_threshold")
     }
     shares = {}

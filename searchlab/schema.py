@@ -3,6 +3,7 @@
 Upgrades are pure functions on plain data, so that they stay as they are while the nouns change.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -77,14 +78,29 @@ def divided(directory: str) -> tuple[str, str]:
     return str(PurePath(*path.parts[:-depth])), PurePath(*path.parts[-depth:]).as_posix()
 
 
+def unnamed(index: int) -> str:
+    """The name of an enqueued configuration that was given none: "#1" of the first."""
+    return f"#{index + 1}"
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether a name is one of `unnamed`."""
+    return bool(re.fullmatch(r"#\d+", name))
+
+
 # -- from version 0, which had no versions
 
-RENAMED_AFTER_0 = {"table": "paper"}
+RENAMED_AFTER_0 = {"table": "paper", "levels": "thresholds_per_exit"}
 """Fields of a study that had another name in version 0: old name to new name."""
 
 
 def _study_0(plain: Plain) -> Plain:
-    return {RENAMED_AFTER_0.get(key, key): value for key, value in plain.items()}
+    found = {RENAMED_AFTER_0.get(key, key): value for key, value in plain.items() if key != "rows"}
+    enqueue, rows = plain.get("enqueue"), plain.get("rows") or ()
+    if isinstance(enqueue, list):
+        names = rows if len(rows) == len(enqueue) else map(unnamed, range(len(enqueue)))
+        found["enqueue"] = dict(zip(names, enqueue, strict=True))
+    return found
 
 
 def _definition_0(plain: Plain) -> Plain:

@@ -1,5 +1,7 @@
 """What is run: the study, what a worker gets of it, and where it runs."""
 
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,7 @@ from searchlab.architecture import Positive
 from searchlab.candidate import Candidate, PositiveReal
 from searchlab.limits import Limits
 from searchlab.objective import Objective, accuracy, latency_ms, named
-from searchlab.schema import REPLICATES
+from searchlab.schema import REPLICATES, is_unnamed, unnamed
 from searchlab.serialization import NOUN
 from searchlab.user_file import UserFile, is_file_name
 
@@ -18,6 +20,17 @@ DEFAULT_TRIALS = 20
 
 Named = Annotated[Objective, BeforeValidator(named)]
 """An objective, or the name of one."""
+
+
+def _by_name(enqueue: Any) -> Any:
+    return {unnamed(i): each for i, each in enumerate(enqueue)} if isinstance(enqueue, tuple | list) else enqueue
+
+
+Enqueue = Annotated[
+    dict[Annotated[str, Field(min_length=1)], dict[str, Any]],
+    BeforeValidator(_by_name),
+]
+"""Configurations by name, or in a tuple or list without names."""
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -29,8 +42,9 @@ class Study:
     for the space's. `image_size` is the side in pixels that the images of a folder get, as in "folder:PATH?size=96";
     where both are given they must be equal. `rungs` are epochs at which trials are compared.
     Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
-    `enqueue` holds parameters of the space that are tried first, the first one as trial 0, and `rows` what tables call
-    them. `levels` is the number of thresholds per exit in the frontier search. `name` is filled from the file's name
+    `enqueue` holds parameters of the space that are tried first, in order, the first one as trial 0, by the names that
+    tables call them; those of a tuple have no names. `thresholds_per_exit` counts those that the frontier search tries
+    at every exit, never included. `name` is filled from the file's name
     where it is empty. It ends after so many `trials` (see `most_trials`) or `hours`, once `epochs_total` epochs are
     trained, or when the last `until_stalled` trials added no more to the hypervolume than its noise,
     whichever comes first; a trial that has begun is finished. `max_images` trains on so many images (see
@@ -66,9 +80,8 @@ class Study:
         "entropy",
         "max_logit",
     )
-    levels: Annotated[int, Field(ge=2, le=1001)] = 101
-    enqueue: tuple[dict[str, Any], ...] = ()
-    rows: tuple[str, ...] = ()
+    thresholds_per_exit: Annotated[int, Field(ge=2, le=1001)] = 101
+    enqueue: Enqueue = Field(default_factory=dict)
     max_images: Positive | None = None
     image_size: Positive | None = None
     curves: bool = False
@@ -83,8 +96,6 @@ class Study:
             raise ValueError(f"rungs must be increasing, not {list(self.rungs)}")
         if self.rungs and self.rungs[-1] >= self.epochs:
             raise ValueError(f"rungs must lie before the last epoch ({self.epochs}), not {list(self.rungs)}")
-        if self.rows and (len(self.rows) != len(self.enqueue) or len(set(self.rows)) != len(self.rows)):
-            raise ValueError(f"rows name the {len(self.enqueue)} enqueued configurations, each by its own name")
 
     @property
     def named_files(self) -> tuple[tuple[str, str], ...]:
@@ -110,7 +121,21 @@ class Study:
 
     def row_of(self, index: int) -> str:
         """What tables call the enqueued configuration at that index; "" where there is none or it has no name."""
-        return self.rows[index] if index < len(self.rows) else ""
+        name = next(islice(self.enqueue, index, None), "")
+        return "" if is_unnamed(name) else name
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What tables call the enqueued configurations, those without names left out."""
+        return tuple(name for name in self.enqueue if not is_unnamed(name))
+
+
+def with_more(enqueue: Mapping[str, dict[str, Any]], more: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Configurations with others after them; those without names are counted on."""
+    found = dict(enqueue)
+    for name, params in more.items():
+        found[unnamed(len(found)) if is_unnamed(name) else name] = params
+    return found
 
 
 OTHER_BUDGETS = frozenset({"hours", "epochs_total", "until_stalled"})

@@ -25,9 +25,9 @@ def study() -> Study:
         trials=40,
         seed=0,
         reference="resnet20",
-        enqueue=(
-            first(layers=3, blocks1=2, blocks2=2, blocks3=3, budget_share=0.9, exits=1),
-            first(layers=3, blocks3=2, budget_share=0.55, exits=3, first_exit=0.6),
-            first(layers=3, blocks3=1, budget_share=0.3, exits=1),
-        ),
+        enqueue={
+            "#1": first(layers=3, blocks1=2, blocks2=2, blocks3=3, budget_share=0.9, exits=1),
+            "#2": first(layers=3, blocks3=2, budget_share=0.55, exits=3, first_exit=0.6),
+            "#3": first(layers=3, blocks3=1, budget_share=0.3, exits=1),
+        },
     )

@@ -21,5 +21,5 @@ def study() -> Study:
         epochs=12,
         trials=60,
         reference="resnet20",
-        enqueue=(plain, plain | {"regime": "gates"}, plain | {"partition": "by_number"}),
+        enqueue={"#1": plain, "#2": plain | {"regime": "gates"}, "#3": plain | {"partition": "by_number"}},
     )

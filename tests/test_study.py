@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from searchlab.errors import from_validation
 from searchlab.objective import OBJECTIVES, accuracy, latency_ms, macs, params
 from searchlab.operating_point import OperatingPoint
-from searchlab.study import BUDGET_FIELDS, RunOptions, Study
+from searchlab.serialization import from_plain, to_plain
+from searchlab.study import BUDGET_FIELDS, RunOptions, Study, with_more
 
 
 @pytest.mark.parametrize(
@@ -28,8 +29,8 @@ from searchlab.study import BUDGET_FIELDS, RunOptions, Study
         ("rungs", (0, 3), "rungs.0", "1"),
         ("seed", -1, "seed", "0"),
         ("scores", (), "scores", "at least 1"),
-        ("levels", 1, "levels", "2"),
-        ("levels", 1002, "levels", "1001"),
+        ("thresholds_per_exit", 1, "thresholds_per_exit", "2"),
+        ("thresholds_per_exit", 1002, "thresholds_per_exit", "1001"),
     ],
 )
 def test_every_rule_names_field_value_and_what_is_allowed(field, value, named, allowed):
@@ -87,9 +88,17 @@ def test_where_things_lie():
         RunOptions(threads=0)
 
 
-def test_rows_name_what_is_enqueued():
-    named = Study("s", "digits", enqueue=({"width": 2}, {"width": 3}), rows=("narrow", "wide"))
-    assert [named.row_of(trial) for trial in (0, 1, 2)] == ["narrow", "wide", ""]
-    for rows in (("narrow",), ("same", "same"), ("a", "b", "c")):
-        with pytest.raises(ValidationError, match="rows name the 2 enqueued configurations"):
-            Study("s", "digits", enqueue=named.enqueue, rows=rows)
+def test_configurations_are_enqueued_by_name_or_without_one():
+    named = Study("s", "digits", enqueue={"narrow": {"width": 2}, "wide": {"width": 3}})
+    assert [named.row_of(trial) for trial in (0, 1, 2)] == ["narrow", "wide", ""] and named.rows == ("narrow", "wide")
+    plain = Study("s", "digits", enqueue=({"width": 2}, {"width": 3}))
+    assert plain.enqueue == {"#1": {"width": 2}, "#2": {"width": 3}}
+    assert plain.rows == () and plain.row_of(0) == ""
+    assert from_plain(Study, to_plain(plain)) == plain
+    with pytest.raises(ValidationError, match="enqueue"):
+        Study("s", "digits", enqueue={"": {"width": 2}})
+
+
+def test_configurations_without_names_are_counted_on():
+    assert with_more({"#1": {"a": 1}}, {"#1": {"a": 2}}) == {"#1": {"a": 1}, "#2": {"a": 2}}
+    assert with_more({"mine": {}}, {"#7": {"a": 2}, "yours": {}}) == {"mine": {}, "#2": {"a": 2}, "yours": {}}

@@ -75,7 +75,7 @@ def test_its_frontier_is_that_of_the_validation_split(trained, digits):
     assert np.array_equal(table.labels_N, digits.validation.labels_N.numpy())
     assert trained.frontier.split == "validation"
     study = tiny_study()
-    settings = FrontierSettings(study.objectives, study.scores, study.levels)
+    settings = FrontierSettings(study.objectives, study.scores, study.thresholds_per_exit)
     assert trained.frontier == exact_frontier(table, trained.cost, None, settings)
     for point in trained.frontier.points:
         assert evaluate(table, point.rule, trained.cost) == point

@@ -19,7 +19,7 @@ SAMPLES = 100
 def tiny_study(*objectives: str, **fields) -> Study:
     names = objectives or ("accuracy", "macs")
     made = {"space": "tiny", "data": "digits", "name": "tiny", "epochs": 2, "trials": 4, "sampler": "random"}
-    made |= {"scores": ("margin",), "levels": 11, "objectives": tuple(OBJECTIVES[name] for name in names)}
+    made |= {"scores": ("margin",), "thresholds_per_exit": 11, "objectives": tuple(OBJECTIVES[name] for name in names)}
     return Study(**made | fields)
 
 

@@ -131,7 +131,8 @@ class _Task:
     def fits(self, table: ExitTable) -> tuple[list[_Fit], float]:
         """Returns a fit per shared rule, and the value of cost in accuracy: the slope from the first to the last."""
         points = self._shared(table)
-        seen, grid = _Seen.of(table, self.score), make_grid(scores_of(table, self.score), self.settings.levels)
+        seen = _Seen.of(table, self.score)
+        grid = make_grid(scores_of(table, self.score), self.settings.thresholds_per_exit)
         ladders = [np.append(thresholds, np.inf) for thresholds in grid.thresholds]
         fits = [_fit(seen, point.rule, ladders, grid.levels_KN) for point in points]
         first, last = points[0], points[-1]

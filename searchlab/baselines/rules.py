@@ -45,7 +45,9 @@ def shared_threshold(
     table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
 ) -> Points:
     """Tries one threshold for all exits, all in use: quantiles of all early scores, and never."""
-    return _points(table, cost, latency, settings.scores, lambda score_NK: _shared(score_NK, settings.levels))
+    return _points(
+        table, cost, latency, settings.scores, lambda score_NK: _shared(score_NK, settings.thresholds_per_exit)
+    )
 
 
 def msdnet_budgets(

@@ -45,7 +45,7 @@ from searchlab.search.launch import Launch, check, check_names, start, start_afr
 from searchlab.search.launch import resume as resume_study
 from searchlab.search.smoke import on_what_is_there, smoke_of
 from searchlab.search.store import StudyStore, stored_names, stored_study
-from searchlab.study import OTHER_BUDGETS, Cluster, RunOptions, Study
+from searchlab.study import OTHER_BUDGETS, Cluster, RunOptions, Study, with_more
 
 
 @dataclass(frozen=True)
@@ -274,10 +274,11 @@ def _carried_over(before: Definition, written: Study) -> Study:
     fields = vars(before.study)
     ours = {name: value for name, value in fields.items() if name != "files"}
     overridden = {name: value for name, value in ours.items() if value != getattr(before.written, name)}
-    for name in {"enqueue", "rows"} & overridden.keys():
+    if "enqueue" in overridden:
         # A warm start added to what the file had; the file may have more today.
-        added = fields[name][len(getattr(before.written, name)) :]
-        overridden[name] = (*getattr(written, name), *added)
+        had = before.written.enqueue
+        added = {name: params for name, params in before.study.enqueue.items() if name not in had}
+        overridden["enqueue"] = with_more(written.enqueue, added)
     return replace(written, **overridden)
 
 

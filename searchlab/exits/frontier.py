@@ -34,14 +34,14 @@ FINE_CELLS = 2048
 class FrontierSettings:
     """Settings of the search: what is searched, and how many points are kept.
 
-    `levels` counts the thresholds tried per exit, never included. Rules of more than `max_exits` exits are not tried;
-    where one set of exits would have more than `max_vectors` threshold vectors, fewer levels are (an even choice among
+    `thresholds_per_exit` counts those that are tried, never included. Rules of more than `max_exits` exits are not
+    tried; where one set of exits would have more than `max_vectors` threshold vectors, fewer levels are (an even choice among
     them). The search is exact over what is left. `extra` names more thresholds to try: for a score, those per exit.
     """
 
     objectives: tuple[Objective, ...] = (accuracy, latency_ms)
     scores: tuple[str, ...] = tuple(SCORES)
-    levels: int = 101
+    thresholds_per_exit: int = 101
     max_points: int = 50
     max_exits: int = 5
     max_vectors: int = 2_000_000
@@ -50,7 +50,12 @@ class FrontierSettings:
 
     def __post_init__(self) -> None:
         assert self.scores, "a search needs a score"
-        for name, least in {"levels": 2, "max_points": len(self.objectives), "max_exits": 1, "max_vectors": 2}.items():
+        for name, least in {
+            "thresholds_per_exit": 2,
+            "max_points": len(self.objectives),
+            "max_exits": 1,
+            "max_vectors": 2,
+        }.items():
             if getattr(self, name) < least:
                 raise UserError(
                     "too small", where=f"frontier {name}", value=getattr(self, name), allowed=f"from {least}"
@@ -119,7 +124,7 @@ def _sweeps(
     exits_in_all = len(cost.heads)
     sweeps: list[_Sweep] = []
     for name, score_NK in scores.items():
-        finest = make_grid(score_NK, settings.levels, settings.extra.get(name, ()))
+        finest = make_grid(score_NK, settings.thresholds_per_exit, settings.extra.get(name, ()))
         grids = grids_by_size(finest, min(settings.max_exits, exits_in_all), settings.max_vectors)
         for size, grid in enumerate(grids, start=1):
             for exits in combinations(range(exits_in_all), size):

@@ -90,7 +90,7 @@ class Paper:
 
 def cost_table(study: Study, costs: Sequence[NetworkCost], published: Mapping[str, Cell]) -> Table:
     """Parameters and MACs of every enqueued configuration; `published` parameters, by row, stand beside ours."""
-    names = study.rows or tuple(f"configuration {number}" for number in range(len(costs)))
+    names = tuple(study.row_of(number) or f"configuration {number}" for number in range(len(costs)))
     theirs = ("parameters (paper)",) if published else ()
     rows = tuple(
         (name, *(published.get(name) for _ in theirs), cost.params, cost.macs)

@@ -52,7 +52,7 @@ class Enqueued:
 def configurations(study: Study) -> list[Enqueued]:
     """Returns the configurations that the study enqueues, in its order."""
     found, seen = [], Counter[str]()
-    for index, params in enumerate(study.enqueue):
+    for index, params in enumerate(study.enqueue.values()):
         row, known = study.row_of(index), stable_id(params)
         found.append(Enqueued(Mark(row, known, 0 if row else seen[known]), params))
         seen[known] += not row

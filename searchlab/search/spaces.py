@@ -118,7 +118,7 @@ def enqueued_candidates(space: Space, images: ImageSpec, study: Study) -> list[C
         UserError: one leaves a parameter open, or is no point of the space.
     """
     found = []
-    for number, known in enumerate(study.enqueue):
+    for number, known in enumerate(study.enqueue.values()):
         where = f"study {study.name}, {study.row_of(number) or f'configuration {number}'}"
         try:
             found.append(propose(space, FixedTrial(known), images, study))
@@ -161,7 +161,7 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
 def _first(space: Space, images: ImageSpec, study: Study, sampled: int = 0) -> Iterator[tuple[str, Candidate]]:
     """Yields the enqueued candidates, then samples of the space, with names for messages."""
     scratch = scratch_study(study.seed)
-    for known in study.enqueue:
+    for known in study.enqueue.values():
         scratch.enqueue_trial(known)
     for number in range(len(study.enqueue) + sampled):
         row = study.row_of(number) or (f"trial {number}" if number < len(study.enqueue) else "")

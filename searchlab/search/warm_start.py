@@ -9,10 +9,11 @@ from searchlab.architecture import ImageSpec
 from searchlab.candidate import Space
 from searchlab.errors import UserError
 from searchlab.front.points import study_front
+from searchlab.schema import unnamed
 from searchlab.search.optuna_log import scratch_study
 from searchlab.search.spaces import propose
 from searchlab.search.store import StudyStore
-from searchlab.study import Study
+from searchlab.study import Study, with_more
 
 SAMPLED = 20
 """Samples of a space to find its parameters; some occur only together with others."""
@@ -39,9 +40,9 @@ def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudySt
     if not numbers:
         raise UserError("its front is empty", where=where, allowed="a study with at least one complete trial")
     trials = {trial.number: trial for trial in earlier.trials()}
-    known = tuple(dict(trials[number].params) for number in numbers)
-    names = tuple(f"{before.name} trial {number}" for number in numbers) if study.rows else ()
-    return replace(study, enqueue=(*study.enqueue, *known), rows=(*study.rows, *names))
+    names = {number: f"{before.name} trial {number}" if study.rows else unnamed(number) for number in numbers}
+    known = {names[number]: dict(trials[number].params) for number in numbers}
+    return replace(study, enqueue=with_more(study.enqueue, known))
 
 
 def distributions_of(space: Space, images: ImageSpec, study: Study) -> Distributions:

@@ -13,7 +13,7 @@ from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.objective import latency_ms, macs
 from searchlab.operating_point import ExitRule
 
-MARGIN = FrontierSettings(scores=("margin",), levels=21)
+MARGIN = FrontierSettings(scores=("margin",), thresholds_per_exit=21)
 
 
 def halves(example):

@@ -26,7 +26,7 @@ from searchlab.exits.thresholds import make_grid
 from searchlab.objective import accuracy, macs
 from searchlab.operating_point import ExitRule
 
-MARGIN = FrontierSettings(scores=("margin",), levels=21)
+MARGIN = FrontierSettings(scores=("margin",), thresholds_per_exit=21)
 
 
 @pytest.mark.parametrize("name", POLICY_FAMILIES)
@@ -55,7 +55,7 @@ def test_contract(name: str):
 @given(example=tables())
 def test_the_smallest_tables_can_be_fitted(name: str, example):
     table, cost, latency = example
-    found = POLICY_FAMILIES[name](table, cost, latency, replace(MARGIN, levels=3))
+    found = POLICY_FAMILIES[name](table, cost, latency, replace(MARGIN, thresholds_per_exit=3))
     assert len(found) > 0
     for policy in found[:: max(1, len(found) // 4)]:
         exit_N = policy.leaves_at(table)

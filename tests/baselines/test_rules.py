@@ -24,12 +24,12 @@ OWN_SCORE = {"entropy_grid": "entropy", "let_in": "max_logit", "gate_at_zero": G
 def test_contract(name: str):
     table, cost, latency = realistic_gated(150, 3)
     scores = ("margin", GATE)
-    points = RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=scores, levels=11))
+    points = RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=scores, thresholds_per_exit=11))
     assert len(points) > (0 if name == "gate_at_zero" else 5)
     assert {point.rule.score for point in points} <= ({OWN_SCORE[name]} if name in OWN_SCORE else set(scores))
     assert all(point == evaluate(table, point.rule, cost, latency) for point in points)
-    assert RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=scores, levels=11)) == points
-    only_macs = FrontierSettings((accuracy, macs), ("margin",), levels=11)
+    assert RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=scores, thresholds_per_exit=11)) == points
+    only_macs = FrontierSettings((accuracy, macs), ("margin",), thresholds_per_exit=11)
     assert all(point.latency_ms is None for point in RULE_FAMILIES[name](table, cost, None, only_macs))
 
 
@@ -38,7 +38,9 @@ def test_contract(name: str):
 @given(example=st.one_of(tables(most_samples=12), gated_tables()))
 def test_the_exact_frontier_weakly_dominates_a_family_whose_thresholds_it_holds(name: str, example):
     table, cost, latency = example
-    points = RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=("margin", "max_logit"), levels=4))
+    points = RULE_FAMILIES[name](
+        table, cost, latency, FrontierSettings(scores=("margin", "max_logit"), thresholds_per_exit=4)
+    )
     if not points:
         assert table.gates_NG is None if name == "gate_at_zero" else (name, table.exits) == ("let_in", 1)
         return
@@ -69,7 +71,9 @@ def test_msdnet_lets_the_surest_of_those_that_remain_leave():
 
 def test_one_threshold_is_shared():
     table, cost, latency = realistic(100, 4)
-    points = RULE_FAMILIES["shared_threshold"](table, cost, latency, FrontierSettings(scores=("margin",), levels=21))
+    points = RULE_FAMILIES["shared_threshold"](
+        table, cost, latency, FrontierSettings(scores=("margin",), thresholds_per_exit=21)
+    )
     assert len(points) == 21 and all(len(set(point.rule.thresholds)) == 1 for point in points)
     assert points[0].shares[0] == 1 or points[0].shares[0] > 0.9
     assert points[-1].shares[-1] == 1

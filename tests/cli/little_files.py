@@ -28,7 +28,7 @@ def study():
         epochs=2,
         trials=3,
         scores=("margin",),
-        levels=11,
+        thresholds_per_exit=11,
     )
 '''
 

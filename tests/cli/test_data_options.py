@@ -107,7 +107,7 @@ def test_a_space_of_ones_own_is_found_again_from_elsewhere(searchlab, pets, monk
 
 def test_a_study_of_the_spaces_name_is_meant_before_the_space(searchlab, pets):
     good(searchlab("run", "little", "--images", "pets?size=8", *FAST))
-    assert kept("little-pets").written.levels == 11
+    assert kept("little-pets").written.thresholds_per_exit == 11
 
 
 def test_what_is_written_among_the_images_would_become_a_class(searchlab, pets, monkeypatch):

@@ -24,7 +24,7 @@ STUDY = """from searchlab.objective import accuracy, macs
 from searchlab.study import Study
 
 def study():
-    return Study("little", objectives=(accuracy, macs), epochs=1, trials=2, levels=5, **{fields})
+    return Study("little", objectives=(accuracy, macs), epochs=1, trials=2, thresholds_per_exit=5, **{fields})
 """
 
 

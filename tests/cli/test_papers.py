@@ -35,11 +35,10 @@ def study():
             epochs=2,
             trials=2,
             scores=("margin",),
-            levels=11,
+            thresholds_per_exit=11,
             paper="paper_made_up",
             max_images=100,
-            enqueue=({"width": 2, "rate": 0.1}, {"width": 6, "rate": 0.1}),
-            rows=("narrow", "wide"),
+            enqueue={"narrow": {"width": 2, "rate": 0.1}, "wide": {"width": 6, "rate": 0.1}},
         )
         for data in ("digits", "synthetic")
     )
@@ -188,8 +187,8 @@ def test_killed_while_rows_are_enqueued_and_given_one_more_row_later_each_row_ha
     assert searchlab("resume", "widths").code == 0
     assert [(r.row, r.candidate.architecture.width) for r in kept("widths")] == [("narrow", 2), ("wide", 6)]
 
-    text = file.read_text().replace("enqueue=(", 'enqueue=({"width": 8, "rate": 0.1}, ')
-    file.write_text(text.replace("rows=(", 'rows=("new", ').replace("trials=2", "trials=3"))
+    text = file.read_text().replace("enqueue={", 'enqueue={"new": {"width": 8, "rate": 0.1}, ')
+    file.write_text(text.replace("trials=2", "trials=3"))
     assert searchlab("resume", "widths").code == 2
     assert searchlab("resume", "widths", "--force").code == 0
     assert [(r.row, r.candidate.architecture.width) for r in kept("widths")][2:] == [("new", 8)]
@@ -310,7 +309,7 @@ def test_more_mistakes(searchlab):
         answer.code == 2 and "the file holds several studies: 'studies/widths.py' (resume one: widths-d" in answer.err
     )
     Path("studies/odd.py").write_text(
-        Path("studies/little.py").read_text().replace("levels=11", "paper='paper_nowhere'")
+        Path("studies/little.py").read_text().replace("thresholds_per_exit=11", "paper='paper_nowhere'")
     )
     assert "Study.paper: unknown paper: 'paper_nowhere' (did you mean " in searchlab("run", "odd").err
 

@@ -151,7 +151,12 @@ def test_optuna_sees_the_same_trials(searchlab):
 @pytest.mark.parametrize(
     ("path", "before", "after", "shown"),
     [
-        ("studies/little.py", "levels=11", "levels=12", ["-levels = 11", "+levels = 12"]),
+        (
+            "studies/little.py",
+            "thresholds_per_exit=11",
+            "thresholds_per_exit=12",
+            ["-thresholds_per_exit = 11", "+thresholds_per_exit = 12"],
+        ),
         (
             "spaces/little.py",
             '"width", 2, 8',
@@ -188,8 +193,8 @@ def test_a_study_run_by_its_path_is_resumed_by_its_name_from_anywhere(searchlab,
     assert searchlab("run", "../studies/little.py", "--trials", 1).code == 0
     assert searchlab("resume", "little", "--trials", 2).code == 0
     assert searchlab("resume", "../studies/little.py", "--trials", 3).code == 0
-    edit("../studies/little.py", "levels=11", "levels=12")
-    assert "+levels = 12" in searchlab("resume", "little").out
+    edit("../studies/little.py", "thresholds_per_exit=11", "thresholds_per_exit=12")
+    assert "+thresholds_per_exit = 12" in searchlab("resume", "little").out
 
 
 def test_a_study_whose_file_is_gone_goes_on_as_it_was_stored(searchlab):

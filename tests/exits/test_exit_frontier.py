@@ -147,7 +147,7 @@ def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int, 
 def test_points_are_normalised_consistent_and_few(example, objectives, most_exits, most_points):
     table, cost, latency = example
     scores = available_scores(tuple(SCORES), gated=table.gates_NG is not None)
-    wanted = FrontierSettings(objectives, scores, levels=5, max_exits=most_exits, max_points=most_points)
+    wanted = FrontierSettings(objectives, scores, thresholds_per_exit=5, max_exits=most_exits, max_points=most_points)
     frontier = exact_frontier(table, cost, latency, wanted, split="validation")
     assert frontier.split == "validation" and 1 <= len(frontier.points) <= most_points
     for point in frontier.points:
@@ -201,8 +201,8 @@ def test_mistakes_are_named():
     table, cost, latency = realistic(20, 2)
     with pytest.raises(UserError, match=rf"unknown score: 'luck' \(known: {', '.join(sorted(SCORES))}\)"):
         exact_frontier(table, cost, latency, FrontierSettings(scores=("luck",)))
-    with pytest.raises(UserError, match=r"frontier levels: too small: 1 \(from 2\)"):
-        FrontierSettings(levels=1)
+    with pytest.raises(UserError, match=r"frontier thresholds_per_exit: too small: 1 \(from 2\)"):
+        FrontierSettings(thresholds_per_exit=1)
     with pytest.raises(UserError, match="decision"):
         exact_frontier(table, cost, replace(latency, decision_ms={}), FrontierSettings((accuracy, latency_ms)))
 

@@ -209,7 +209,7 @@ from searchlab.search.catalog import find, load_studies
 
 def study():
     mnist, _ = load_studies(find("study", "paper_deeper"))
-    enqueue = tuple(known | {"width": 8} for known in mnist.enqueue)
+    enqueue = {row: known | {"width": 8} for row, known in mnist.enqueue.items()}
     return replace(mnist, name="narrow", data="digits", max_images=200, epochs=2, enqueue=enqueue)
 '''
 

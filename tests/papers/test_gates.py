@@ -93,7 +93,7 @@ def test_right_under_a_rule_is_what_the_deployed_network_gets_right(gated):
 
 def test_tables_from_what_was_found(found, gated):
     _, (with_gates, without) = found
-    study = replace(gated.study, name="paper_gates-resnet50-smoke", enqueue=({}, {}), rows=("EarlyExit", "BranchyNet"))
+    study = replace(gated.study, name="paper_gates-resnet50-smoke", enqueue={"EarlyExit": {}, "BranchyNet": {}})
     records = tuple(replace(gated.record, number=number, row=row) for number, row in enumerate(study.rows))
     finished = Finished(study, records, {0: with_gates, 1: without})
     full, empty = GATES.tables([finished]), GATES.tables([Finished(study)])

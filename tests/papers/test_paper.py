@@ -9,7 +9,7 @@ from searchlab.papers.paper import Finished, Table, cost_table
 from searchlab.serialization import from_plain, to_plain
 from searchlab.study import TrialSpec
 
-STUDY = tiny_study(enqueue=({"width": 2}, {"width": 6}, {"width": 4}), rows=("narrow", "wide", "odd"))
+STUDY = tiny_study(enqueue={"narrow": {"width": 2}, "wide": {"width": 6}, "odd": {"width": 4}})
 
 
 def test_a_table_survives_json_with_its_kinds():
@@ -41,7 +41,7 @@ def test_costs_stand_beside_what_was_published():
         ("narrow", None, costs[0].params, costs[0].macs),
         ("wide", "~1 k", costs[1].params, costs[1].macs),
     )
-    plain = cost_table(tiny_study(enqueue=STUDY.enqueue, max_params=9000), costs, {})
+    plain = cost_table(tiny_study(enqueue=tuple(STUDY.enqueue.values()), max_params=9000), costs, {})
     assert plain.columns == ("configuration", "parameters", "MACs")
     assert plain.rows[2] == ("configuration 2", costs[2].params, costs[2].macs)
     assert plain.notes == ("cap: 9,000 parameters",)

@@ -40,7 +40,7 @@ def space_of(*kinds):
     ],
 )
 def test_what_is_enqueued_is_looked_at_before_any_training(tmp_path, kind, says):
-    study = tiny_study(enqueue=({"kind": 0}, {"kind": 1}), rows=("good one", "bad one"))
+    study = tiny_study(enqueue={"good one": {"kind": 0}, "bad one": {"kind": 1}})
     options = RunOptions(data_root=tmp_path, output=tmp_path / "runs", device="cpu")
     launch = Launch(Definition(study, study, ""), space_of("whole", kind), options, Seen())
     with pytest.raises(UserError) as raised:

@@ -81,8 +81,8 @@ def test_stand_in_images_have_no_partition_but_by_number():
 
 
 def changed(row, images=CIFAR, cap=SMALL.max_params, **choices):
-    known = SMALL.enqueue[SMALL.rows.index(row)] | choices
-    study = replace(SMALL, enqueue=(known,), rows=(row,), trials=1, max_params=cap)
+    known = SMALL.enqueue[row] | choices
+    study = replace(SMALL, enqueue={row: known}, trials=1, max_params=cap)
     (candidate,) = enqueued_candidates(SPACE, images, study)
     return candidate
 

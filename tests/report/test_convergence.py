@@ -30,7 +30,7 @@ def test_a_line_is_the_final_heads_error_where_it_was_looked_at():
 
 
 def test_lines_follow_kinds_and_trials_and_bear_their_rows_names():
-    study = fake_study(enqueue=({"a": 1}, {"a": 2}, {"a": 3}), rows=("narrow", "other", "wide"))
+    study = fake_study(enqueue={"narrow": {"a": 1}, "other": {"a": 2}, "wide": {"a": 3}})
     records = [
         converged(2, row="wide"),
         converged(3),
@@ -65,7 +65,7 @@ def test_an_axis_follows_its_values():
 
 @pytest.mark.parametrize("accuracies", [(0.3, 0.5, 0.9), (0.4,), (1.0, 1.0)])
 def test_page_and_picture_are_written(tmp_path, accuracies):
-    study = fake_study(name="<mine>", enqueue=({"a": 1}, {"a": 2}), rows=("plain & simple", "other"))
+    study = fake_study(name="<mine>", enqueue={"plain & simple": {"a": 1}, "other": {"a": 2}})
     records = [converged(0, accuracies), converged(1, accuracies[:1])]
     html, png = tmp_path / "plots" / "c.html", tmp_path / "plots" / "c.png"
     write_convergence_html(html, study, records)

@@ -106,7 +106,7 @@ def test_a_trial_that_an_earlier_version_left_running_as_it_raised_does_not_begi
     study = tiny_study(trials=3, epochs=1, enqueue=tuple({"width": width} for width in (3, 4, 6)))
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     store = StudyStore.create(Definition(study, study, ""), open_storage(url, create=True), url)
-    for known in study.enqueue:
+    for known in study.enqueue.values():
         store.optuna.enqueue_trial(known)
 
     def driver():

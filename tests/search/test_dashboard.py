@@ -17,7 +17,7 @@ from searchlab.search.enqueued import configurations
 
 def test_the_objectives_and_every_trials_figures_are_shown(tmp_path):
     url = f"sqlite:///{tmp_path / 'studies.db'}"
-    study = tiny_study(trials=3, enqueue=({"width": 3, "rate": 0.1},), rows=("narrow",))
+    study = tiny_study(trials=3, enqueue={"narrow": {"width": 3, "rate": 0.1}})
     store = new_store(study, url)
     store.enqueue(configurations(study)[0])
     states = ["complete", "stopped", "failed"]

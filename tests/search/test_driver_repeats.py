@@ -51,7 +51,7 @@ def test_repeats_are_no_trials_of_the_budget_and_are_known_after_a_resume():
 def test_a_network_that_failed_may_be_tried_again_and_what_is_enqueued_always_is():
     study = tiny_study(trials=7, enqueue=({"width": 3},) * 3)
     store = new_store(study)
-    for known in study.enqueue:
+    for known in study.enqueue.values():
         store.optuna.enqueue_trial(known)
     driver = driver_of(study, store, space=narrow_space)
     run(driver, lambda spec: made_record(spec, "complete" if spec.number < 3 else "failed"))

@@ -27,7 +27,7 @@ def test_a_trial_that_adds_nothing_is_told_as_its_point_nearest_to_the_front():
     """A network of 97 % was told as its cheapest exit's 20 %, as both add the same nothing."""
     study = tiny_study(trials=2, enqueue=({"width": 4, "rate": 0.1},) * 2)
     store = new_store(study)
-    for known in study.enqueue:
+    for known in study.enqueue.values():
         store.optuna.enqueue_trial(known)
     run(driver_of(study, store), lambda spec: made_record(spec, correct=(60, 98) if spec.number == 0 else (20, 97)))
     first, second = store.trials()

@@ -15,8 +15,8 @@ from searchlab.search.startup import enqueue_missing
 from searchlab.search.store import StudyStore
 
 ROWS = {"narrow": 2, "wide": 8, "odd": 5}
-ENQUEUE = tuple({"width": width, "rate": 0.1} for width in ROWS.values())
-STUDY = tiny_study(trials=7, sampler="tpe", enqueue=ENQUEUE, rows=tuple(ROWS))
+ENQUEUE = {row: {"width": width, "rate": 0.1} for row, width in ROWS.items()}
+STUDY = tiny_study(trials=7, sampler="tpe", enqueue=ENQUEUE)
 
 
 class Killed(BaseException):
@@ -66,7 +66,7 @@ def test_a_row_that_was_added_later_is_trained_and_no_sampled_network_has_its_na
     store = new_store(STUDY)
     enqueue(STUDY, store)
     run(driver_of(STUDY, store))
-    more = replace(STUDY, trials=8, enqueue=({"width": 7, "rate": 0.2}, *ENQUEUE), rows=("new", *ROWS))
+    more = replace(STUDY, trials=8, enqueue={"new": {"width": 7, "rate": 0.2}} | ENQUEUE)
     enqueue(more, store)
     assert run(driver_of(more, store)) == [7]
     assert widths_by_row(store) == {"new": 7, **ROWS}
@@ -78,14 +78,14 @@ def test_a_row_whose_parameters_were_changed_is_trained_again_and_tables_show_th
     store = new_store(STUDY)
     enqueue(STUDY, store)
     run(driver_of(STUDY, store))
-    changed = replace(STUDY, trials=8, enqueue=({"width": 3, "rate": 0.1}, *ENQUEUE[1:]))
+    changed = replace(STUDY, trials=8, enqueue=ENQUEUE | {"narrow": {"width": 3, "rate": 0.1}})
     enqueue(changed, store)
     assert run(driver_of(changed, store)) == [7]
     assert Finished(changed, tuple(store.records())).trial("narrow").candidate.architecture.width == 3
 
 
 def test_equal_configurations_without_names_are_each_trained_once():
-    study = replace(STUDY, trials=3, sampler="random", enqueue=({"width": 3, "rate": 0.1},) * 3, rows=())
+    study = replace(STUDY, trials=3, sampler="random", enqueue=({"width": 3, "rate": 0.1},) * 3)
     store = new_store(study)
     enqueue(study, store)
     enqueue(study, store)
@@ -137,7 +137,7 @@ def test_the_row_is_in_the_record_the_spec_and_the_store():
 
 def old_store(enqueued: int) -> StudyStore:
     store = new_store(STUDY)
-    for known in ENQUEUE[:enqueued]:
+    for known in list(ENQUEUE.values())[:enqueued]:
         store.optuna.enqueue_trial(known)
     return store
 
@@ -153,7 +153,7 @@ def test_rows_of_an_old_store_are_known_by_what_was_enqueued():
     assert lost.row == "odd"
     assert [record.row for record in store.records()] == list(ROWS)
     assert [record.row for record in store.ended()] == ["narrow", "wide"]
-    renumbered = replace(STUDY, enqueue=ENQUEUE[::-1], rows=tuple(ROWS)[::-1])
+    renumbered = replace(STUDY, enqueue=dict(reversed(ENQUEUE.items())))
     store.redefine(Definition(renumbered, renumbered, ""))
     assert widths_by_row(store) == ROWS, "whatever their order is today"
 

@@ -194,7 +194,7 @@ def test_enqueued_configurations_become_candidates_without_a_sampler():
 
 def test_an_enqueued_configuration_that_leaves_something_open_is_named():
     known = {"width": 7, "rate": 0.1}
-    study = tiny_study(enqueue=(known, {"width": 2}), rows=("whole", "half"))
+    study = tiny_study(enqueue={"whole": known, "half": {"width": 2}})
     with pytest.raises(UserError, match=r"study tiny, half: raised ValueError.*'rate' is not found.*\{'width': 2\}"):
         enqueued_candidates(tiny_space, IMAGES, study)
 
@@ -204,7 +204,7 @@ def test_a_head_that_breaks_the_cap_by_itself_is_named():
         choose.suggest_int("x", 0, 1)
         return Candidate(ResNet((1, 1), 4), (Exit(1, Head(hidden=(4096, 4096))),))
 
-    study = tiny_study(max_params=1_000_000, enqueue=({"x": 0},), rows=("Wide",))
+    study = tiny_study(max_params=1_000_000, enqueue={"Wide": {"x": 0}})
     with pytest.raises(UserError, match=r"study tiny, Wide, head exit 1: a head breaks the cap by itself: .*16,8\d\d,"):
         check_heads(space, IMAGES, study)
     check_heads(space, IMAGES, replace(study, max_params=20_000_000))

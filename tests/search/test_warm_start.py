@@ -24,16 +24,17 @@ def test_the_networks_of_the_front_come_after_the_studys_own_best_first():
     front = {95, 90, 60} if len({t.params["width"] for t in store.trials()}) > 1 else {95}
     own = {"width": 3, "rate": 0.1}
     study = warm_started(tiny_study(enqueue=(own,)), tiny_space, IMAGES, store)
-    assert study.enqueue[0] == own and study.rows == ()
+    tried = list(study.enqueue.values())
+    assert tried[0] == own and study.rows == ()
     params = [trial.params for trial in store.trials()]
-    assert study.enqueue[1] == params[2], "the most accurate one comes first"
-    assert [known in params for known in study.enqueue[1:]] == [True] * (len(study.enqueue) - 1)
-    assert len(study.enqueue) - 1 <= len(front) + 1 and params[3] not in study.enqueue[1:]
-    assert len({str(known) for known in study.enqueue}) == len(study.enqueue), "none comes twice"
+    assert tried[1] == params[2], "the most accurate one comes first"
+    assert [known in params for known in tried[1:]] == [True] * (len(tried) - 1)
+    assert len(tried) - 1 <= len(front) + 1 and params[3] not in tried[1:]
+    assert len({str(known) for known in tried}) == len(tried), "none comes twice"
 
 
 def test_rows_say_where_a_network_comes_from():
-    study = tiny_study(enqueue=({"width": 3, "rate": 0.1},), rows=("mine",))
+    study = tiny_study(enqueue={"mine": {"width": 3, "rate": 0.1}})
     warm = warm_started(study, tiny_space, IMAGES, earlier([50]))
     assert warm.rows == ("mine", "before trial 0")
 
@@ -81,7 +82,7 @@ def test_an_empty_front_is_refused():
 def test_what_it_makes_is_a_study_whose_first_trials_are_those():
     study = replace(warm_started(tiny_study(), tiny_space, IMAGES, earlier([10, 90, 95])), trials=3)
     store = new_store(study)
-    for known in study.enqueue:
+    for known in study.enqueue.values():
         store.optuna.enqueue_trial(known)
     run(driver_of(study, store))
-    assert [trial.params for trial in store.trials()][: len(study.enqueue)] == list(study.enqueue)
+    assert [trial.params for trial in store.trials()][: len(study.enqueue)] == list(study.enqueue.values())

@@ -42,7 +42,7 @@ def study() -> tuple[Study, ...]:
     """
     large = (on("cifar10", "CIFAR-10"), on("cifar100", "CIFAR-100"))
     small = replace(large[1], name="paper_checkpoint-small", epochs=6, max_params=2_300_000, trials=len(SMALL))
-    return (*large, replace(small, enqueue=tuple(SMALL.values()), rows=tuple(SMALL)))
+    return (*large, replace(small, enqueue=SMALL))
 
 
 def on(data: str, title: str) -> Study:
@@ -53,7 +53,6 @@ def on(data: str, title: str) -> Study:
         objectives=(accuracy, macs),
         epochs=15,
         trials=len(NETWORKS),
-        enqueue=tuple(NETWORKS.values()),
-        rows=tuple(f"{network} on {title}" for network in NETWORKS),
+        enqueue={f"{network} on {title}": params for network, params in NETWORKS.items()},
         paper="paper_checkpoint",
     )

@@ -58,7 +58,6 @@ def _on(data: str, configurations: dict[str, dict[str, Any]], epochs: int) -> St
         epochs=epochs,
         trials=len(configurations),
         curves=True,
-        enqueue=tuple(configurations.values()),
-        rows=tuple(configurations),
+        enqueue=configurations,
         paper="paper_deeper",
     )

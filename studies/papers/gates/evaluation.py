@@ -92,7 +92,7 @@ def _bench(subject: Subject) -> _GatesSetup:
     by = latency_ms if latency else macs
     scores = available_scores(subject.study.scores, gated=bool(record.candidate.gates))
     # Every point there is: a frontier thinned to fifty could lose to rules that it contains.
-    settings = FrontierSettings((accuracy, by), scores, subject.study.levels, max_points=10_000)
+    settings = FrontierSettings((accuracy, by), scores, subject.study.thresholds_per_exit, max_points=10_000)
     last = (len(record.cost.heads) - 1,)
     costs = (
         exit_cost_ms(record.cost, latency, last, scores[0]) if latency else exit_cost_macs(record.cost, last, scores[0])

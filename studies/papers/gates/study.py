@@ -38,8 +38,7 @@ def _study(name: str, configurations: dict[str, dict[str, Any]], **budget: Any) 
         objectives=(accuracy, latency_ms),
         name=name,
         trials=len(configurations),
-        enqueue=tuple(configurations.values()),
-        rows=tuple(configurations),
+        enqueue=configurations,
         paper="paper_gates",
         **budget,
     )

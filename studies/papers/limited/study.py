@@ -33,7 +33,6 @@ def study() -> Study:
         epochs=50,
         trials=len(APPROACHES),
         reference="resnet18",
-        enqueue=tuple(APPROACHES.values()),
-        rows=tuple(APPROACHES),
+        enqueue=APPROACHES,
         paper="paper_limited",
     )

@@ -67,8 +67,7 @@ def _study(name: str, configurations: dict[str, dict[str, Any]], **budget: Any) 
         objectives=(accuracy, macs),
         name=name,
         trials=len(configurations),
-        enqueue=tuple(configurations.values()),
-        rows=tuple(configurations),
+        enqueue=configurations,
         paper="paper_partitions",
         **budget,
     )
