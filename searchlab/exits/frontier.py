@@ -35,8 +35,8 @@ class FrontierSettings:
     """Settings of the search: what is searched, and how many points are kept.
 
     `thresholds_per_exit` counts those that are tried, never included. Rules of more than `max_exits` exits are not
-    tried; where one set of exits would have more than `max_vectors` threshold vectors, fewer levels are (an even choice among
-    them). The search is exact over what is left. `extra` names more thresholds to try: for a score, those per exit.
+    tried; where one set of exits would have more than `max_vectors` threshold vectors, fewer thresholds are (an even
+    choice). The search is exact over what is left. `extra` names more thresholds to try: for a score, those per exit.
     """
 
     objectives: tuple[Objective, ...] = (accuracy, latency_ms)
