@@ -6,6 +6,7 @@ Every breach is one line of the failure. The rules are functions of a module's t
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ class Module:
     path: str
     text: str
 
-    @property
+    @cached_property
     def part(self) -> str:
         return self.path.split("/")[0].removesuffix(".py")
 
@@ -94,7 +95,7 @@ class Module:
     def name(self) -> str:
         return ".".join(["searchlab", *self.path.removesuffix(".py").split("/")]).removesuffix(".__init__")
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
@@ -115,6 +116,7 @@ class Import:
 Functions = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
 def modules() -> list[Module]:
     paths = sorted(PACKAGE.rglob("*.py"))
     return [Module(path.relative_to(PACKAGE).as_posix(), path.read_text()) for path in paths]
@@ -126,6 +128,7 @@ def on_the_shelf() -> list[Module]:
     return [Module(path.relative_to(PACKAGE.parent).as_posix(), path.read_text()) for path in paths]
 
 
+@cache
 def imports(module: Module) -> list[Import]:
     """Every import, those under TYPE_CHECKING and inside functions included."""
     tree = module.tree

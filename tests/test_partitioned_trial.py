@@ -27,6 +27,7 @@ def a_candidate(generalist=None, exits=(), routing="hard"):
     return Candidate(Partitioned(GROUPS, SMALL, (SMALL,) * 3, generalist, routing), exits, training=training)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routing", ["hard", "soft"])
 def test_a_trial_gives_a_frontier(digits, routing):
     study = replace(tiny_study(epochs=16), objectives=(accuracy, latency_ms))

@@ -62,6 +62,7 @@ def test_no_seed_is_too_large_for_torch_and_scikit_learn():
         assert len(induced_by_confusion(confusion_CC, 2, seed)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seed"), [*((name, 10**40) for name in SAMPLERS), ("random", 4295), ("tpe", 4295), ("qmc", 2**32)]
 )

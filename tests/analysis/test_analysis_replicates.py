@@ -143,6 +143,7 @@ def test_the_study_stays_as_it_was(options, store):
     assert study_front(study, again.records()) == front and study_hypervolume(study, again.records()) == volume
 
 
+@pytest.mark.slow
 def test_the_companion_is_listed_nowhere_and_is_no_study_of_ours(options, store):
     replicate(asked(store, options))
     assert "tiny/replicates" in optuna.get_all_study_names(options.storage_url)
@@ -157,6 +158,7 @@ def test_a_study_without_replicates_has_none_and_looking_makes_no_companion(opti
     assert optuna.get_all_study_names(options.storage_url) == ["tiny"]
 
 
+@pytest.mark.slow
 def test_a_study_begun_afresh_forgets_its_replicates(options, store):
     replicate(asked(store, options))
     study = tiny_study(trials=1)
@@ -277,6 +279,7 @@ def test_no_limit_stops_a_replicate_and_what_is_measured_stays(objectives):
     assert not as_replicated(replace(study, objectives=tiny_study().objectives, max_latency_ms=None)).measures_latency
 
 
+@pytest.mark.slow
 def test_with_its_own_seed_a_replicate_is_the_trial_again(digits, tmp_path):
     """Nothing of the recipe is lost on the way."""
     study = tiny_study(epochs=3, curves=True, early_stopping="moasha", rungs=(1,), max_params=100_000)

@@ -48,6 +48,7 @@ def test_the_parameter_that_decides_has_nearly_all_of_the_importance():
     assert found.shares["hypervolume"]["rate"] + found.shares["hypervolume"]["width"] > 0.9
 
 
+@pytest.mark.slow
 def test_importances_are_of_what_trials_can_do_and_not_of_what_was_told():
     """What is told of a trial that adds nothing to the front is one of its points, whatever its best accuracy."""
 
@@ -71,6 +72,7 @@ def test_what_chance_gives_is_known_and_what_decides_is_beyond_it():
         assert 0.25 < found.chance[label] < found.shares[label][decides], "the largest of four shares"
 
 
+@pytest.mark.slow
 def test_of_many_trials_some_are_looked_at_from_first_to_last(monkeypatch):
     monkeypatch.setattr(importance, "MOST", 12)
     driver = searched(idle_space, lambda spec: by_rate(spec) if spec.number % 2 == 0 else made_record(spec), 24)
@@ -78,6 +80,7 @@ def test_of_many_trials_some_are_looked_at_from_first_to_last(monkeypatch):
     assert found.trials == 12 and found.shares["accuracy"]["rate"] > 0.9
 
 
+@pytest.mark.slow
 def test_trials_that_are_not_complete_are_not_looked_at():
     whole = searched(idle_space, by_rate, 16)
     more = searched(idle_space, lambda spec: by_rate(spec) if spec.number < 16 else made_record(spec, "stopped"), 24)

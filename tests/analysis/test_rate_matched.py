@@ -48,6 +48,7 @@ def trained(digits, tmp_path_factory):
     ]
 
 
+@pytest.mark.slow
 def test_a_point_read_on_its_own_network_is_itself(trained, digits):
     record, points = trained[0], trained[0].frontier.points
     for reading, point in zip(readings_of(record, [record], digits, "cpu"), points, strict=True):

@@ -116,6 +116,7 @@ def test_two_that_begin_the_same_at_the_same_moment_the_first_keeps_it(process, 
     assert states == [(7, TrialState.RUNNING), (7, TrialState.FAIL), (3, TrialState.RUNNING)]
 
 
+@pytest.mark.slow
 def test_what_a_lost_process_began_is_waited_for_and_then_taken_up(process, clock):
     first, second = process("first"), process("second")
     lost = first.next()

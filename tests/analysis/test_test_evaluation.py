@@ -53,6 +53,7 @@ def counted(digits, tmp_path_factory):
     return study, trials(digits, tmp_path_factory.mktemp("counted"), study)
 
 
+@pytest.mark.slow
 def test_the_points_are_read_on_the_test_split_under_their_rules(counted, digits):
     study, records = counted
     points = study_front(study, records)
@@ -121,6 +122,7 @@ def test_latencies_are_measured_again_with_the_threads_of_the_trial(digits, tmp_
     assert max(units) == pytest.approx(min(units)), "all in the milliseconds of the first look"
 
 
+@pytest.mark.slow
 def test_gates_are_measured_again_and_read(digits, tmp_path, monkeypatch):
     measured = []
 

@@ -193,6 +193,7 @@ def test_classes_that_differ_get_thresholds_of_their_own(monkeypatch):
     assert max(found) > 0.97 and max(other) < 0.85
 
 
+@pytest.mark.slow
 def test_thresholds_of_classes_that_do_not_differ_are_shrunk_to_the_shared_one(monkeypatch):
     tables = (two_exits(1, 30, 300, by_class=False), two_exits(0, 30, 3000, by_class=False))
     limits = (120, 140, 160, 180)

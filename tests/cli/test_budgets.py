@@ -18,6 +18,7 @@ def ending(answer) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_run_says_what_ended_it_and_what_it_spent(searchlab):
     answer = searchlab("run", "little")
     assert ending(answer).startswith("Ended: 3 of 3 trials. Hypervolume 0.")
@@ -26,6 +27,7 @@ def test_a_run_says_what_ended_it_and_what_it_spent(searchlab):
     assert "  [2 of 3]" in answer.out
 
 
+@pytest.mark.slow
 def test_another_limit_lifts_that_of_the_study_on_trials(searchlab):
     answer = searchlab("run", "little", "--epochs", 1, "--epochs-total", 5)
     assert "trials of 1 epoch, 5 epochs in all" in answer.out and "[2 trials, 2 of 5 epochs]" in answer.out
@@ -40,6 +42,7 @@ def test_another_limit_lifts_that_of_the_study_on_trials(searchlab):
     assert ending(searchlab("resume", "--hours", 0.0001)).startswith("Ended: 7 epochs are trained")
 
 
+@pytest.mark.slow
 def test_a_study_that_only_trains_what_it_enqueues_goes_on_to_do_so(searchlab):
     text = Path("studies/little.py").read_text()
     listed = "trials=2, enqueue=({'width': 2, 'rate': 0.1}, {'width': 3, 'rate': 0.1}),"
@@ -47,6 +50,7 @@ def test_a_study_that_only_trains_what_it_enqueues_goes_on_to_do_so(searchlab):
     assert ending(searchlab("run", "little", "--hours", 1)).startswith("Ended: 2 of 2 trials.")
 
 
+@pytest.mark.slow
 def test_until_it_stalls(searchlab):
     answer = searchlab("run", "little", "--until-stalled", 2, "--epochs", 1)
     assert "trials of 1 epoch, until 2 add nothing" in answer.out and "stalled for 2 of 2]" in answer.out
@@ -71,6 +75,7 @@ def test_a_limit_that_is_none_is_one_line(searchlab, option, value, says):
     assert not Path("runs/studies.db").exists()
 
 
+@pytest.mark.slow
 def test_growth_and_importances_are_plotted_in_place_of_the_front(searchlab):
     searchlab("run", "little", "--epochs", 1, "--trials", 10)
     answer = searchlab("plot", "little", "--hypervolume", "--importance")

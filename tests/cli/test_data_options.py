@@ -71,6 +71,7 @@ def test_what_is_not_meant_is_refused_in_one_line(searchlab, pets, arguments, sa
     assert not Path("runs/studies.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [("--images", "pets?size=16"), ("--data", "folder:pets?size=16")])
 def test_a_study_on_ones_own_images_keeps_them_as_an_override(searchlab, pets, monkeypatch, given):
     assert "study little-pets: " in good(searchlab("run", "little", *given, *FAST)).out
@@ -83,6 +84,7 @@ def test_a_study_on_ones_own_images_keeps_them_as_an_override(searchlab, pets, m
     assert answer.code == 2 and "--data: invalid folder of data set files: 'folder:pets' (the study has " in answer.err
 
 
+@pytest.mark.slow
 def test_a_space_on_ones_own_images_needs_no_study_file(searchlab, pets, monkeypatch):
     good(searchlab("run", "small_resnet", "--images", "pets?size=16", *FAST, "--max-params", 9000))
     definition = kept("small_resnet-pets")
@@ -94,6 +96,7 @@ def test_a_space_on_ones_own_images_needs_no_study_file(searchlab, pets, monkeyp
     good(searchlab("front", "small_resnet-pets", "--test", "--output", "../runs"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["little_space", "spaces/little_space.py"])
 def test_a_space_of_ones_own_is_found_again_from_elsewhere(searchlab, pets, monkeypatch, space):
     good(searchlab("run", space, "--images", "pets?size=8", *FAST, "--name", "mine"))
@@ -110,6 +113,7 @@ def test_a_study_of_the_spaces_name_is_meant_before_the_space(searchlab, pets):
     assert kept("little-pets").written.thresholds_per_exit == 11
 
 
+@pytest.mark.slow
 def test_what_is_written_among_the_images_would_become_a_class(searchlab, pets, monkeypatch):
     good(searchlab("run", "little", "--images", "pets?size=8", *FAST))
     monkeypatch.chdir(pets)
@@ -124,6 +128,7 @@ def test_what_is_written_among_the_images_would_become_a_class(searchlab, pets, 
     assert sorted(path.name for path in pets.iterdir()) == ["cat", "dog"]
 
 
+@pytest.mark.slow
 def test_a_data_set_file_takes_the_place_of_a_studys_data(searchlab, pets):
     Path("own.py").write_text("from searchlab.data.datasets import synthetic as dataset")
     good(searchlab("run", "little", "--images", "own.py", *FAST))

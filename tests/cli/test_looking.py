@@ -146,6 +146,7 @@ def test_show_a_trial_on_the_front_or_not(look, output):
     assert shown["state"] == "infeasible" and shown["record"]["excess"]["params"] > 0
 
 
+@pytest.mark.slow
 def test_trials_lists_all(look, output):
     answer = look("trials", "little")
     assert "infeasible" in answer.out and "over the limit: params by" in answer.out
@@ -243,6 +244,7 @@ def test_help_does_not_wait_for_torch():
         assert f"'{heavy}'" not in ran.stderr
 
 
+@pytest.mark.slow
 def test_looking_writes_nothing(look, output):
     def state():
         """Without what SQLite has beside a database while someone reads it."""

@@ -90,6 +90,7 @@ def test_the_offending_value_of_an_option_is_named(searchlab, option):
     assert "'0'" in searchlab("run", "little", f"{option}=0").err
 
 
+@pytest.mark.slow
 def test_mistakes_about_a_study_that_is_there(searchlab):
     assert searchlab("run", "little", "--trials", 1).code == 0
     held = os.open("runs/little/driver.lock", os.O_RDWR)
@@ -122,6 +123,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(searchlab):
         assert answer.err.splitlines()[-1].startswith("error: unknown study: 'nope'")
 
 
+@pytest.mark.slow
 def test_a_study_in_which_everything_fails_ends_with_the_reason(searchlab):
     text = Path("spaces/little.py").read_text()
     Path("spaces/little.py").write_text(text.replace('"rate", 0.05, 0.2', '"rate", 1e30, 1e31'))

@@ -32,6 +32,7 @@ def mixed(folder):
     return store
 
 
+@pytest.mark.slow
 def test_a_front_of_two_machines_opens_with_the_first_ones_points_and_says_so(mixed, searchlab):
     for command in (("front", "digits", "--test", "--points", 4), ("show", 1, "digits", "--test")):
         answer = searchlab(*command)

@@ -68,6 +68,7 @@ def test_a_data_set_a_score_and_a_sampler_in_files_as_the_guide_says(searchlab, 
     assert {point.rule.score for record in records for point in record.frontier.points} == {"ratio"}
 
 
+@pytest.mark.slow
 def test_front_test_and_replicate_need_the_files_no_more(searchlab, own, monkeypatch):
     good(searchlab("run", "own"))
     forget()
@@ -87,6 +88,7 @@ def test_a_study_that_moved_with_its_files_goes_on(searchlab, own):
     good(searchlab("resume", "moved/own.py", "--trials", 3))
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_shown_and_refused_unless_forced(searchlab, own):
     good(searchlab("run", "own"))
     for name in ("pets.py", "ratio.py", "mine.py"):
@@ -99,6 +101,7 @@ def test_a_changed_file_is_shown_and_refused_unless_forced(searchlab, own):
     good(searchlab("resume", "own", "--trials", 4))
 
 
+@pytest.mark.slow
 def test_a_sampler_file_on_the_command_line_is_found_again_from_elsewhere(searchlab, own, monkeypatch):
     good(searchlab("run", "little", "--trials", 1, "--sampler", "studies/mine.py"))
     (own / "elsewhere").mkdir()
@@ -109,6 +112,7 @@ def test_a_sampler_file_on_the_command_line_is_found_again_from_elsewhere(search
     assert "+# changed" in searchlab("resume", "little", "--output", "../runs", "--trials", 3).out
 
 
+@pytest.mark.slow
 def test_a_study_that_names_no_files_is_the_same_with_them_in_the_package(searchlab, own, monkeypatch):
     """The other way of the guide: one function and one line in a dict."""
     scope: dict = {}

@@ -29,6 +29,7 @@ def pictures(folder):
     return study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "more"), [("folder:pets?size=24", ""), ("folder:pets", ", image_size=24")])
 def test_a_run_begins_with_what_its_images_are(pictures, searchlab, data, more):
     pictures(data, more)

@@ -90,6 +90,7 @@ def test_a_paper_is_run_evaluated_and_shown_ours_beside_theirs(searchlab):
     assert shown.rstrip() == answer.out[answer.out.index("Table 1") :].rstrip()
 
 
+@pytest.mark.slow
 def test_a_table_is_written_as_markdown_and_csv(searchlab):
     searchlab("run", "widths-digits")
     markdown = searchlab("table", "widths-digits", "--markdown", "--csv", "t.csv").out
@@ -101,6 +102,7 @@ def test_a_table_is_written_as_markdown_and_csv(searchlab):
     assert answer.code == 2 and "cannot write" in answer.err
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said_with_how_to_get_it(searchlab):
     nothing = searchlab("table", "widths")
     assert nothing.code == 0 and "95.67" in nothing.out and "–" in nothing.out
@@ -126,12 +128,14 @@ def test_trials_that_did_not_complete_are_named_with_their_reason(searchlab):
     assert line.startswith("wide: infeasible, over the limit: params by")
 
 
+@pytest.mark.slow
 def test_a_paper_without_an_evaluation_lacks_nothing(searchlab, monkeypatch):
     evaluated_by(monkeypatch, None)
     searchlab("run", "widths-digits")
     assert searchlab("table", "widths-digits", "--json").json["missing"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -153,6 +157,7 @@ def test_an_evaluation_that_fails_is_said_in_a_line_and_the_others_go_on(searchl
     assert [(Path(record.directory) / "findings.json").is_file() for record in kept("widths-digits")] == [False, True]
 
 
+@pytest.mark.slow
 def test_ctrl_c_between_evaluations_keeps_what_was_found(searchlab, monkeypatch):
     def interrupted(subject):
         signal.raise_signal(signal.SIGINT)
@@ -166,6 +171,7 @@ def test_ctrl_c_between_evaluations_keeps_what_was_found(searchlab, monkeypatch)
     assert found == [True, False]
 
 
+@pytest.mark.slow
 def test_killed_while_rows_are_enqueued_and_given_one_more_row_later_each_row_has_its_own_network(
     searchlab, monkeypatch
 ):
@@ -217,6 +223,7 @@ def test_a_mistake_in_a_papers_tables_comes_to_light_before_anything_is_trained(
 # -- --params
 
 
+@pytest.mark.slow
 def test_params_need_no_run(searchlab):
     answer = searchlab("table", "widths", "--params", "--json").json
     assert [table["title"] for table in answer["tables"]] == [
@@ -264,6 +271,7 @@ def test_studies_lists_a_file_once_with_its_parts(searchlab):
     assert [name for file, name in found if file == "widths"] == [None], "its parts are named by code that is not run"
 
 
+@pytest.mark.slow
 def test_a_part_is_run_resumed_and_looked_at_by_its_name(searchlab):
     assert searchlab("run", "widths-synthetic", "--trials", 1).code == 0
     assert names() == ["widths-synthetic"]
@@ -302,6 +310,7 @@ def test_mistakes(searchlab, arguments, says):
     assert answer.code == 2 and answer.err.count("\n") == 1 and says in answer.err
 
 
+@pytest.mark.slow
 def test_more_mistakes(searchlab):
     searchlab("run", "widths-digits", "--trials", 1)
     answer = searchlab("resume", "studies/widths.py")
@@ -317,6 +326,7 @@ def test_more_mistakes(searchlab):
 # -- smoke runs
 
 
+@pytest.mark.slow
 def test_a_smoke_run_is_small_apart_and_begun_afresh_every_time(searchlab):
     searchlab("run", "widths-digits", "--trials", 1)
     before = kept("widths-digits")
@@ -337,6 +347,7 @@ def test_a_smoke_run_is_small_apart_and_begun_afresh_every_time(searchlab):
     assert "searchlab run widths-digits --smoke" in searchlab("table", "widths-digits-smoke", "--output", "other").out
 
 
+@pytest.mark.slow
 def test_a_smoke_run_of_a_search_takes_three_trials_and_shows_a_front(searchlab):
     answer = searchlab("run", "little", "--smoke", "--name", "mine")
     assert answer.code == 0 and "hypervolume" in answer.out
@@ -344,6 +355,7 @@ def test_a_smoke_run_of_a_search_takes_three_trials_and_shows_a_front(searchlab)
     assert stored_study("mine-smoke", RunOptions()).definition.study.max_images == 400
 
 
+@pytest.mark.slow
 def test_digits_stand_in_for_files_that_are_missing_in_smoke_runs_alone(searchlab):
     text = Path("studies/little.py").read_text()
     Path("studies/little.py").write_text(text.replace('"digits"', '"mnist"'))
@@ -355,6 +367,7 @@ def test_digits_stand_in_for_files_that_are_missing_in_smoke_runs_alone(searchla
     assert searchlab("front", "little-smoke", "--test").code == 0, "the stored study says where its images are"
 
 
+@pytest.mark.slow
 def test_a_smoke_run_leaves_a_study_alone_that_searchlab_did_not_make(searchlab):
     searchlab("run", "little", "--trials", 1)
     # One without a trial could be ours, whose process died before it was defined: that may be begun again.

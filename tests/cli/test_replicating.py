@@ -34,6 +34,7 @@ def refused(searchlab, *arguments) -> str:
     return answer.err
 
 
+@pytest.mark.slow
 def test_what_a_newcomer_sees(searchlab, output):
     assert searchlab("run", "little", "--trials", 1).code == 0
     answer = searchlab("replicate", "little", "--seeds", 2)
@@ -50,6 +51,7 @@ def test_what_a_newcomer_sees(searchlab, output):
     assert "2 done before, nothing left to train" in again.out and "fresh seed 1: " not in again.out
 
 
+@pytest.mark.slow
 def test_the_front_shows_replicates_when_asked_and_is_else_as_it_was(look, output):
     assert "fresh seeds" not in look("front", "little").out
     assert look("front", "little", "--replicates").out in look("replicate", "little", "--seeds", 2).out
@@ -75,6 +77,7 @@ def test_json_has_means_and_every_seed(look, output):
     assert all((Path(each["directory"]) / "weights.safetensors").is_file() for each in payload["replicates"])
 
 
+@pytest.mark.slow
 def test_json_of_replicate_is_one_document(searchlab, output):
     answer = searchlab("replicate", "little", "--seeds", 2, "--json", "--output", output)
     assert answer.json == searchlab("front", "little", "--replicates", "--json", "--output", output).json

@@ -32,6 +32,7 @@ def edit(path: str, before: str, after: str) -> None:
     Path(path).write_text(text.replace(before, after))
 
 
+@pytest.mark.slow
 def test_the_first_command_a_stranger_types(searchlab):
     answer = searchlab("run", "digits", "--trials", 2, "--epochs", 2, "--objectives", "accuracy,macs")
     assert (answer.code, answer.err) == (0, "")
@@ -41,6 +42,7 @@ def test_the_first_command_a_stranger_types(searchlab):
     assert [record.state for record in kept(name="digits").records()] == ["complete"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [12345, 99_999_999_999_999_999_999])
 def test_a_large_seed_runs_resumes_and_is_trained_again(searchlab, seed):
     """To the proposals of TPE's model, which begin with trial 5."""
@@ -61,6 +63,7 @@ def test_a_study_runs_shows_its_front_and_leaves_its_artefacts(searchlab):
         assert Path(record.directory) == Path("runs/little", f"trial-{record.number:05d}").absolute()
 
 
+@pytest.mark.slow
 def test_other_objectives_are_one_line_even_if_forced(searchlab):
     searchlab("run", "little", "--trials", 1, "--epochs", 1)
     edit("studies/little.py", "accuracy, macs", "accuracy, macs, params")
@@ -84,6 +87,7 @@ def test_a_study_killed_before_it_was_defined_says_what_to_do_and_can_be_run(sea
         assert searchlab("run", "little", "--trials", 1, "--epochs", 1).code == 0
 
 
+@pytest.mark.slow
 def test_overrides_are_kept(searchlab):
     given = ["--trials", 1, "--epochs", 1, "--seed", 5, "--max-params", 3000, "--max-macs", 90_000, "--sampler", "qmc"]
     searchlab("run", "little", *given, "--objectives", "accuracy,params", "--name", "other", "--hours", 2)
@@ -96,6 +100,7 @@ def test_overrides_are_kept(searchlab):
     assert kept(name="other").definition.study == replace(study, trials=2)
 
 
+@pytest.mark.slow
 def test_the_same_seed_repeats_a_study_and_another_does_not(searchlab):
     for output, seed in (("a", 0), ("b", 0), ("c", 1)):
         assert searchlab("run", "little", "--output", output, "--seed", seed).code == 0
@@ -104,6 +109,7 @@ def test_the_same_seed_repeats_a_study_and_another_does_not(searchlab):
     assert [r.candidate for r in kept("a").records()] != [r.candidate for r in kept("c").records()]
 
 
+@pytest.mark.slow
 def test_a_resumed_study_is_what_it_would_have_been(searchlab):
     searchlab("run", "little", "--output", "whole")
     searchlab("run", "little", "--trials", 1)
@@ -114,6 +120,7 @@ def test_a_resumed_study_is_what_it_would_have_been(searchlab):
     assert len(kept().records()) == 3
 
 
+@pytest.mark.slow
 def test_every_sampler_and_a_storage_url_of_ones_own(searchlab):
     for sampler in ("tpe", "nsga2", "gp", "random", "qmc"):
         with warnings.catch_warnings():
@@ -127,6 +134,7 @@ def test_every_sampler_and_a_storage_url_of_ones_own(searchlab):
     assert searchlab("front", "gp", "--storage", "sqlite:///elsewhere.db", "--json").json["study"] == "gp"
 
 
+@pytest.mark.slow
 def test_optuna_sees_the_same_trials(searchlab):
     searchlab("run", "little", "--max-params", 1500, "--trials", 5, "--sampler", "random")
     seen = optuna.load_study(study_name="little", storage="sqlite:///runs/studies.db").trials
@@ -148,6 +156,7 @@ def test_optuna_sees_the_same_trials(searchlab):
 # -- a definition that changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "before", "after", "shown"),
     [
@@ -177,6 +186,7 @@ def test_a_changed_definition_is_shown_and_refused_unless_forced(searchlab, path
     assert searchlab("resume", "little", "--trials", 3).code == 0, "what was forced is what it is now"
 
 
+@pytest.mark.slow
 def test_a_larger_budget_in_the_file_is_no_change(searchlab):
     searchlab("run", "little")
     edit("studies/little.py", "trials=3", "trials=4")
@@ -187,6 +197,7 @@ def test_a_larger_budget_in_the_file_is_no_change(searchlab):
 # -- where a study's file lies
 
 
+@pytest.mark.slow
 def test_a_study_run_by_its_path_is_resumed_by_its_name_from_anywhere(searchlab, folder, monkeypatch):
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
@@ -197,6 +208,7 @@ def test_a_study_run_by_its_path_is_resumed_by_its_name_from_anywhere(searchlab,
     assert "+thresholds_per_exit = 12" in searchlab("resume", "little").out
 
 
+@pytest.mark.slow
 def test_a_study_whose_file_is_gone_goes_on_as_it_was_stored(searchlab):
     searchlab("run", "little", "--trials", 1)
     Path("studies/little.py").unlink()
@@ -204,6 +216,7 @@ def test_a_study_whose_file_is_gone_goes_on_as_it_was_stored(searchlab):
     assert len(kept().records()) == 2
 
 
+@pytest.mark.slow
 def test_a_name_of_ones_own_is_resumed_under_it(searchlab):
     searchlab("run", "little", "--name", "mine", "--trials", 1)
     assert searchlab("resume", "mine", "--trials", 2).code == 0
@@ -215,6 +228,7 @@ def test_one_thing_is_counted_as_one(searchlab):
     assert re.search(r"1 trial of 1 epoch\n", answer.out)
 
 
+@pytest.mark.slow
 def test_a_study_may_begin_where_another_ended(searchlab):
     searchlab("run", "little")
     given = ("--name", "warm", "--warm-start", "little", "--trials", 1, "--seed", 9)

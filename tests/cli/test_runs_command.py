@@ -11,6 +11,7 @@ def ran(folder, searchlab):
     return folder
 
 
+@pytest.mark.slow
 def test_the_store_is_listed_and_a_study_forgotten(ran, searchlab, monkeypatch):
     answer = searchlab("runs")
     assert (answer.code, answer.err) == (0, "")

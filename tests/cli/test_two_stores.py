@@ -18,6 +18,7 @@ def others_folder(searchlab):
     return owner, mine
 
 
+@pytest.mark.slow
 def test_no_command_reads_or_writes_another_studys_folder(others_folder, searchlab):
     for command in (
         ("run", "little", "--storage", "sqlite:///other.db"),

@@ -101,6 +101,7 @@ def test_a_file_without_one_of_the_two_functions(left):
         use_scores(tiny_study(scores=("mine.py",), files=(UserFile("mine.py", "/away/mine.py", text),)))
 
 
+@pytest.mark.slow
 def test_a_worker_gets_a_score_with_its_trial_and_needs_no_file(digits):
     """As on a node of a cluster: nothing but the pickled spec comes there."""
     file = UserFile("./mine.py", "/away/mine.py", OWN.format(numpy=NUMPY, torch=TORCH))

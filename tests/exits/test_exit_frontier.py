@@ -71,6 +71,7 @@ def naive_frontier(table, cost, latency, objectives, scores, levels):
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     tables(),
@@ -87,6 +88,7 @@ def test_equals_the_naive_twin(example, objectives, scores, levels):
     assert set(found) == naive_frontier(table, cost, latency, objectives, scores, levels)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(gated_tables(), st.sampled_from(CHOICES), st.sampled_from([(GATE,), (GATE, "margin")]), st.integers(2, 5))
 def test_equals_the_naive_twin_with_gates(example, objectives, scores, levels):
@@ -142,6 +144,7 @@ def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int, 
         assert total == total_cost(cost_K, 300, [int(300 - round(x)) for x in left])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.one_of(tables(), gated_tables()), st.sampled_from(CHOICES), st.integers(2, 4), st.integers(3, 6))
 def test_points_are_normalised_consistent_and_few(example, objectives, most_exits, most_points):

@@ -64,6 +64,7 @@ def test_hypervolume_counts_cubes(values):
     assert hypervolume(values, reference) == naive_volume(values, reference)
 
 
+@pytest.mark.slow
 @given(st.sampled_from([2, 3]).flatmap(lambda m: st.tuples(rows(m, 6), rows(m, 12))))
 def test_contributions_are_differences_of_hypervolume(pair):
     values, front = pair

@@ -81,6 +81,7 @@ def say(child, line):
     child.stdin.flush()
 
 
+@pytest.mark.slow
 def test_a_measurement_runs_between_two_steps_of_a_training(start, journal):
     child = start(MEASURER)
     with training_lock(CPU, every_s=0) as lock:
@@ -97,6 +98,7 @@ def test_a_measurement_runs_between_two_steps_of_a_training(start, journal):
     assert (lines[begin - 1], lines[begin + 1]) == ("step ends", "measured")
 
 
+@pytest.mark.slow
 def test_trainings_share_and_a_measurement_waits_for_all(start, journal):
     child = start(TRAINER)
     assert child.stdout.readline() == "training\n"
@@ -155,6 +157,7 @@ def test_a_waiting_measurement_is_not_starved_by_trainings_that_overlap():
     assert inside.is_set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "ready"), [(MEASURER, "measuring"), (TRAINER, "training")])
 def test_a_killed_process_leaves_no_lock_behind(start, program, ready):
     child = start(program)
@@ -220,6 +223,7 @@ def folder_of(tmp_path):
     return tmp_path / f"searchlab-{os.getuid()}.holders"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="states of processes are read from /proc")
 @pytest.mark.parametrize("lock", [measuring, lambda waiting: training_lock(CPU, waiting=waiting)])
 def test_whoever_waits_says_who_holds_the_lock_in_which_state_and_for_how_long(start, tmp_path, lock):
@@ -244,6 +248,7 @@ def test_whoever_waits_says_who_holds_the_lock_in_which_state_and_for_how_long(s
     assert holders(folder_of(tmp_path)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lock", [measuring, lambda waiting: training_lock(CPU, waiting=waiting)])
 def test_a_wait_for_the_lock_ends_when_it_is_interrupted_and_holds_nobody_back(start, lock):
     child = start(MEASURER)
@@ -265,6 +270,7 @@ def test_nothing_is_said_where_nobody_is_in_the_way():
         pass
 
 
+@pytest.mark.slow
 def test_notes_of_the_dead_and_damaged_ones_are_left_out(start, tmp_path):
     child = start(TRAINER)
     assert child.stdout.readline() == "training\n"

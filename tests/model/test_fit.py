@@ -22,6 +22,7 @@ def widened(candidate, width):
     return replace(candidate, architecture=replace(candidate.architecture, width=width))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(candidates(), IMAGES, LIMITS)
 def test_the_width_is_the_largest_that_holds_the_limits(candidate, images, limits):
@@ -42,6 +43,7 @@ def test_where_the_search_starts_does_not_matter(start):
     assert fit(candidate, ImageSpec(3, 32, 32, 10), Limits(300_000)).architecture.width == 20
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(candidates(), IMAGES)
 def test_a_limit_that_is_met_exactly_is_held(candidate, images):

@@ -41,6 +41,7 @@ def test_resnet18_has_the_macs_that_are_known_of_it():
     assert network_cost(Candidate(ResNet((2, 2, 2, 2), 64)), CIFAR10).macs == by_hand + 512 * 10
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(candidates(), IMAGES)
 def test_every_part_costs_what_the_built_one_has_and_does(candidate, images):

@@ -66,6 +66,7 @@ def literal(head: RoutedExperts, architecture, image_1CHW):
     return probabilities
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(partitions(), st.sampled_from(["hard", "soft"]), st.integers(0, 99), st.sampled_from([1.0, 20.0]))
 def test_logits_are_the_logarithms_of_literal_probabilities(groups, routing, seed, sharpness):
@@ -79,6 +80,7 @@ def test_logits_are_the_logarithms_of_literal_probabilities(groups, routing, see
     np.testing.assert_allclose(logits_NC.exp().sum(dim=1).numpy(), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(partitions(), st.integers(0, 99), st.sampled_from([1.0, 20.0, 1e4]))
 def test_hard_routing_names_what_the_expert_of_the_likeliest_group_does(groups, seed, sharpness):
@@ -135,6 +137,7 @@ def test_scores_tell_the_doubts_of_router_and_expert():
 NETWORKS = st.builds(ResNet, blocks=st.sampled_from([(1,), (1, 1)]), width=st.integers(1, 6))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(partitions(), st.data(), st.sampled_from(["hard", "soft"]), st.none() | NETWORKS)
 def test_costs_are_those_of_what_is_built(groups, data, routing, generalist):

@@ -178,6 +178,7 @@ def test_mistakes_are_the_users_and_say_what_is_there(text, images, line):
     assert "Proxy" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_modules_that_can_be_cut_are_those_of_two_levels():
     with pytest.raises(UserError) as caught:
         torchvision_stages(Torchvision("resnet18", ("stem",)), CIFAR10)

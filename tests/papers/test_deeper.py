@@ -185,6 +185,7 @@ def test_notes_say_what_differs():
     assert "stands in" not in plain and "augmentation" not in plain
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | st.integers(0, 5), max_size=12))
 def test_the_best_epoch_is_the_first_of_the_highest(hits):
     curve = [Epoch(i, 1.0, 0.1 * i, (1.0, hit / 5) if hit is not None else ()) for i, hit in enumerate(hits, start=1)]

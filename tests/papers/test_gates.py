@@ -47,6 +47,7 @@ def test_every_alpha_and_every_rule_is_there(found, gated, joint):
         assert len(each.exits) == 3 and each.by == "macs"
 
 
+@pytest.mark.slow
 def test_what_is_chosen_is_chosen_on_validation(found, gated):
     (with_gates, _), _ = found
     validation = tabulate(gated.network, gated.dataset.validation, Normaliser.of(gated.dataset, "cpu"))

@@ -79,6 +79,7 @@ def test_tables_are_those_of_the_network_with_the_gates(gated):
             assert np.array_equal(table.labels_N, expected.labels_N)
 
 
+@pytest.mark.slow
 def test_the_more_cost_counts_the_earlier_they_leave(gated):
     longer = replace(gated, study=replace(gated.study, epochs=60))
     swept = sweep(longer, [0.0, 0.65, 1.0])

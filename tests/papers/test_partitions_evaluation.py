@@ -109,6 +109,7 @@ def test_sizes_and_times(routed):
     assert found.machine.startswith("cpu (1 thread)")
 
 
+@pytest.mark.slow
 def test_one_network_has_no_router(digits, tmp_path):
     candidate = Candidate(SMALL, training=Training(batch_size=64))
     subject = subject_of(candidate, digits, tmp_path)

@@ -189,6 +189,7 @@ def test_the_axes_hold_all_marks(objectives):
         assert low > 0 or not logarithmic
 
 
+@pytest.mark.slow
 def test_a_picture_and_a_page(tmp_path):
     front, _ = fronted(3, 6)
     write_replicates_png(tmp_path / "front.png", STUDY, front)

@@ -102,6 +102,7 @@ def broken_space(choose):
     return replace(tiny_candidate(width, batch_size=1 if width % 2 else 64), final=final)
 
 
+@pytest.mark.slow
 def test_a_trial_that_an_earlier_version_left_running_as_it_raised_does_not_begin_every_resume(digits, tmp_path):
     study = tiny_study(trials=3, epochs=1, enqueue=tuple({"width": width} for width in (3, 4, 6)))
     url = f"sqlite:///{tmp_path / 'studies.db'}"

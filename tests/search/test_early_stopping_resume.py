@@ -125,6 +125,7 @@ def test_however_often_it_dies(whole):
     assert told(store) == expected
 
 
+@pytest.mark.slow
 def test_a_stopped_trial_keeps_its_record_and_what_it_showed(tmp_path):
     study = study_with("moasha")
     store = store_of(study, f"sqlite:///{tmp_path / 'studies.db'}")

@@ -119,6 +119,7 @@ def test_what_two_drivers_enqueue_at_the_same_moment_is_trained_once():
     assert len(left_out) == 5 and {trial.state for trial in left_out} == {TrialState.FAIL}
 
 
+@pytest.mark.slow
 def test_the_row_is_in_the_record_the_spec_and_the_store():
     study = replace(STUDY, max_params=1)
     store = new_store(study)

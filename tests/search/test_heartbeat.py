@@ -245,6 +245,7 @@ def last_of(driver, on_host):
     return first, on_host("first", first.ask), second
 
 
+@pytest.mark.slow
 def test_a_driver_on_another_host_does_not_report_the_end_while_a_dead_ones_trial_runs(driver, on_host, clock):
     _, lost, second = last_of(driver, on_host)
     began = clock.now

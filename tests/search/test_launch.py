@@ -70,6 +70,7 @@ def test_known_good_parameters_are_tried_first(options):
     assert second.architecture.width == 2
 
 
+@pytest.mark.slow
 def test_a_resumed_study_goes_on_to_its_budget(options):
     start(launch_of(tiny_study(trials=2), options))
     driver = resume(launch_of(tiny_study(trials=5), options), stored_study("tiny", options))
@@ -84,6 +85,7 @@ def test_as_much_of_the_data_as_the_study_takes_and_no_other_part_later(options,
         resume(launch_of(tiny_study(trials=2, max_images=101), options), stored_study("tiny", options))
 
 
+@pytest.mark.slow
 def test_afresh_forgets_what_there_was(options):
     start(launch_of(tiny_study(trials=3), options))
     (options.output / "tiny" / "trial-00002").mkdir()
@@ -182,6 +184,7 @@ def a_file_in_the_way(tmp_path):
     (tmp_path / "file").touch()
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_leaves_the_first_study_alone(options):
     start(launch_of(tiny_study(trials=2), options))
     before = stored_study("tiny", options)
@@ -327,6 +330,7 @@ def test_what_never_began_can_be_given_again(options, monkeypatch):
     assert len(start(launch).records) == 1
 
 
+@pytest.mark.slow
 def test_what_had_begun_is_kept_when_a_runner_gives_up(options, monkeypatch):
     launch = launch_of(tiny_study(trials=2), options)
 

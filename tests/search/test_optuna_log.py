@@ -46,6 +46,7 @@ def conditional_space(choose):
     return tiny_candidate(width, learning_rate=rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_optuna_says_nothing_during_a_search(sampler, said, tmp_path):
     study = tiny_study(trials=8, sampler=sampler, max_params=10**9, enqueue=({"width": 20},))

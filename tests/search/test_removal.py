@@ -40,6 +40,7 @@ def _written(folder, record):
     (folder / RECORD).write_text(json.dumps(to_plain(record)))
 
 
+@pytest.mark.slow
 def test_a_study_goes_with_its_files_and_its_replicates(tiny, where):
     _, folder = tiny
     plan = planned("tiny", where)
@@ -52,6 +53,7 @@ def test_a_study_goes_with_its_files_and_its_replicates(tiny, where):
         remove("tiny", where)
 
 
+@pytest.mark.slow
 def test_what_is_not_the_studys_stays(tiny, where, tmp_path):
     store, folder = tiny
     (folder / "mine.txt").write_text("notes")
@@ -73,6 +75,7 @@ def test_what_is_not_the_studys_stays(tiny, where, tmp_path):
     assert (tmp_path / "elsewhere").is_dir() and other.is_file()
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_study_of_the_same_name_and_seed_in_another_store_stays(tiny, where, tmp_path):
     """Both have the same candidates under the same numbers, so that records do not tell them apart."""
     store, folder = tiny
@@ -90,6 +93,7 @@ def test_the_folder_of_a_study_of_the_same_name_and_seed_in_another_store_stays(
     assert planned("tiny", where).kept == {}
 
 
+@pytest.mark.slow
 def test_killed_between_its_halves_the_same_command_mends_it(tiny, where, monkeypatch):
     _, folder = tiny
     with monkeypatch.context() as patch:

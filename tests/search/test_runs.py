@@ -50,6 +50,7 @@ def test_a_study_at_work_names_its_process(where, made, monkeypatch):
     assert busy.detail.startswith("process ") and " on " in busy.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["trial_user_attributes", "study_user_attributes"])
 def test_a_damaged_study_hides_no_other(where, made, table):
     damage(made("damaged", 2), table)

@@ -16,6 +16,10 @@ PAST_STARTUP = {"tpe": 16, "gp": 14, "nsga2": 23, "random": 4, "qmc": 6}
 """Enough trials for a sampler to have left its random start; others begin as they go on."""
 
 
+EVERY = [pytest.param(name, marks=[pytest.mark.slow] * (name == "gp")) for name in SAMPLERS]
+"""Every sampler; the Gaussian process takes seconds."""
+
+
 def search(name: str, *, objectives: int = 2, count: int, seed: int = 1, new_process_at: int = -1) -> list[dict]:
     """What a sampler suggests trial after trial, some of them told as infeasible, stopped or failed."""
     storage, directions = InMemoryStorage(), ["maximize", "minimize", "minimize"][:objectives]
@@ -43,7 +47,7 @@ def search(name: str, *, objectives: int = 2, count: int, seed: int = 1, new_pro
     return suggested
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("objectives", [2, 3])
 def test_every_sampler_suggests_within_the_space_and_without_a_warning(name, objectives):
     with warnings.catch_warnings():
@@ -53,7 +57,7 @@ def test_every_sampler_suggests_within_the_space_and_without_a_warning(name, obj
     assert len({s["rate"] for s in suggested}) == len(suggested)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_seed_number_and_records_decide(name):
     count = PAST_STARTUP.get(name, 6)
     first = search(name, count=count)

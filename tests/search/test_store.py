@@ -178,6 +178,7 @@ def test_a_trial_that_was_begun_is_unfinished_and_known_as_running_or_interrupte
     assert loaded.unfinished() == ([], [])
 
 
+@pytest.mark.slow
 def test_a_record_written_before_its_state_is_told_once_more_without_a_warning(store):
     """The driver died between the record and the state; constraints cannot be set twice."""
     record = replace(made_record(spec(0), "infeasible"), excess={"params": 0.5}, frontier=None)
@@ -209,6 +210,7 @@ def longest_value(store) -> int:
         return max(length.fetchone()[0] or 0 for length in lengths)
 
 
+@pytest.mark.slow
 def test_many_looks_and_wide_frontiers_fit_into_mysqls_text(store):
     record = wide_record(0)
     store.finish(ask(store), record, [0.5, 1e5])

@@ -59,6 +59,7 @@ def begun(url: str, *arguments: object) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_drivers_share_a_study(url):
     drivers = [begun(url), begun(url)]
     told = [[int(number) for number in driver.communicate(timeout=50)[0].split()] for driver in drivers]
@@ -73,6 +74,7 @@ def test_two_drivers_share_a_study(url):
     assert len(records) in (30, 31)
 
 
+@pytest.mark.slow
 def test_what_a_driver_that_was_killed_had_begun_is_taken_up_by_another(url):
     lost = begun(url, 3)
     assert lost.stdout.readline() == f"{driver_process.BEGUN}\n"

@@ -68,6 +68,7 @@ def outcome(state: str, report):
 # -- the unit of time
 
 
+@pytest.mark.slow
 def test_the_first_who_measures_fixes_the_unit_before_any_trial_ended(driver, digits, monkeypatch):
     """Two drivers whose first trials both still run."""
     seen = []
@@ -148,6 +149,7 @@ def test_a_damaged_unit_is_one_line(store):
         unit_of(store, [])
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_with_its_reference_alone(store, tmp_path):
     fix_unit(store, [], TimeUnit.of(latency(2.0)))
     other = replace(STUDY, reference="resnet20")

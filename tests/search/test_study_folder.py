@@ -78,6 +78,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.json")}
 
 
+@pytest.mark.slow
 def test_a_second_store_on_a_folder_is_refused_and_leaves_nothing(options, tmp_path):
     begun(options("first"))
     before = contents(tmp_path / "runs")
@@ -126,6 +127,7 @@ def test_passwords_of_stores_are_not_written(tmp_path, monkeypatch, options):
 # -- folders and stores of before
 
 
+@pytest.mark.slow
 def test_a_folder_without_its_file_is_adopted_by_the_study_whose_trials_lie_in_it(options, tmp_path):
     folder = tmp_path / "runs" / "tiny"
     store = as_before(begun(options("first")), folder)
@@ -165,6 +167,7 @@ def test_killed_between_the_store_and_the_folder_the_study_can_be_resumed(option
     assert owner_of(tmp_path / "runs" / "tiny").identity == identity_of(store) != ""
 
 
+@pytest.mark.slow
 def test_a_folder_in_which_no_trial_ended_is_free(options, tmp_path, monkeypatch):
     def unreachable(source, dataset):
         raise UserError("no Ray cluster there")
