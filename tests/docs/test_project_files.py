@@ -55,3 +55,11 @@ def test_the_tree_of_the_readme_lists_every_folder():
     listed = set(re.findall(r"^ *([\w/]+)/ ", tree, flags=re.MULTILINE))
     package = {path.parent.name for path in (ROOT / "searchlab").glob("*/__init__.py")}
     assert package | {"searchlab", "spaces", "studies", "tests", "benchmarks", "docs"} == listed - {"papers/NAME"}
+
+
+def test_the_guide_names_dicts_that_exist():
+    guide = (ROOT / "docs" / "guide" / "extend.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \| `([\w/.]+)` \|", guide, flags=re.MULTILINE)
+    assert len(named) >= 10
+    gone = [name for name, file in named if f"\n{name}: " not in (ROOT / "searchlab" / file).read_text()]
+    assert gone == []
