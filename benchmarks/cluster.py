@@ -17,7 +17,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -39,6 +39,7 @@ from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset
 from searchlab.deploy.scores import score_functions
 from searchlab.errors import Interrupted
+from searchlab.front.history import SearchHistory
 from searchlab.measure import isolation
 from searchlab.measure.isolation import measuring
 from searchlab.measure.latency import LatencyOptions, measure_latency
@@ -74,7 +75,7 @@ class Clock:
     def __init__(self) -> None:
         self.told: list[tuple[float, TrialRecord]] = []
 
-    def on_begin(self, records: Sequence[TrialRecord]) -> None:
+    def on_begin(self, history: SearchHistory) -> None:
         pass
 
     def on_start(self, spec: TrialSpec) -> None:

@@ -11,7 +11,6 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from optuna.trial import FrozenTrial
 from searchlab.candidate import Space
 from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset
+from searchlab.front.history import SearchHistory
 from searchlab.objective import accuracy, macs
 from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, TrialRecord
@@ -46,7 +46,7 @@ class Clock:
         self.last = time.perf_counter()
         self.overhead_ms: list[float] = []
 
-    def on_begin(self, records: Sequence[TrialRecord]) -> None:
+    def on_begin(self, history: SearchHistory) -> None:
         self.last = time.perf_counter()
 
     def on_start(self, spec: TrialSpec) -> None:

@@ -64,8 +64,9 @@ class Seen:
 
     notes: list = field(default_factory=list)
 
-    def on_begin(self, records):
-        self.notes.append(("begin", len(records)))
+    def on_begin(self, history):
+        self.history = history
+        self.notes.append(("begin", len(history.records)))
 
     def on_start(self, spec):
         self.notes.append(("start", spec.number))
@@ -80,6 +81,7 @@ class Seen:
         self.notes.append(("word", number, text))
 
     def on_end(self, record):
+        assert self.history.records[-1] == record, "a driver adds to the history first"
         self.notes.append(("end", record.number, record.state))
 
 

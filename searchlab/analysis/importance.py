@@ -41,7 +41,7 @@ class Importances:
     conditional: Sequence[str]
 
 
-def importances(store: StudyStore, growth: SearchHistory) -> Importances:
+def importances(store: StudyStore, history: SearchHistory) -> Importances:
     """Computes importances for best accuracy, costs of the whole network, and hypervolume of a trial's frontier.
 
     All come from its record. What was told to the sampler is one point, chosen by what others had found before.
@@ -54,21 +54,21 @@ def importances(store: StudyStore, growth: SearchHistory) -> Importances:
     Raises:
         UserError: too few trials are complete, no parameter is common to them, or none of their values varies.
     """
-    where, records = f"study {growth.study.name}", {step.record.number: step.record for step in growth.steps}
+    where, records = f"study {history.study.name}", {step.record.number: step.record for step in history.steps}
     with storage_errors(store.url):
         told = store.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     # Repeats of an earlier trial are not counted.
     trials = [trial for trial in told if trial.number in records]
     if len(trials) < FEWEST:
-        allowed = f"at least {FEWEST} are needed: searchlab resume {growth.study.name} --trials N"
+        allowed = f"at least {FEWEST} are needed: searchlab resume {history.study.name} --trials N"
         raise UserError("too few complete trials for importances", where=where, value=len(trials), allowed=allowed)
     common = set.intersection(*(set(trial.params) for trial in trials))
     if not common:
         raise UserError("no parameter is in every complete trial", where=where, allowed="importances need one")
     conditional = sorted(set().union(*(trial.params for trial in trials)) - common)
     trials = trials[:: -(-len(trials) // MOST)]
-    values = {o.label: {t.number: _best(records[t.number], o) for t in trials} for o in growth.study.objectives}
-    own = {trial.number: growth.own(records[trial.number]) for trial in trials}
+    values = {o.label: {t.number: _best(records[t.number], o) for t in trials} for o in history.study.objectives}
+    own = {trial.number: history.own(records[trial.number]) for trial in trials}
     varying = {label: given for label, given in {**values, "hypervolume": own}.items() if np.ptp([*given.values()])}
     if not varying:
         raise UserError("all complete trials have the same values", where=where, allowed="importances need others")

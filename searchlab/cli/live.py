@@ -1,6 +1,6 @@
 """What is seen while a study runs: a live front on a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -76,8 +76,8 @@ class PlainWatch:
 
     def __init__(self, study: Study, printer: Console) -> None:
         self.study, self.printer = study, printer
-        self.records: list[TrialRecord] = []
-        self.growth = SearchHistory(study)
+        # The driver's own takes its place once the study begins.
+        self.history = SearchHistory(study)
         self.running: dict[int, Running] = {}
         self.spoke = self.begun = self.phase_begun = monotonic()
         self.phase, self.last = "preparing", -1
@@ -88,11 +88,10 @@ class PlainWatch:
         self.spoke = monotonic()
         self.printer.print(line, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
 
-    def on_begin(self, records: Sequence[TrialRecord]) -> None:
+    def on_begin(self, history: SearchHistory) -> None:
         """What there is already."""
-        self.records = list(records)
-        self.growth = SearchHistory(self.study, records)
-        if records:
+        self.history = history
+        if records := history.records:
             of = f", of {self.study.most_trials}" if self.study.most_trials else ""
             self.say(f"{trial_counts(records)} so far{of}")
 
@@ -126,8 +125,6 @@ class PlainWatch:
     def on_end(self, record: TrialRecord) -> None:
         """How it ended, and what is left."""
         self.running.pop(record.number, None)
-        self.records.append(record)
-        self.growth.add(record)
         count = ", ".join([self._count(), *self._spent(), *self._left()])
         self.say(f"trial {record.number}: {ending(record)}  [{count}]")
 
@@ -151,7 +148,7 @@ class PlainWatch:
 
     def _count(self) -> str:
         most = self.study.most_trials
-        return f"{len(self.records)} of {most}" if most else counted(len(self.records), "trial")
+        return f"{len(self.history.steps)} of {most}" if most else counted(len(self.history.steps), "trial")
 
     def _left(self) -> list[str]:
         """How long the study still takes: "about 12 min left"; empty where that is not known."""
@@ -160,16 +157,16 @@ class PlainWatch:
             Underway(now - trial.pace.started, trial.pace.left_s(self.study.epochs, now))
             for trial in list(self.running.values())
         ]
-        left_s = study_left_s(self.study, self.records, trials, now - self.begun)
+        left_s = study_left_s(self.study, self.history.records, trials, now - self.begun)
         return list(filter(None, [left_words(left_s, at_most=at_most(self.study))]))
 
     def _spent(self) -> list[str]:
         """How far the study is from its limits but that on trials: "90 of 480 epochs", "stalled for 2 of 10"."""
-        study, steps, parts = self.study, self.growth.trained, []
+        study, steps, parts = self.study, self.history.trained, []
         if study.epochs_total:
             parts.append(f"{steps[-1].epochs if steps else 0} of {study.epochs_total} epochs")
         if study.until_stalled:
-            stalled = stalled_for([step.hypervolume for step in steps], self.growth.noise)
+            stalled = stalled_for([step.hypervolume for step in steps], self.history.noise)
             parts.append(f"stalled for {min(stalled, study.until_stalled)} of {study.until_stalled}")
         return parts
 
@@ -186,9 +183,9 @@ class LiveWatch(PlainWatch):
         self.front: RenderableType = Text("")
         self.grown, self.drawn = "", 0.0
 
-    def on_begin(self, records: Sequence[TrialRecord]) -> None:
+    def on_begin(self, history: SearchHistory) -> None:
         """What there is already."""
-        super().on_begin(records)
+        super().on_begin(history)
         self._redraw(new_front=True)
 
     def announce(self, spec: TrialSpec) -> None:
@@ -222,9 +219,10 @@ class LiveWatch(PlainWatch):
             self._redraw(now=True)
 
     def _redraw(self, *, new_front: bool = False, now: bool = False) -> None:
-        if new_front and any(record.state == "complete" for record in self.records):
-            self.front = front_view(self.study, self.records, study_front(self.study, self.records, most=LIVE_POINTS))
-            self.grown = f"{sparkline(self.growth)} {standing(self.growth)}"
+        records = self.history.records if new_front else []
+        if any(record.state == "complete" for record in records):
+            self.front = front_view(self.study, records, study_front(self.study, records, most=LIVE_POINTS))
+            self.grown = f"{sparkline(self.history)} {standing(self.history)}"
         # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
         due = new_front or now or monotonic() - self.drawn > self.DRAWN_EVERY_S
         if not due:

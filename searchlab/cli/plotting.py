@@ -40,7 +40,7 @@ class Drawn:
         return self.store.records()
 
     @cached_property
-    def growth(self) -> SearchHistory:
+    def history(self) -> SearchHistory:
         """Of trials whose latencies compare.
 
         Raises:
@@ -75,14 +75,14 @@ def _convergence(drawn: Drawn) -> Written:
 
 def _hypervolume(drawn: Drawn) -> Written:
     html, png = drawn.paths("hypervolume")
-    write_growth_html(html, drawn.growth)
-    write_growth_png(png, drawn.growth)
-    return {"hypervolume_html": html, "hypervolume_png": png, "hypervolume": growth_payload(drawn.growth)}
+    write_growth_html(html, drawn.history)
+    write_growth_png(png, drawn.history)
+    return {"hypervolume_html": html, "hypervolume_png": png, "hypervolume": growth_payload(drawn.history)}
 
 
 def _importance(drawn: Drawn) -> Written:
     html, png = drawn.paths("importance")
-    found = importances(drawn.store, drawn.growth)
+    found = importances(drawn.store, drawn.history)
     bars = Bars(drawn.study, drawn.records, found.shares, found.chance, found.trials, found.conditional)
     write_importance_html(html, bars)
     write_importance_png(png, bars)

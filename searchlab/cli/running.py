@@ -333,7 +333,7 @@ def _search(plan: Plan) -> Driver:
     if driver is None or stop.is_set():
         _say_stopped(_again(plan))
         raise Interrupted
-    say(f"Ended: {driver.ended_by}. {standing(driver.growth)}.")
+    say(f"Ended: {driver.ended_by}. {standing(driver.history)}.")
     return driver
 
 

@@ -31,27 +31,39 @@ class Step:
 
 
 class SearchHistory:
-    """The steps of a study so far. `add` a trial when it ended, however it did.
+    """Owns what is known of a study's ended trials: records, steps, front and cost scales. `add` a trial when it ended.
 
-    The reference point is frozen: accuracy 0 and boundless cost, in units that the study's limits or its first complete
-    trial fixed (`cost_scales`). Where trials run at once and a later one overtakes the first, the units change one
-    last time when that completes; every step is then in the new ones.
+    A driver has one, and hands it to whoever watches. The reference point of hypervolumes is fixed: accuracy 0 and
+    infinite cost, on the scales that the study's limits or its first complete trial give (`cost_scales`). If trials run
+    at the same time and a later one ends first, the scales change one last time when the first completes. Every step is
+    then computed again.
     """
 
     def __init__(self, study: Study, records: Sequence[TrialRecord] = ()) -> None:
         self.study = study
         self.steps: list[Step] = []
         self.front: list[Entry] = []
-        self.units: dict[str, float] = {}
-        self._again(records)
+        self.cost_scales: dict[str, float] = {}
+        self._compute(records)
 
     def add(self, record: TrialRecord) -> None:
         """One more trial ended."""
-        records = [*(step.record for step in self.steps), record]
-        if cost_scales(self.study, records) == self.units:
-            self._append(record)
+        records = [*self.records, record]
+        if cost_scales(self.study, records) == self.cost_scales:
+            step, self.front = self._step(record, self.last, self.front)
+            self.steps.append(step)
         else:
-            self._again(records)
+            self._compute(records)
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """Records of all trials that ended, in the order in which they did."""
+        return [step.record for step in self.steps]
+
+    @property
+    def hypervolume(self) -> float:
+        """Hypervolume of the front; 0.0 before a trial is complete."""
+        return self.last.hypervolume if self.last else 0.0
 
     @property
     def last(self) -> Step | None:
@@ -77,7 +89,7 @@ class SearchHistory:
         if accuracy not in objectives or not self.front:
             return 0.0
         points = [point for _, point in self.front]
-        values_PM, reference_M = scaled_values(points, objectives, self.units), reference_of(objectives)
+        values_PM, reference_M = scaled_values(points, objectives, self.cost_scales), reference_of(objectives)
         raised_PM = values_PM.copy()
         raised_PM[:, objectives.index(accuracy)] -= [_standard_error(point) for point in points]
         return hypervolume(raised_PM, reference_M) - hypervolume(values_PM, reference_M)
@@ -86,24 +98,32 @@ class SearchHistory:
         """The hypervolume of a trial's frontier alone; 0.0 where it is not complete."""
         return self._volume(entries_of(record, self.study))
 
-    def _again(self, records: Sequence[TrialRecord]) -> None:
-        self.units, self.steps, self.front = cost_scales(self.study, records), [], []
+    def _compute(self, records: Sequence[TrialRecord]) -> None:
+        """Computes every step. Others may read meanwhile, so that nothing is replaced before all is known."""
+        self.cost_scales = cost_scales(self.study, records)
+        steps: list[Step] = []
+        front: list[Entry] = []
         for record in records:
-            self._append(record)
+            step, front = self._step(record, steps[-1] if steps else None, front)
+            steps.append(step)
+        self.steps, self.front = steps, front
 
-    def _append(self, record: TrialRecord) -> None:
-        before = self.last or Step(record, 0, 0, 0.0, 0.0)
+    def _step(self, record: TrialRecord, before: Step | None, front: list[Entry]) -> tuple[Step, list[Entry]]:
+        """Returns the step of a trial that ends after another step, and the front after it."""
+        before = before or Step(record, 0, 0, 0.0, 0.0)
         volume = before.hypervolume
         if entries := entries_of(record, self.study):
-            self.front = front_of([*self.front, *entries], self.study.objectives)
-            volume = self._volume(self.front)
+            # Of equal points that of the first trial by number stays, whichever ended first.
+            by_number = sorted([*front, *entries], key=lambda entry: entry[0].number)
+            front = front_of(by_number, self.study.objectives)
+            volume = self._volume(front)
         training = before.training + (record.epochs * record.cost.macs if record.cost else 0.0)
         trained, epochs = before.trained + bool(record.epochs), before.epochs + record.epochs
-        self.steps.append(Step(record, trained, epochs, training, volume))
+        return Step(record, trained, epochs, training, volume), front
 
     def _volume(self, entries: Sequence[Entry]) -> float:
         front = front_of(entries, self.study.objectives)
-        values_PM = scaled_values([point for _, point in front], self.study.objectives, self.units)
+        values_PM = scaled_values([point for _, point in front], self.study.objectives, self.cost_scales)
         return hypervolume(values_PM, reference_of(self.study.objectives))
 
 

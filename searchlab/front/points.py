@@ -126,16 +126,16 @@ def front_of(entries: Sequence[Entry], objectives: Sequence[Objective]) -> list[
 
 
 def scaled_values(
-    points: Sequence[OperatingPoint], objectives: Sequence[Objective], lengths: Mapping[str, float]
+    points: Sequence[OperatingPoint], objectives: Sequence[Objective], scales: Mapping[str, float]
 ) -> Values:
-    """values_PM in which every cost c is c / (c + its yardstick): free is 0, as dear as the yardstick 1/2, boundless 1.
+    """values_PM in which every cost c is c / (c + its scale): no cost is 0, as much as the scale 1/2, infinite 1.
 
     So no point, however dear, lies beyond `reference_of`, and one reference point serves every study.
     """
     values_PM = values_of(points, objectives)
     for column, objective in enumerate(objectives):
         if objective.sign > 0 and len(points):
-            values_PM[:, column] /= values_PM[:, column] + lengths[objective.name]
+            values_PM[:, column] /= values_PM[:, column] + scales[objective.name]
     return values_PM
 
 

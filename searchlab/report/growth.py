@@ -27,18 +27,18 @@ SPARKS, SPARKS_WIDE = " ▁▂▃▄▅▆▇█", 24
 X_TITLE, Y_TITLE = "training spent (epochs × MACs per image)", "hypervolume"
 
 
-def standing(growth: SearchHistory) -> str:
+def standing(history: SearchHistory) -> str:
     """Returns "Hypervolume 0.756 after 480 epochs; training spent: 1.9 G (epochs × MACs per image)"."""
-    last = growth.last
+    last = history.last
     if last is None:
         return "No trial has ended"
     spent = f"training spent: {units.count(last.training)} (epochs × MACs per image)"
     return f"Hypervolume {last.hypervolume:.3f} after {units.counted(last.epochs, 'epoch')}; {spent}"
 
 
-def sparkline(growth: SearchHistory, width: int = SPARKS_WIDE) -> str:
+def sparkline(history: SearchHistory, width: int = SPARKS_WIDE) -> str:
     """Returns a spark line: hypervolume at equal steps of training, from the first front to the last."""
-    steps = growth.trained
+    steps = history.trained
     if not steps:
         return ""
     ends, volumes = [step.training for step in steps], [0.0, *(step.hypervolume for step in steps)]
@@ -48,7 +48,7 @@ def sparkline(growth: SearchHistory, width: int = SPARKS_WIDE) -> str:
     return "".join(SPARKS[1 + int((volume - low) * height) if volume else 0] for volume in shown)
 
 
-def growth_payload(growth: SearchHistory) -> Plain:
+def growth_payload(history: SearchHistory) -> Plain:
     """Returns every step as plain data with the reference point; a null cost there means infinite."""
     rows = [
         {
@@ -59,33 +59,34 @@ def growth_payload(growth: SearchHistory) -> Plain:
             "training": step.training,
             "hypervolume": step.hypervolume,
         }
-        for step in growth.steps
+        for step in history.steps
     ]
-    reference = {objective.name: None if objective.sign > 0 else 0.0 for objective in growth.study.objectives}
-    return {"reference_point": reference, "cost_scales": growth.units, "standard_error": growth.noise, "steps": rows}
+    reference = {objective.name: None if objective.sign > 0 else 0.0 for objective in history.study.objectives}
+    scales, noise = history.cost_scales, history.noise
+    return {"reference_point": reference, "cost_scales": scales, "standard_error": noise, "steps": rows}
 
 
-def write_growth_html(path: Path, growth: SearchHistory) -> None:
+def write_growth_html(path: Path, history: SearchHistory) -> None:
     """Writes the interactive page; plotly.js is in the file, so that it needs no network.
 
     Raises:
         UserError: no trial was trained.
     """
-    steps = _drawn(growth)
-    page = plot_page(growth.study, _title(growth), [_explanation(growth)], figure_html(_figure(growth, steps)))
+    steps = _drawn(history)
+    page = plot_page(history.study, _title(history), [_explanation(history)], figure_html(_figure(history, steps)))
     save_page(page, path)
 
 
-def write_growth_png(path: Path, growth: SearchHistory) -> None:
+def write_growth_png(path: Path, history: SearchHistory) -> None:
     """Writes the picture, 1600 by 1000 pixels.
 
     Raises:
         UserError: no trial was trained.
     """
-    steps = _drawn(growth)
+    steps = _drawn(history)
     figure = new_figure()
     canvas = figure.add_subplot()
-    canvas.axhspan(steps[-1].hypervolume - growth.noise, steps[-1].hypervolume, color=LINE, alpha=0.13, linewidth=0)
+    canvas.axhspan(steps[-1].hypervolume - history.noise, steps[-1].hypervolume, color=LINE, alpha=0.13, linewidth=0)
     canvas.step(*_line(steps), where="post", color=LINE, linewidth=2, zorder=2)
     for state, colour in MARKS.items():
         alike = [step for step in steps if step.record.state == state]
@@ -96,18 +97,18 @@ def write_growth_png(path: Path, growth: SearchHistory) -> None:
     canvas.set_xticks(ticks, labels=[_tick_label(tick) for tick in ticks])
     canvas.set_xlabel(X_TITLE)
     canvas.set_ylabel(Y_TITLE)
-    canvas.set_ylim(*_y_range(growth, steps))
-    canvas.set_title(_title(growth), loc="left", fontsize=12, fontweight="bold")
+    canvas.set_ylim(*_y_range(history, steps))
+    canvas.set_title(_title(history), loc="left", fontsize=12, fontweight="bold")
     plain_frame(canvas)
     canvas.legend(loc="lower right", frameon=False, fontsize=9)
     save(figure, path)
 
 
-def _drawn(growth: SearchHistory) -> list[Step]:
-    if not growth.trained:
+def _drawn(history: SearchHistory) -> list[Step]:
+    if not history.trained:
         allowed = "needs at least one trial that was trained"
-        raise UserError("nothing to plot", where=f"study {growth.study.name}", allowed=allowed)
-    return growth.trained
+        raise UserError("nothing to plot", where=f"study {history.study.name}", allowed=allowed)
+    return history.trained
 
 
 def _line(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
@@ -116,8 +117,8 @@ def _line(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
     return [step.training for step in with_front], [step.hypervolume for step in with_front]
 
 
-def _y_range(growth: SearchHistory, steps: Sequence[Step]) -> tuple[float, float]:
-    values = [*_line(steps)[1], steps[-1].hypervolume - growth.noise]
+def _y_range(history: SearchHistory, steps: Sequence[Step]) -> tuple[float, float]:
+    values = [*_line(steps)[1], steps[-1].hypervolume - history.noise]
     return padded(min(values), max(values), logarithmic=False)
 
 
@@ -129,12 +130,12 @@ def _tick_label(value: float) -> str:
     return units.count(value).replace(".0 ", " ")
 
 
-def _figure(growth: SearchHistory, steps: Sequence[Step]) -> Any:
+def _figure(history: SearchHistory, steps: Sequence[Step]) -> Any:
     import plotly.graph_objects as go
 
     x, y = _line(steps)
     figure = go.Figure()
-    figure.add_hrect(steps[-1].hypervolume - growth.noise, steps[-1].hypervolume, fillcolor=NOISE, line_width=0)
+    figure.add_hrect(steps[-1].hypervolume - history.noise, steps[-1].hypervolume, fillcolor=NOISE, line_width=0)
     line = {"color": LINE, "width": 2.5, "shape": "hv"}
     figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=line, name="front", hoverinfo="skip"))
     before = {step.record.number: last.hypervolume for last, step in pairwise(steps)}
@@ -147,7 +148,7 @@ def _figure(growth: SearchHistory, steps: Sequence[Step]) -> Any:
             figure.add_trace(go.Scatter(**places, **look, text=texts, hovertemplate="%{text}<extra></extra>"))
     ticks = _ticks(steps)
     x_axis = {"tickvals": ticks, "ticktext": [_tick_label(tick) for tick in ticks], "title": {"text": X_TITLE}}
-    y_axis = {"range": list(_y_range(growth, steps)), "title": {"text": Y_TITLE, "standoff": 8}}
+    y_axis = {"range": list(_y_range(history, steps)), "title": {"text": Y_TITLE, "standoff": 8}}
     figure.update_layout(LAYOUT | {"xaxis": FRAME | x_axis, "yaxis": FRAME | y_axis})
     return figure
 
@@ -164,15 +165,17 @@ def _description(step: Step, grown: float) -> str:
     )
 
 
-def _explanation(growth: SearchHistory) -> str:
-    costs = [objective for objective in growth.study.objectives if objective.name in growth.units]
-    halves = [f"{objective.label} of {_cost(objective.name, growth.units[objective.name])}" for objective in costs]
+def _explanation(history: SearchHistory) -> str:
+    costs = [objective for objective in history.study.objectives if objective.name in history.cost_scales]
+    halves = [
+        f"{objective.label} of {_cost(objective.name, history.cost_scales[objective.name])}" for objective in costs
+    ]
     unit = f" A cost c counts as c / (c + u), u being a {' and '.join(halves)}." if halves else ""
     return (
         "Every mark is a trial that was trained, where it ended: how much training the study had spent by then, in "
         "epochs times the MACs of one image through the network, and the share of the space of objectives that its "
         f"front dominated. The reference point is frozen: accuracy 0 and boundless cost.{unit} The band is at most "
-        f"one standard error of the last hypervolume, {growth.noise:.4f}; growth within it may be chance."
+        f"one standard error of the last hypervolume, {history.noise:.4f}; growth within it may be chance."
     )
 
 
@@ -180,5 +183,5 @@ def _cost(name: str, value: float) -> str:
     return units.milliseconds(value) if name == "latency_ms" else units.count(value)
 
 
-def _title(growth: SearchHistory) -> str:
-    return f"Hypervolume of {growth.study.name}"
+def _title(history: SearchHistory) -> str:
+    return f"Hypervolume of {history.study.name}"

@@ -20,19 +20,19 @@ UNTRAINED = 1000
 class Spent:
     """Use of a study's budget: ended trials, running trials, and the hours of this process."""
 
-    growth: SearchHistory
+    history: SearchHistory
     running: int = 0
     hours: float = 0.0
 
     @property
     def trials(self) -> int:
         """Number of trials that ended or run."""
-        return len(self.growth.steps) + self.running
+        return len(self.history.steps) + self.running
 
     @property
     def epochs(self) -> int:
         """Epochs trained, including those of stopped and failed trials."""
-        return self.growth.last.epochs if self.growth.last else 0
+        return self.history.last.epochs if self.history.last else 0
 
 
 def reason_to_end(study: Study, spent: Spent) -> str | None:
@@ -59,18 +59,18 @@ def _epochs(study: Study, spent: Spent) -> str | None:
 
 def _stalled(study: Study, spent: Spent) -> str | None:
     window = study.until_stalled
-    volumes, noise = [step.hypervolume for step in spent.growth.trained], spent.growth.noise if window else 0.0
+    volumes, noise = [step.hypervolume for step in spent.history.trained], spent.history.noise if window else 0.0
     if window is None or stalled_for(volumes, noise) < window:
         return None
     who = "the last trial that was trained" if window == 1 else f"the last {window} trials that were trained"
-    if not spent.growth.front:
+    if not spent.history.front:
         return f"stalled: {who} brought no point to the front"
     grown = volumes[-1] - (volumes[-1 - window] if window < len(volumes) else 0.0)
     return f"stalled: {who} added {grown:.4f} to the hypervolume, whose standard error is {noise:.4f}"
 
 
 def _untrained(study: Study, spent: Spent) -> str | None:
-    last = spent.growth.steps[-UNTRAINED:]
+    last = spent.history.steps[-UNTRAINED:]
     if study.most_trials is not None or len(last) < UNTRAINED or any(step.record.epochs for step in last):
         return None
     return f"none of the last {UNTRAINED} trials could be trained ({last[-1].record.reason})"

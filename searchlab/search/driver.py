@@ -15,9 +15,9 @@ from searchlab.architecture import ImageSpec
 from searchlab.candidate import Candidate, Space
 from searchlab.errors import UserError
 from searchlab.front.history import SearchHistory
-from searchlab.front.pareto import Values, closest_to_front, hypervolume, values_of
-from searchlab.front.points import Entry, cost_scales, entries_of, front_of, reference_of, scaled_values
-from searchlab.operating_point import Frontier, OperatingPoint
+from searchlab.front.pareto import closest_to_front, values_of
+from searchlab.front.points import cost_scales, entries_of, reference_of, scaled_values
+from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.search.budget import Spent, reason_to_end
 from searchlab.search.early_stopping import Stopper, rule_for
@@ -45,8 +45,8 @@ log = logging.getLogger("searchlab")
 class Watch(Protocol):
     """Observer of a running study."""
 
-    def on_begin(self, records: Sequence[TrialRecord]) -> None:
-        """Called when the study continues from these trials."""
+    def on_begin(self, history: SearchHistory) -> None:
+        """Called when the study continues from these trials. The driver adds to the history before it calls `on_end`."""
 
     def on_start(self, spec: TrialSpec) -> None:
         """Called when a trial begins."""
@@ -97,19 +97,16 @@ class Driver:
         self.study = self.problem.study
         rule = rule_for(self.study.early_stopping)
         self.stopper = Stopper(rule, self.study.objectives, self.store.rung_reports())
-        self.records = self.store.ended()
+        self.history = SearchHistory(self.study, self.store.ended())
         self.known = {record.number for record in self.records}
         self.leases = Leases(self.store.optuna, self.store.storage, self.store.url)
         self.standby = Standby(self.leases, self.stop.wait, self.say)
-        self.growth, self.ended_by = SearchHistory(self.study, self.records), ""
+        self.ended_by = ""
         self.running: dict[int, Trial] = {}
         self.joint = joint_space()
         self.tried = {r.candidate.id: r.number for r in self.records if r.state != "failed"}
         self.repeated = 0
-        self.front: list[Entry] = []
-        found = [entry for record in self.records for entry in entries_of(record, self.study)]
-        self.front = front_of(found, self.study.objectives)
-        self.watch.on_begin(self.records)
+        self.watch.on_begin(self.history)
 
     # -- called by the runner: see runners.trial_source.TrialSource
 
@@ -207,9 +204,9 @@ class Driver:
     # -- internal to the driver
 
     @property
-    def hypervolume(self) -> float:
-        """Hypervolume of the current front; see `front.points.study_hypervolume`."""
-        return hypervolume(self._scaled([point for _, point in self.front]), reference_of(self.study.objectives))
+    def records(self) -> list[TrialRecord]:
+        """Records of all trials that ended; see `SearchHistory`."""
+        return self.history.records
 
     def _next(self) -> Trial | None:
         """Returns an unfinished trial, else a new one while the budget lasts.
@@ -256,7 +253,7 @@ class Driver:
             return f"each of the last {REPEATS} proposals was tried before"
         hours = (time.monotonic() - self.started) / 3600
         running = len({*self.running, *elsewhere})
-        return reason_to_end(self.study, Spent(self.growth, running, hours)) or ""
+        return reason_to_end(self.study, Spent(self.history, running, hours)) or ""
 
     def _catch_up(self) -> None:
         """Reads the trials that other drivers of the study have ended since."""
@@ -272,9 +269,7 @@ class Driver:
             self.stopper.forget(record.number)
         else:
             self.tried.setdefault(record.candidate.id, record.number)
-        self.records.append(record)
-        self.growth.add(record)
-        self.front = front_of([*self.front, *entries_of(record, self.study)], self.study.objectives)
+        self.history.add(record)
         self.watch.on_end(record)
 
     def _sampler(self, number: int) -> BaseSampler:
@@ -328,11 +323,8 @@ class Driver:
         assert record.frontier is not None
         best = max(record.frontier.points, key=lambda point: point.accuracy)
         if points := [point for _, point in entries_of(record, self.study)]:
-            scaled_PM = self._scaled(points, [record])
-            front_FM = self._scaled([point for _, point in self.front], [record])
+            scales = cost_scales(self.study, [*self.records, record])
+            scaled_PM = scaled_values(points, self.study.objectives, scales)
+            front_FM = scaled_values([point for _, point in self.history.front], self.study.objectives, scales)
             best = points[closest_to_front(scaled_PM, front_FM, reference_of(self.study.objectives))]
         return [float(getattr(best, objective.name)) for objective in self.study.objectives]
-
-    def _scaled(self, points: Sequence[OperatingPoint], more: Sequence[TrialRecord] = ()) -> Values:
-        lengths = cost_scales(self.study, [*self.records, *more])
-        return scaled_values(points, self.study.objectives, lengths)

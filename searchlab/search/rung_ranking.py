@@ -47,7 +47,7 @@ def volumes(shown: Sequence[Values], objectives: Sequence[Objective]) -> NDArray
 def in_units_of_the_rung(values_PM: Values, objectives: Sequence[Objective]) -> Values:
     """Scales values_PM between 0, the ideal, and 1, the reference point of hypervolumes.
 
-    As in `front.scaled_values`, a cost c is c / (c + its yardstick), here the median of all points of the rung; what is
+    As in `front.scaled_values`, a cost c is c / (c + its scale), here the median of all points of the rung; what is
     maximised becomes its share that is missing to the rung's best.
     """
     scaled_PM = np.empty_like(values_PM)

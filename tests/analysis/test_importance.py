@@ -38,7 +38,7 @@ def by_rate(spec):
 
 def test_the_parameter_that_decides_has_nearly_all_of_the_importance():
     driver = searched(idle_space, by_rate)
-    found = importances(driver.store, driver.growth)
+    found = importances(driver.store, driver.history)
     assert list(found.shares) == ["accuracy", "MACs", "hypervolume"]
     assert found.trials == 24 and found.conditional == []
     for shares in found.shares.values():
@@ -57,16 +57,16 @@ def test_importances_are_of_what_trials_can_do_and_not_of_what_was_told():
         return made_record(spec, correct=(best // 3, best))
 
     driver = searched(idle_space, outcome)
-    truth = importances(driver.store, driver.growth)
+    truth = importances(driver.store, driver.history)
     for trial in driver.store.trials():
         trial.values[:] = [1 / (2 + trial.params["idle"]), 1000 * trial.params["idle"]]
-    assert importances(driver.store, driver.growth) == truth
+    assert importances(driver.store, driver.history) == truth
     assert truth.shares["accuracy"]["rate"] > 0.9 and truth.shares["MACs"]["width"] > 0.9
 
 
 def test_what_chance_gives_is_known_and_what_decides_is_beyond_it():
     driver = searched(idle_space, by_rate, 16)
-    found = importances(driver.store, driver.growth)
+    found = importances(driver.store, driver.history)
     assert found.chance.keys() == found.shares.keys()
     for label, decides in (("accuracy", "rate"), ("MACs", "width")):
         assert 0.25 < found.chance[label] < found.shares[label][decides], "the largest of four shares"
@@ -76,7 +76,7 @@ def test_what_chance_gives_is_known_and_what_decides_is_beyond_it():
 def test_of_many_trials_some_are_looked_at_from_first_to_last(monkeypatch):
     monkeypatch.setattr(importance, "MOST", 12)
     driver = searched(idle_space, lambda spec: by_rate(spec) if spec.number % 2 == 0 else made_record(spec), 24)
-    found = importances(driver.store, driver.growth)
+    found = importances(driver.store, driver.history)
     assert found.trials == 12 and found.shares["accuracy"]["rate"] > 0.9
 
 
@@ -84,7 +84,7 @@ def test_of_many_trials_some_are_looked_at_from_first_to_last(monkeypatch):
 def test_trials_that_are_not_complete_are_not_looked_at():
     whole = searched(idle_space, by_rate, 16)
     more = searched(idle_space, lambda spec: by_rate(spec) if spec.number < 16 else made_record(spec, "stopped"), 24)
-    assert importances(more.store, more.growth) == importances(whole.store, whole.growth)
+    assert importances(more.store, more.history) == importances(whole.store, whole.history)
 
 
 def test_a_proposal_that_was_tried_before_counts_once():
@@ -94,7 +94,7 @@ def test_a_proposal_that_was_tried_before_counts_once():
 
     driver = searched(space, made_record, 12)
     assert len(driver.store.trials()) > 12
-    assert importances(driver.store, driver.growth).trials == 12
+    assert importances(driver.store, driver.history).trials == 12
 
 
 def test_a_parameter_that_some_trials_lack_is_named_and_left_out():
@@ -105,7 +105,7 @@ def test_a_parameter_that_some_trials_lack_is_named_and_left_out():
         return tiny_candidate(width)
 
     driver = searched(space, lambda spec: made_record(spec, correct=(80,)))
-    found = importances(driver.store, driver.growth)
+    found = importances(driver.store, driver.history)
     assert found.conditional == ["only_wide"]
     # Accuracy is that of every trial, so nothing decides it.
     assert {label: set(shares) for label, shares in found.shares.items()} == {
@@ -118,7 +118,7 @@ def test_too_few_trials_are_said_with_how_many_are_needed():
     driver = searched(idle_space, by_rate, FEWEST - 1)
     said = "study tiny: too few complete trials for importances: 9 (at least 10 are needed: searchlab resume tiny"
     with pytest.raises(UserError) as raised:
-        importances(driver.store, driver.growth)
+        importances(driver.store, driver.history)
     assert str(raised.value).startswith(said)
 
 
@@ -138,4 +138,4 @@ def test_where_nothing_can_be_said_that_is_said():
     ):
         driver = searched(space, lambda spec: made_record(spec, correct=(80,)), 12)
         with pytest.raises(UserError, match=said):
-            importances(driver.store, driver.growth)
+            importances(driver.store, driver.history)

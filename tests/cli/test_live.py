@@ -12,6 +12,7 @@ from tiny import made_record, tiny_candidate, tiny_study
 from searchlab.cli import live as live_module
 from searchlab.cli.live import LiveWatch, PlainWatch, described, ending, progress, watch_for
 from searchlab.cli.periodic import ticking
+from searchlab.front.history import SearchHistory
 from searchlab.record import Epoch, Seconds
 from searchlab.study import RunOptions, TrialSpec
 
@@ -26,12 +27,18 @@ def console(terminal: bool) -> Console:
     return Console(file=io.StringIO(), force_terminal=terminal, width=100, highlight=False)
 
 
+def ended(watch, record) -> None:
+    """A trial ends, as a driver tells it: its record is in the history first."""
+    watch.history.add(record)
+    watch.on_end(record)
+
+
 def whole_run(watch) -> None:
-    watch.on_begin([])
+    watch.on_begin(SearchHistory(watch.study))
     for number, state in enumerate(("complete", "stopped", "failed")):
         watch.on_start(spec(number))
         watch.on_epoch(number, Epoch(1, 0.25, 0.1))
-        watch.on_end(made_record(spec(number), state))
+        ended(watch, made_record(spec(number), state))
 
 
 def test_a_line_when_a_trial_begins_and_one_when_it_ends():
@@ -74,7 +81,7 @@ def test_on_a_terminal_the_front_and_the_running_trial_are_drawn_as_they_change(
     printer = console(terminal=True)
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(STUDY, live.console, live)
-        watch.on_begin([])
+        watch.on_begin(SearchHistory(watch.study))
         assert "0 of 3 trials" in printer.file.getvalue() and "preparing" in printer.file.getvalue()
         watch.on_start(spec(0))
         watch.drawn = 0.0
@@ -82,7 +89,7 @@ def test_on_a_terminal_the_front_and_the_running_trial_are_drawn_as_they_change(
         drawn = printer.file.getvalue()
         assert "trial 0: resnet 1-1 of width 4" in drawn and "epoch 2 of 5, loss 0.250" in drawn
         assert "(validation)" not in drawn
-        watch.on_end(made_record(spec(0)))
+        ended(watch, made_record(spec(0)))
         drawn = printer.file.getvalue()
         assert "(validation)" in drawn and "80.0 %" in drawn and "1 of 3 trials" in drawn
 
@@ -92,7 +99,7 @@ def test_each_of_several_running_trials_has_its_line_and_loses_it_when_it_ends(m
     printer = console(terminal=True)
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(STUDY, live.console, live)
-        watch.on_begin([])
+        watch.on_begin(SearchHistory(watch.study))
         for number in range(3):
             watch.on_start(spec(number))
 
@@ -104,7 +111,7 @@ def test_each_of_several_running_trials_has_its_line_and_loses_it_when_it_ends(m
 
         now = drawn_now()
         assert "trial 0: resnet" in now and "exits after stages 0, 1 · epoch 2 of 5" in now and "and 1 more" in now
-        watch.on_end(made_record(spec(0)))
+        ended(watch, made_record(spec(0)))
         now = drawn_now()
         assert "trial 0: resnet" not in now and "trial 1: resnet" in now and "trial 2: resnet" in now
         assert "more" not in now
@@ -114,7 +121,7 @@ def test_epochs_that_come_fast_are_not_all_drawn(monkeypatch):
     printer = console(terminal=True)
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(STUDY, live.console, live)
-        watch.on_begin([])
+        watch.on_begin(SearchHistory(watch.study))
         watch.on_start(spec(0))
         monkeypatch.setattr(live_module, "monotonic", lambda: watch.drawn + 0.01)
         for epoch in range(1, 6):
@@ -192,12 +199,12 @@ def test_a_long_step_of_a_trial_is_told_while_it_lasts_and_ever_more_seldom(cloc
 def test_time_left_of_trial_and_study_is_told_on_a_pipe(clock):
     printer = console(terminal=False)
     watch = PlainWatch(tiny_study(trials=3, epochs=20), printer)
-    watch.on_begin([])
+    watch.on_begin(SearchHistory(watch.study))
     watch.on_start(spec(0))
     watch.on_phase(0, "training")
     trained_for(watch, clock, 1, 2, 3)
     assert printer.file.getvalue().splitlines()[-1] == "trial 0: epoch 3 of 20, loss 0.250, about 3 min left"
-    watch.on_end(replace(made_record(spec(0)), seconds=Seconds(total=200.0)))
+    ended(watch, replace(made_record(spec(0)), seconds=Seconds(total=200.0)))
     assert printer.file.getvalue().splitlines()[-1].endswith("[1 of 3, about 7 min left]")
 
 
@@ -237,3 +244,11 @@ def test_the_watch_is_asked_again_while_a_step_lasts():
     asked = Event()
     with ticking(asked.set, every_s=0.001):
         assert asked.wait(timeout=30)
+
+
+def test_the_watch_reads_the_drivers_history_and_keeps_none_of_its_own():
+    watch, history = PlainWatch(STUDY, console(terminal=False)), SearchHistory(STUDY)
+    watch.on_begin(history)
+    ended(watch, made_record(spec(0)))
+    assert watch.history is history and len(history.records) == 1
+    assert watch.printer.file.getvalue().rstrip().endswith("[1 of 3]")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searchlab.front.history import SearchHistory
-from searchlab.front.points import study_hypervolume
+from searchlab.front.points import study_front, study_hypervolume
 
 STATES = ("complete", "stopped", "infeasible", "failed")
 SETS = [("accuracy", "latency_ms"), ("accuracy", "macs"), ("macs", "accuracy", "params"), ("macs", "params")]
@@ -93,7 +93,38 @@ def test_a_trials_own_hypervolume_is_that_of_a_study_of_it_alone():
 def test_units_are_frozen_by_the_first_complete_trial():
     study = fake_study(max_params=None)
     growth = SearchHistory(study, [fake_record(2, state="failed"), fake_record(1)])
-    units = growth.units
+    units = growth.cost_scales
     growth.add(fake_record(3, machine=replace(CPU, name="faster")))
     growth.add(fake_record(4, state="stopped", machine=GPU))
-    assert growth.units == units == {"latency_ms": fake_record(1).latency.reference.p50}
+    assert growth.cost_scales == units == {"latency_ms": fake_record(1).latency.reference.p50}
+
+
+def test_the_history_owns_records_front_and_hypervolume():
+    study, records = fake_study(max_params=None), [fake_record(0), fake_record(1, state="failed"), fake_record(2)]
+    history_so_far = SearchHistory(study)
+    assert (history_so_far.records, history_so_far.hypervolume) == ([], 0.0)
+    for record in records:
+        history_so_far.add(record)
+    assert history_so_far.records == records
+    assert history_so_far.hypervolume == pytest.approx(study_hypervolume(study, records), abs=1e-12)
+    front = [(entry.record, entry.point) for entry in study_front(study, records, most=None)]
+    assert history_so_far.front == front
+
+
+def test_of_equal_points_that_of_the_first_trial_by_number_stays_whichever_ended_first():
+    """The watch and the command `front` would else name different trials."""
+    study, points = fake_study(), [fake_point(300, 1e6, 1000, 1.0)]
+    history_so_far = SearchHistory(study, [fake_record(7, points), fake_record(3, points)])
+    assert [record.number for record, _ in history_so_far.front] == [3]
+    assert [entry.record.number for entry in study_front(study, history_so_far.records)] == [3]
+
+
+def test_who_reads_while_the_scales_change_sees_all_steps_or_all_new_ones():
+    """A watch draws from another thread than the one that adds."""
+    study = fake_study()
+    history_so_far = SearchHistory(study, [fake_record(2)])
+    before = history_so_far.steps
+    faster = fake_record(1)
+    latency = replace(faster.latency, reference=replace(faster.latency.reference, p50=0.01))
+    history_so_far.add(replace(faster, latency=latency))
+    assert len(before) == 1 and len(history_so_far.steps) == 2 and history_so_far.steps[0] != before[0]

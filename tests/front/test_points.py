@@ -56,13 +56,13 @@ def test_hypervolume_never_shrinks_and_stays_within_one(frontiers, names):
     assert volumes[-1] <= 1.0
 
 
-def test_hypervolume_of_one_point_as_dear_as_its_yardstick_is_half_its_accuracy():
+def test_hypervolume_of_one_point_as_dear_as_its_cost_scale_is_half_its_accuracy():
     study = fake_study("accuracy", "macs", max_macs=1000)
     record = fake_record(0, [fake_point(324, 1000.0, 10)], machine=None)
     assert study_hypervolume(study, [record]) == pytest.approx(0.9 / 2)
 
 
-def test_yardsticks_are_limits_or_the_first_complete_trial():
+def test_cost_scales_are_limits_or_the_first_complete_trial():
     records = [fake_record(0, state="infeasible"), *(fake_record(n) for n in (2, 1))]
     study = fake_study("accuracy", "latency_ms", "macs", max_macs=None)
     first = records[2]

@@ -45,7 +45,7 @@ def test_growth_as_plain_data():
     growth = SearchHistory(fake_study("accuracy", "latency_ms"), fake_records(3))
     payload = json.loads(json.dumps(growth_payload(growth), allow_nan=False))
     assert payload["reference_point"] == {"accuracy": 0.0, "latency_ms": None}
-    assert payload["cost_scales"] == growth.units and payload["standard_error"] == growth.noise > 0
+    assert payload["cost_scales"] == growth.cost_scales and payload["standard_error"] == growth.noise > 0
     assert [row["trial"] for row in payload["steps"]] == list(range(7))
     last = growth.last
     expected = {"trial": 6, "state": "failed", "trained": 5, "epochs": 108, "training": last.training}

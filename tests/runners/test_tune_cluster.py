@@ -18,6 +18,8 @@ from tiny import Seen, tiny_space, tiny_study
 
 from searchlab.data.splits import limited
 from searchlab.errors import UserError
+from searchlab.front.pareto import hypervolume
+from searchlab.front.points import reference_of, scaled_values
 from searchlab.runners import cluster as way_in
 from searchlab.runners.local import run_local
 from searchlab.search.driver import Driver, Problem
@@ -149,7 +151,7 @@ def test_a_driver_that_is_killed_is_gone_on_with_from_the_rungs(tmp_path):
         process.kill()
     hold.unlink()
     before = study_process.driver_in(tmp_path, begin=False)
-    unfinished, front = _saved(tmp_path), before.front
+    unfinished, front = _saved(tmp_path), before.history.front
     driver = study_process.driver_in(tmp_path, begin=False)
     study_process.run(driver, tmp_path)
     assert [record.number for record in driver.store.records()] == list(range(8))
@@ -157,9 +159,9 @@ def test_a_driver_that_is_killed_is_gone_on_with_from_the_rungs(tmp_path):
     for number, epoch in unfinished.items():
         epochs = [note[2] for note in driver.watch.notes if note[:2] == ("epoch", number)]
         assert epochs == [] or epochs[0] == epoch + 1
-    volume = driver.hypervolume
-    driver.front = front
-    assert volume >= driver.hypervolume > 0
+    points, objectives = [point for _, point in front], driver.study.objectives
+    before_PM = scaled_values(points, objectives, driver.history.cost_scales)
+    assert driver.history.hypervolume >= hypervolume(before_PM, reference_of(objectives)) > 0
 
 
 def _wait_for(condition) -> None:

@@ -159,7 +159,7 @@ def test_a_trial_begins_while_fewer_epochs_are_spent(total):
     run(driver, outcome)
     used = [record.epochs for record in driver.records]
     assert sum(used[:-1]) < total <= sum(used)
-    assert driver.growth.last.epochs == sum(used)
+    assert driver.history.last.epochs == sum(used)
     assert driver.ended_by == f"{sum(used)} epochs are trained, of {total} in all"
 
 
@@ -185,8 +185,8 @@ def test_a_resumed_study_ends_where_an_uninterrupted_one_does(limit, died_after)
     resumed = driver_on(study, store)
     run(resumed, outcome)
     assert len(resumed.records) > died_after + 1
-    assert (resumed.ended_by, resumed.growth.steps) == (whole.ended_by, whole.growth.steps)
-    assert SearchHistory(study, store.ended()).steps == whole.growth.steps
+    assert (resumed.ended_by, resumed.history.steps) == (whole.ended_by, whole.history.steps)
+    assert SearchHistory(study, store.ended()).steps == whole.history.steps
     assert run(driver_on(study, store), outcome) == []
 
 
@@ -197,7 +197,7 @@ def test_steps_are_in_the_order_in_which_trials_ended():
     specs = [driver.ask() for _ in range(3)]
     for number in (2, 0, 1):
         driver.tell(made_record(specs[number], correct=(50 + number,)))
-    assert [step.record.number for step in driver.growth.steps] == [2, 0, 1]
+    assert [step.record.number for step in driver.history.steps] == [2, 0, 1]
     again = driver_on(study, store)
     assert [record.number for record in again.records] == [2, 0, 1]
-    assert again.growth.steps == driver.growth.steps
+    assert again.history.steps == driver.history.steps

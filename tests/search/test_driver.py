@@ -52,6 +52,13 @@ def test_as_many_trials_as_asked_for_each_with_its_own_seed_and_folder():
     assert [record.number for record in driver.store.records()] == [0, 1, 2, 3]
 
 
+def test_a_driver_has_one_history_and_hands_it_to_who_looks_on():
+    driver = driver_of(tiny_study(trials=2))
+    run(driver)
+    assert driver.watch.history is driver.history and driver.records == driver.history.records
+    assert len(driver.records) == 2
+
+
 def test_who_looks_on_sees_every_trial_begin_and_end():
     watch = Seen()
     driver = driver_of(tiny_study(trials=2), watch=watch)
@@ -114,7 +121,7 @@ def test_a_state_is_told_to_optuna(state, told):
     run(driver, lambda spec: made_record(spec, state if spec.number else "complete"))
     assert states(driver) == [TrialState.COMPLETE, told]
     assert (driver.store.trials()[1].values is None) == (state != "complete")
-    assert state == "complete" or {record.number for record, _ in driver.front} == {0}
+    assert state == "complete" or {record.number for record, _ in driver.history.front} == {0}
 
 
 def test_a_trial_found_infeasible_by_its_latency_carries_its_constraint():

@@ -44,12 +44,12 @@ def test_a_trial_of_no_interest_to_the_front_is_told_as_its_most_accurate_point(
 def test_points_that_are_not_accurate_enough_are_no_part_of_the_front():
     driver = driver_of(tiny_study(trials=1, min_accuracy=0.7))
     run(driver, lambda spec: made_record(spec, correct=(60, 80)))
-    assert [point.correct for _, point in driver.front] == [80]
+    assert [point.correct for _, point in driver.history.front] == [80]
 
 
 def test_hypervolume_is_that_of_the_front_and_grows():
     driver = driver_of(tiny_study(trials=3))
-    volumes = [driver.hypervolume]
+    volumes = [driver.history.hypervolume]
     while run(driver, at_most=1):
-        volumes.append(driver.hypervolume)
+        volumes.append(driver.history.hypervolume)
     assert volumes[0] == 0.0 and volumes == sorted(volumes) and volumes[1] > 0

@@ -131,10 +131,10 @@ def test_a_record_whose_latency_is_of_another_machine_is_kept_as_failed(driver, 
     assert (
         known[theirs.number].state == "failed" and "of another machine, cuda NVIDIA H200" in known[theirs.number].reason
     )
-    assert driver().unit.machine == HERE and len(driver().front) > 0
+    assert driver().unit.machine == HERE and len(driver().history.front) > 0
 
 
-def test_the_yardstick_of_latency_is_the_unit_whichever_trial_is_complete(driver):
+def test_the_cost_scale_of_latency_is_the_unit_whichever_trial_is_complete(driver):
     first = driver()
     unit = first.fix_unit(TimeUnit.of(latency(2.0)))
     for timed in (5.0, 3.0):
