@@ -46,7 +46,7 @@ class Watch(Protocol):
     """Observer of a running study."""
 
     def on_begin(self, history: SearchHistory) -> None:
-        """Called when the study continues from these trials. The driver adds to the history before it calls `on_end`."""
+        """Called when the study continues. The driver adds each ended trial to the history before it calls `on_end`."""
 
     def on_start(self, spec: TrialSpec) -> None:
         """Called when a trial begins."""
