@@ -1,1 +1,1 @@
-"""Papers as studies: their tables, ours beside theirs, and what is measured for them after training."""
+"""Nouns of papers as studies, and what their evaluations share. The papers themselves are in `studies/papers`."""

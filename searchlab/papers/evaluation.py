@@ -1,4 +1,4 @@
-"""What is found about a trial after its training: the test split at every exit, sizes and times. Kept beside it.
+"""Findings about a trial after its training: shared evaluation, statistics, and the file of findings.
 
 Shapes: N images.
 """
@@ -25,7 +25,7 @@ FINDINGS = "findings.json"
 
 
 def evaluate_exits(subject: Subject) -> Findings:
-    """The evaluation that most papers share.
+    """Evaluate a trial on the test split; most papers use this.
 
     `exits` has one entry per exit, the final head's last: its cut, how many of `samples` test images it names right,
     first and among its three likeliest classes. Sizes: `params`, `macs`, `megabytes` of weights (1e6 bytes). Times:
@@ -75,32 +75,32 @@ def percent_wrong(findings: Findings, exit: int = -1, *, first: int = 1) -> Esti
 
 
 def percent_of(hits: int, samples: int) -> Estimate:
-    """So many of all samples, in percent, with its 95 % interval."""
+    """The share of `hits` in percent, with its 95 % interval."""
     return percent(share_estimate(hits, samples))
 
 
 def gained_and_lost(right_N: NDArray[np.bool_], baseline_N: NDArray[np.bool_]) -> tuple[int, int]:
-    """Of the same samples, how many are right here and not in the baseline, and the other way round."""
+    """Numbers of samples that are right here and wrong in the baseline, and wrong here and right in the baseline."""
     return int((right_N & ~baseline_N).sum()), int((baseline_N & ~right_N).sum())
 
 
 def points_above(gained: int, lost: int, samples: int) -> Estimate:
-    """Points of accuracy over a baseline, from what is gained and lost of so many samples, with its 95 % interval."""
+    """Accuracy gain in points, from samples gained and lost (`gained_and_lost`), with its 95 % interval."""
     return percent(difference_estimate(gained, lost, samples))
 
 
 def percent(share: Estimate) -> Estimate:
-    """A share, or a difference of shares, in percent (points)."""
+    """A share, or a difference of shares, in percent."""
     return Estimate(100 * share.value, 100 * share.low, 100 * share.high)
 
 
 def without_findings(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The complete trials about which nothing is kept yet."""
+    """The complete trials that have no findings yet."""
     return [r for r in records if r.state == "complete" and r.directory and not _path(r).is_file()]
 
 
 def load_findings(records: Sequence[TrialRecord]) -> dict[int, Findings]:
-    """What is kept, by trial.
+    """Stored findings, by number of the trial.
 
     Raises:
         UserError: a file is damaged.
@@ -117,7 +117,7 @@ def load_findings(records: Sequence[TrialRecord]) -> dict[int, Findings]:
 
 
 def evaluate_trial(paper: Paper, subject: Subject) -> None:
-    """Calls the paper's evaluation and keeps what it finds in the trial's folder, whole or not at all.
+    """Evaluate a trial for a paper and write the findings into its folder, in one step: a kill leaves no partial file.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.

@@ -16,15 +16,15 @@ from searchlab.serialization import NOUN
 from searchlab.study import Study
 
 Cell = str | int | float | Estimate | None
-"""What stands in a table, in the unit that its column names; None where there is nothing (yet)."""
+"""Content of a cell, in the unit that its column names; None where there is nothing yet."""
 
 Findings = dict[str, Any]
-"""What an evaluation found about one trial: plain JSON."""
+"""Result of the evaluation of one trial: plain JSON."""
 
 
 @noun(frozen=True, config=NOUN)
 class Table:
-    """Rows of cells below columns, and what a reader must know beside them."""
+    """A table: columns, rows of cells, and notes below them."""
 
     title: str
     columns: tuple[str, ...]
@@ -40,14 +40,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Finished:
-    """A study as far as it was run: its records, and the findings by trial."""
+    """A study with its records so far, and the findings by number of the trial."""
 
     study: Study
     records: tuple[TrialRecord, ...] = ()
     findings: Mapping[int, Findings] = field(default_factory=dict)
 
     def trial(self, row: str) -> TrialRecord | None:
-        """The record of the configuration that the study enqueues under that name; None unless it is complete."""
+        """The record of the configuration enqueued under that name; None unless it is complete."""
         record = self._newest(row)
         return record if record and record.state == "complete" else None
 
@@ -57,13 +57,13 @@ class Finished:
         return self.findings.get(record.number) if record else None
 
     def _newest(self, row: str) -> TrialRecord | None:
-        """A configuration that was changed under its name has a trial before the change and one after it."""
+        """The newest record of a row: a configuration that was changed has a trial before the change, too."""
         return max((r for r in self.records if r.row == row), key=lambda record: record.number, default=None)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A complete trial to be evaluated: `network` is as trained, in eval mode, on `device`."""
+    """A complete trial to evaluate: `network` has its trained weights, in eval mode, on `device`."""
 
     study: Study
     record: TrialRecord
@@ -89,7 +89,7 @@ class Paper:
 
 
 def cost_table(study: Study, costs: Sequence[NetworkCost], published: Mapping[str, Cell]) -> Table:
-    """Parameters and MACs of every enqueued configuration; `published` parameters, by row, stand beside ours."""
+    """Table of the parameters and MACs of every enqueued configuration, beside the `published` parameters by row."""
     names = tuple(study.row_of(number) or f"configuration {number}" for number in range(len(costs)))
     theirs = ("parameters (paper)",) if published else ()
     rows = tuple(

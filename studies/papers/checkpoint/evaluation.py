@@ -1,4 +1,4 @@
-"""What is found about a network with checkpoints (paper 000): let-in thresholds, accuracy change, measured runtime.
+"""Evaluation of a network with checkpoints (paper 000): let-in thresholds, accuracy changes, measured runtimes.
 
 Shapes: N images, K exits, C channels, H and W pixels.
 """
@@ -43,12 +43,12 @@ from searchlab.lab import (
 )
 
 LITTLE = 500
-"""With fewer test images (a smoke run), time is only looked at once: nothing is to be concluded from it."""
+"""With fewer test images (a smoke run), every time is measured once only; it supports no conclusion."""
 
 
 @noun(frozen=True, config=NOUN)
 class TargetFound:
-    """One let-in target at one checkpoint. Its threshold is None where nobody or everybody is let in.
+    """Results for one let-in target at one checkpoint. The threshold is None where no image, or every image, is let in.
 
     `let_in` is a share of the test images; `accuracy_change` is in points and `runtime_change` in percent of the base
     network's time, positive where the checkpoint is better or faster. Times: milliseconds per image.
@@ -65,7 +65,7 @@ class TargetFound:
 
 @noun(frozen=True, config=NOUN)
 class CheckpointFound:
-    """A checkpoint after the stage `cut`, target by target."""
+    """Results for a checkpoint after the stage `cut`, one entry per target."""
 
     cut: int
     stage: str
@@ -74,7 +74,7 @@ class CheckpointFound:
 
 @noun(frozen=True, config=NOUN)
 class Timing:
-    """How runtime was measured: so many of the test images, in turns (`measure.alternating.Turns`), on a machine."""
+    """How runtime was measured: number of test images, alternation (`lab.Turns`), machine."""
 
     images: int
     warm_up: int
@@ -85,7 +85,7 @@ class Timing:
 
 @noun(frozen=True, config=NOUN)
 class NetworkFound:
-    """A base network, its test accuracy in percent, and its checkpoints; of how many images the splits are."""
+    """Results for a base network: test accuracy in percent, checkpoints, and the sizes of the splits."""
 
     accuracy: Estimate
     train_images: int
@@ -96,7 +96,7 @@ class NetworkFound:
 
 
 def evaluate_checkpoints(subject: Subject) -> Findings:
-    """`NetworkFound` as plain data. Thresholds are chosen on the validation split alone.
+    """Evaluate a trial: `NetworkFound` as plain data. Thresholds are chosen on the validation split alone.
 
     Raises:
         UserError: the trial's exit table cannot be read.
@@ -106,14 +106,14 @@ def evaluate_checkpoints(subject: Subject) -> Findings:
     validation, split = validation_table(subject), dataset.test.to(device)
     normaliser = Normaliser.of(dataset, device)
     test = tabulate(subject.network, split, normaliser)
-    bench = _CheckpointSetup(subject, test, split, normaliser, turns_for(subject))
+    setup = _CheckpointSetup(subject, test, split, normaliser, turns_for(subject))
     with measuring(), quiet_host(subject.threads):
-        segments = prepared(subject.network, bench.image(0))
+        segments = prepared(subject.network, setup.image(0))
         checkpoints = tuple(
             CheckpointFound(
                 cut,
                 record.cost.stages[cut].name,
-                bench.targets(segments, exit, let_in_points(validation, exit, record.cost)),
+                setup.targets(segments, exit, let_in_points(validation, exit, record.cost)),
             )
             for exit, cut in enumerate(record.cost.cuts[:-1])
         )
@@ -123,14 +123,14 @@ def evaluate_checkpoints(subject: Subject) -> Findings:
         validation_images=validation.samples,
         test_images=test.samples,
         checkpoints=checkpoints,
-        timing=bench.timing,
+        timing=setup.timing,
     )
     plain: Findings = to_plain(found)
     return plain
 
 
 def turns_for(subject: Subject) -> Turns:
-    """The paper's two sets of five epochs after two of warm-up, three sets for AlexNet."""
+    """The paper's alternation: two warm-up epochs, then two sets of five epochs (three sets for AlexNet)."""
     if len(subject.dataset.test) < LITTLE:
         return Turns(warm_up=1, sets=1, epochs=1)
     return Turns(sets=3 if isinstance(subject.record.candidate.architecture, AlexNet) else 2)
@@ -138,7 +138,7 @@ def turns_for(subject: Subject) -> Turns:
 
 @dataclass(frozen=True)
 class _CheckpointSetup:
-    """What every checkpoint is judged with."""
+    """Data and settings that the evaluations of all checkpoints share."""
 
     subject: Subject
     test: ExitTable
@@ -152,17 +152,17 @@ class _CheckpointSetup:
         return Timing(timed_images(self.test.samples), self.turns.warm_up, self.turns.sets, self.turns.epochs, machine)
 
     def image(self, position: int) -> torch.Tensor:
-        """image_1CHW of the test split, normalised."""
+        """Return one test image, image_1CHW, normalised."""
         return self.normaliser(self.split.images(slice(position, position + 1))).clone()
 
     def targets(self, segments: Segments, exit: int, chosen: tuple[LetIn, ...]) -> tuple[TargetFound, ...]:
-        """Every target at one checkpoint, timed one after the other."""
+        """Evaluate every target at one checkpoint, one after the other."""
         score_N = scores_of(self.test, LET_IN_SCORE)[:, exit]
         images = [self.image(int(n)) for n in spread(score_N, timed_images(len(score_N)))]
         found: list[TargetFound] = []
         for each in chosen:
             custom = EarlyExitRuntime(segments, each.point.rule).classify
-            # Warm once is warm for all targets: the network is the same.
+            # One warm-up is enough: all targets time the same network.
             turns = self.turns if not found else Turns(0, self.turns.sets, self.turns.epochs)
             timed = alternating(run_without_exits(segments), custom, images, turns)
             found.append(self._target(each, score_N >= each.threshold, exit, timed))
@@ -184,11 +184,11 @@ class _CheckpointSetup:
 
 
 def timed_images(images: int) -> int:
-    """How many of so many test images are timed."""
+    """Number of images to time, of so many test images."""
     return min(images, max(8, min(200, images // 50)))
 
 
 def spread(score_N: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    """`count` positions spread evenly over the scores, in random order: at any threshold, as many leave as of all."""
+    """`count` positions, evenly over the scores, shuffled: a threshold lets in the same share of them as of all."""
     every = ((np.arange(count) + 0.5) * len(score_N) / count).astype(np.intp)
     return np.random.default_rng(0).permutation(np.argsort(score_N, kind="stable")[every])

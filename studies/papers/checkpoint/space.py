@@ -24,7 +24,7 @@ from searchlab import (
 from searchlab.lab import Stage, stages_of
 
 WIDTH = 64
-"""The published width of all of them."""
+"""The published width of all these networks."""
 
 NETWORKS: dict[str, Backbone] = {
     "alexnet": AlexNet(WIDTH),
@@ -35,7 +35,7 @@ NETWORKS: dict[str, Backbone] = {
 }
 
 LEAST_WIDTH = 4
-"""At this width of the backbone all heads together take no more than half of what a cap allows."""
+"""Heads are reduced until, at this width of the backbone, they take at most half of the cap."""
 
 
 def space(choose: Choose) -> Candidate:
@@ -68,17 +68,17 @@ def space(choose: Choose) -> Candidate:
 
 
 def _pool(stage: Stage, values: int) -> int:
-    """The pooling that leaves nearest to so many values of a map of the published width."""
+    """The pooling whose output has the number of values nearest to `values`, on a map of the published width."""
     return min(range(1, min(stage.height, stage.width) + 1), key=lambda pool: abs(stage.channels * pool**2 - values))
 
 
 def _alexnets(stage: Stage) -> Head:
-    """Two hidden layers, as published; the others end in pooling and one linear layer."""
+    """AlexNet's final head: two hidden layers, as published. The other networks have pooling and one linear layer."""
     return Head(min(2, stage.height, stage.width), (4096, 4096), 0.5)
 
 
 def _shrunk(choose: Choose, candidate: Candidate, stages: list[Stage]) -> Candidate:
-    """Hidden layers halved until the heads leave room for a backbone. Linear layers have as many MACs as weights."""
+    """Halve the hidden layers until the heads leave room for a backbone. A linear layer has as many MACs as weights."""
     caps = (choose.limits.max_params, choose.limits.max_macs)
     room = min((cap for cap in caps if cap), default=math.inf) / 2
     shrunk = candidate
@@ -95,6 +95,6 @@ def _narrower(head: Head, halvings: int) -> Head:
 
 
 def _weights(head: Head, stage: Stage, classes: int) -> int:
-    """Those of a head's linear layers, on a backbone of the least width."""
+    """Weights of a head's linear layers, on a backbone of the least width."""
     pooled = stage.channels * LEAST_WIDTH // WIDTH * head.pool**2
     return sum(before * after for before, after in pairwise((pooled, *head.hidden, classes)))

@@ -32,7 +32,7 @@ NETWORKS = {
 SMALL = {
     f"small {name} on CIFAR-100": NETWORKS[name] | {"hidden1": 256, "hidden2": 128} for name in ("ResNet34", "VGG-16")
 }
-"""The same layers of the same networks in a quarter of the width, below a cap: for two cores and some minutes."""
+"""The same networks at a quarter of the width, below a cap: some minutes on two cores."""
 
 
 def study() -> tuple[Study, ...]:
@@ -46,7 +46,7 @@ def study() -> tuple[Study, ...]:
 
 
 def on(data: str, title: str) -> Study:
-    """All five on one data set."""
+    """The study of all five networks on one data set."""
     return Study(
         space="checkpoint",
         data=data,

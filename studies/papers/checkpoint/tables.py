@@ -45,7 +45,7 @@ TABLE_2: Mapping[str, Sequence[Change]] = {
         (0.501, -10.81, 20.74),
     ),
 }
-"""The column groups that its header calls layers 14, 20 and 26 are, by the text, these three networks."""
+"""The header calls the column groups layers 14, 20 and 26; by the text they are these three networks."""
 
 TABLE_3: Mapping[str, Sequence[Change]] = {
     "14": (
@@ -66,7 +66,7 @@ TABLE_3: Mapping[str, Sequence[Change]] = {
 }
 
 NAMED = {("4a", 7): (-0.5, 25.0), ("4c", 8): (-0.5, 15.0), ("4e", 9): (-0.5, 6.0)}
-"""Block and tenths let in to what the text says of figure 3: "around 0.5 % of accuracy loss"."""
+"""The three points of figure 3 that the text gives ("around 0.5 % of accuracy loss"), by block and tenths let in."""
 
 FIGURE_3: Mapping[str, Sequence[Change]] = {
     block: tuple((tenths / 10, *NAMED.get((block, tenths), (None, None))) for tenths in range(11))
@@ -128,7 +128,7 @@ def _figure_3(found: Found) -> Table:
 
 
 def _others(found: Found) -> Iterator[Table]:
-    """A table for every network that is not the paper's, of what was found; none before it was."""
+    """A table for every evaluated network that is not in the paper."""
     for name, network in found.items():
         if network and name.partition(" on ")[0] not in BASE:
             title = f"{name}: {network.accuracy.value:.1f} % without a checkpoint"
@@ -144,7 +144,7 @@ def _others(found: Found) -> Iterator[Table]:
 def _by_checkpoint(
     published: Mapping[str, Sequence[Change]], network: NetworkFound | None
 ) -> tuple[tuple[Cell, ...], ...]:
-    """The paper's layers are our checkpoints, in their order."""
+    """Rows of the paper's layers; its n-th layer is our n-th checkpoint."""
     named = enumerate(published.items())
     return tuple(row for i, (layer, changes) in named for row in _rows(layer, changes, _at(network, i)))
 
@@ -154,7 +154,7 @@ def _at(network: NetworkFound | None, position: int) -> CheckpointFound | None:
 
 
 def _rows(name: str, published: Sequence[Change], ours: CheckpointFound | None) -> list[tuple[Cell, ...]]:
-    """The paper lets in up to a tenth more than it aims at: its row of 0.255 is that of the target 0.2."""
+    """Rows of one layer. The paper lets in up to a tenth more than its target: row 0.255 has the target 0.2."""
     by_tenths = {round(10 * each.target): each for each in ours.targets} if ours else {}
     rows: list[tuple[Cell, ...]] = []
     for let_in, accuracy, runtime in published:
@@ -165,12 +165,12 @@ def _rows(name: str, published: Sequence[Change], ours: CheckpointFound | None) 
 
 
 def _cell(change: Estimate | None) -> Cell:
-    """One epoch has no interval, and a checkpoint that lets nobody in changes no accuracy."""
+    """A change as a cell, without its interval where that is empty (one epoch, or no image let in)."""
     return change.value if change and change.low == change.high else change
 
 
 def _trained(found: Found) -> tuple[str, ...]:
-    """On how many images."""
+    """Notes: the number of training images."""
     counts = sorted({each.train_images for row, each in found.items() if each and row.partition(" on ")[0] in BASE})
     return tuple(
         f"ours: {count:,} training images, without the validation split; the paper's: 50,000" for count in counts
@@ -178,7 +178,7 @@ def _trained(found: Found) -> tuple[str, ...]:
 
 
 def _measured(found: Found, names: Iterable[str]) -> tuple[str, ...]:
-    """On which images thresholds were chosen, and how time was measured."""
+    """Notes: on which images thresholds were chosen, and how time was measured."""
     lines = []
     for each in (found.get(name) for name in names):
         if each:
@@ -192,4 +192,4 @@ def _measured(found: Found, names: Iterable[str]) -> tuple[str, ...]:
 
 
 PAPER = Paper("Checkpoint Classifier for CNN Image Classification", tables, evaluate_checkpoints)
-"""Base networks, and what a checkpoint in them changes."""
+"""Base networks, and the change by a checkpoint."""

@@ -30,7 +30,7 @@ AUXILIARY_CUTS = (3, 6)
 
 @dataclass(frozen=True)
 class Variant:
-    """What may differ besides the width: three things in GoogLeNet (section 3.2), one in VGG19, the stem in all others.
+    """Variant of a network: three options of GoogLeNet (section 3.2), one of VGG19, the stem of GoogLeNet and ResNet18.
 
     The "large" stem is that of torchvision's code, which the paper ran: it divides GoogLeNet's maps by 8 and ResNet18's
     by 4.
@@ -45,7 +45,7 @@ class Variant:
 
     @property
     def side(self) -> int:
-        """The images' shorter side in pixels."""
+        """The shorter side of the images in pixels."""
         return min(self.images.height, self.images.width)
 
 

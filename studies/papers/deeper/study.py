@@ -5,7 +5,7 @@ from typing import Any
 from searchlab import Study, accuracy, macs
 
 PATIENCES = (0, 1, 10, 15)
-"""Those of section 2.2.1 besides 5, which VGG19 has elsewhere."""
+"""Patiences of section 2.2.1, without 5, which is that of the main VGG19 row."""
 
 
 def network(name: str, **parameters: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ VARIANTS = {
     "GoogLeNet, residual, 5x5": googlenet(residual=True, large_kernel=5),
     "GoogLeNet, no auxiliary": googlenet(auxiliary=False),
 }
-"""What the tables of sections 2.2.1, 3.2.3 and 3.2.4 have beyond the three."""
+"""Further rows of the tables in sections 2.2.1, 3.2.3 and 3.2.4."""
 
 
 def study() -> tuple[Study, ...]:

@@ -30,7 +30,7 @@ AUXILIARY = {
 """Likewise (section 3.2.4)."""
 
 PARAMS = {"VGG19": "144 M", "GoogLeNet": "~10 M", "ResNet18": "~11 M"}
-"""What section 2.1 says of them, as they are for the 1,000 classes of ImageNet."""
+"""Parameter counts of section 2.1, for the 1,000 classes of ImageNet."""
 
 GAP = 10.73
 """Points between the test errors of ResNet18 and GoogLeNet on CIFAR-10, the latter being better (section 3.2.2)."""
@@ -40,7 +40,7 @@ CIFAR: Mapping[str, Mapping[str, Cell]] = {
     "best test error % (paper)": {"VGG19": 6.73, "GoogLeNet": 14.56},
     "converged at epoch (paper)": {"VGG19": 70, "GoogLeNet": 81, "ResNet18": 9},
 }
-"""What the text says of figures 5 and 6: column to row to cell."""
+"""Figures that the text gives for figures 5 and 6: column to row to cell."""
 
 STEMS = "stems as in torchvision's code, which the paper ran"
 
@@ -51,7 +51,7 @@ TIME = ("epochs", "training s")
 
 @dataclass(frozen=True)
 class Best:
-    """Where a curve is lowest: the final head's validation error in percent, its epoch and learning rate."""
+    """Best epoch of a curve: validation error of the final head in percent, epoch, learning rate."""
 
     error: float
     epoch: int
@@ -59,7 +59,7 @@ class Best:
 
 
 def best_of(curve: Sequence[Epoch]) -> Best | None:
-    """The first of the best epochs; None where no epoch was looked at."""
+    """The first of the best epochs; None where no epoch has a validation accuracy."""
     looked = [row for row in curve if row.accuracy]
     if not looked:
         return None
@@ -68,7 +68,7 @@ def best_of(curve: Sequence[Epoch]) -> Best | None:
 
 
 def tables(studies: Sequence[Finished]) -> tuple[Table, ...]:
-    """For every study the comparison of the three networks; for the one with the variants the paper's tables, too."""
+    """The comparison of the three networks for every study, and the tables of the variants where a study has them."""
     found: list[Table] = []
     for finished in studies:
         varied = FILTERS.keys() <= set(finished.study.rows)
@@ -128,7 +128,7 @@ def _variants(title: str, finished: Finished, published: Mapping[str, tuple[str,
 
 
 def _best(record: TrialRecord | None, epochs: int | None = None) -> tuple[Cell, Cell]:
-    """The least error and its epoch, of so many epochs or of all."""
+    """The least error and its epoch, of the first `epochs` epochs or of all."""
     best = best_of(record.curve[:epochs]) if record else None
     return (best.error, best.epoch) if best else (None, None)
 

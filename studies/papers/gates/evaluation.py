@@ -1,4 +1,4 @@
-"""What is found about a network with exits for paper 001: alphas, rules, and the three evaluations of section 6.
+"""Evaluation of a network with exits (paper 001): the sweep of alpha, rules, and the evaluations of section 6.
 
 Shape suffixes: N images, C channels, H and W pixels, K exits.
 """
@@ -48,19 +48,19 @@ from .sweep import Swept, sweep
 
 
 def evaluate_gates(subject: Subject) -> Findings:
-    """`GatesFound` as plain data. Whatever is chosen is chosen on the validation split.
+    """Evaluate a trial: `GatesFound` as plain data. All choices are made on the validation split.
 
     Raises:
         TrialFailure: gates diverged.
     """
-    bench = _bench(subject)
-    found: Findings = to_plain(_gated(subject, bench) if subject.record.candidate.gates else _ungated(subject, bench))
+    setup = _setup_of(subject)
+    found: Findings = to_plain(_gated(subject, setup) if subject.record.candidate.gates else _ungated(subject, setup))
     return found
 
 
 @dataclass(frozen=True)
 class _GatesSetup:
-    """What rules are searched and judged with. `full` is the cost without exits, in the cost `by` which choices go."""
+    """Costs and settings that all rules share. `by` is the deciding cost, `full` that of the network without exits."""
 
     cost: NetworkCost
     latency: SegmentLatency | None
@@ -78,20 +78,20 @@ class _GatesSetup:
         return float(getattr(point, self.by.name))
 
     def cheapest(self, points: Sequence[OperatingPoint], tables: Sequence[ExitTable]) -> int:
-        """Position of the cheapest point that is accurate enough on its table; of the most accurate where none is."""
+        """Index of the cheapest point that is accurate enough on its table; else of the most accurate point."""
         for i in sorted(range(len(points)), key=lambda i: self.cost_of(points[i])):
             if accurate_enough(points[i], tables[i]):
                 return i
         return max(range(len(points)), key=lambda i: (points[i].correct, -self.cost_of(points[i])))
 
 
-def _bench(subject: Subject) -> _GatesSetup:
+def _setup_of(subject: Subject) -> _GatesSetup:
     record = subject.record
     assert record.cost is not None
     latency = record.latency.segments if record.latency else None
     by = latency_ms if latency else macs
     scores = available_scores(subject.study.scores, gated=bool(record.candidate.gates))
-    # Every point there is: a frontier thinned to fifty could lose to rules that it contains.
+    # All points are kept: a frontier reduced to fifty could lose to rules that it contains.
     settings = FrontierSettings((accuracy, by), scores, subject.study.thresholds_per_exit, max_points=10_000)
     last = (len(record.cost.heads) - 1,)
     costs = (
@@ -100,21 +100,21 @@ def _bench(subject: Subject) -> _GatesSetup:
     return _GatesSetup(record.cost, latency, settings, by, float(costs[0]))
 
 
-def _ungated(subject: Subject, bench: _GatesSetup) -> GatesFound:
-    """Of BranchyNet's network: the rules that need no gates."""
+def _ungated(subject: Subject, setup: _GatesSetup) -> GatesFound:
+    """Evaluate a network without gates (BranchyNet): the rules that need none."""
     normaliser, dataset = Normaliser.of(subject.dataset, subject.device), subject.dataset
     splits = [split.to(subject.device) for split in (dataset.validation, dataset.test)]
     validation, test = (tabulate(subject.network, split, normaliser) for split in splits)
-    return _found(bench, test, compare(validation, test, bench.cost, bench.latency, bench.settings))
+    return _found(setup, test, compare(validation, test, setup.cost, setup.latency, setup.settings))
 
 
-def _gated(subject: Subject, bench: _GatesSetup) -> GatesFound:
+def _gated(subject: Subject, setup: _GatesSetup) -> GatesFound:
     swept = sweep(subject)
-    alphas = tuple(_alpha(bench, each) for each in swept)
+    alphas = tuple(_alpha(setup, each) for each in swept)
     validations = [each.validation for each in swept]
     chosen = {
-        ZERO: bench.cheapest([each.zero.validation for each in alphas], validations),
-        FRONTIER: bench.cheapest([each.frontier.validation for each in alphas], validations),
+        ZERO: setup.cheapest([each.zero.validation for each in alphas], validations),
+        FRONTIER: setup.cheapest([each.frontier.validation for each in alphas], validations),
     }
     gated = {
         ZERO: _Gated(swept[chosen[ZERO]], alphas[chosen[ZERO]].zero.test.rule),
@@ -124,7 +124,7 @@ def _gated(subject: Subject, bench: _GatesSetup) -> GatesFound:
     sets = _timed(subject, gated, order_N)
     of_zero = gated[ZERO].swept
     return replace(
-        _found(bench, of_zero.test, _rules(bench, of_zero, alphas)),
+        _found(setup, of_zero.test, _rules(setup, of_zero, alphas)),
         alphas=alphas,
         chosen=chosen,
         contenders=_contenders(gated, [order_N[: each.images] for each in sets]),
@@ -134,25 +134,25 @@ def _gated(subject: Subject, bench: _GatesSetup) -> GatesFound:
 
 @dataclass(frozen=True)
 class _Gated:
-    """A contender: the gates of one alpha, and the rule by which images leave."""
+    """A contender with gates: those of one alpha, and the exit rule."""
 
     swept: Swept
     rule: ExitRule
 
 
-def _alpha(bench: _GatesSetup, swept: Swept) -> AlphaFound:
-    arguments = (swept.validation, bench.cost, bench.latency, replace(bench.settings, scores=(GATE,)))
+def _alpha(setup: _GatesSetup, swept: Swept) -> AlphaFound:
+    arguments = (swept.validation, setup.cost, setup.latency, replace(setup.settings, scores=(GATE,)))
     (zero,), frontier = gate_at_zero(*arguments), exact(*arguments)
-    cheapest = frontier[bench.cheapest(frontier, [swept.validation] * len(frontier))]
-    return AlphaFound(swept.alpha, bench.both(zero.rule, swept), bench.both(cheapest.rule, swept))
+    cheapest = frontier[setup.cheapest(frontier, [swept.validation] * len(frontier))]
+    return AlphaFound(swept.alpha, setup.both(zero.rule, swept), setup.both(cheapest.rule, swept))
 
 
-def _rules(bench: _GatesSetup, swept: Swept, alphas: Sequence[AlphaFound]) -> list[Row]:
-    """Every rule on the table of one alpha; of the gate at 0 there is one point for each alpha."""
-    rows = compare(swept.validation, swept.test, bench.cost, bench.latency, bench.settings)
-    gate_alone = replace(bench.settings, scores=(GATE,))
+def _rules(setup: _GatesSetup, swept: Swept, alphas: Sequence[AlphaFound]) -> list[Row]:
+    """Every rule on the table of one alpha; the rule "gate at 0" has one point for each alpha."""
+    rows = compare(swept.validation, swept.test, setup.cost, setup.latency, setup.settings)
+    gate_alone = replace(setup.settings, scores=(GATE,))
     frontier = [
-        bench.both(point.rule, swept) for point in exact(swept.validation, bench.cost, bench.latency, gate_alone)
+        setup.both(point.rule, swept) for point in exact(swept.validation, setup.cost, setup.latency, gate_alone)
     ]
     own = {ZERO: [each.zero for each in alphas], FRONTIER: frontier}
     return [
@@ -161,28 +161,28 @@ def _rules(bench: _GatesSetup, swept: Swept, alphas: Sequence[AlphaFound]) -> li
     ]
 
 
-def _found(bench: _GatesSetup, test: ExitTable, rows: Sequence[Row]) -> GatesFound:
+def _found(setup: _GatesSetup, test: ExitTable, rows: Sequence[Row]) -> GatesFound:
     return GatesFound(
         samples=test.samples,
-        exits=tuple(bench.cost.stages[cut].name for cut in bench.cost.cuts),
+        exits=tuple(setup.cost.stages[cut].name for cut in setup.cost.cuts),
         correct=tuple(test.correct_NK.sum(axis=0).tolist()),
-        by=bench.by.name,
-        rules=tuple(_rule(bench, row) for row in rows),
+        by=setup.by.name,
+        rules=tuple(_rule(setup, row) for row in rows),
     )
 
 
-def _rule(bench: _GatesSetup, row: Row) -> RuleFound:
-    chosen = [chosen_at(row.points, budget * bench.full, bench.by) for budget in BUDGETS]
+def _rule(setup: _GatesSetup, row: Row) -> RuleFound:
+    chosen = [chosen_at(row.points, budget * setup.full, setup.by) for budget in BUDGETS]
     return RuleFound(
         row.rule,
         tuple(each.judged.accuracy_estimate if each else None for each in chosen),
-        tuple(getattr(each.judged, bench.by.name) / bench.full if each else None for each in chosen),
+        tuple(getattr(each.judged, setup.by.name) / setup.full if each else None for each in chosen),
         row.left_out,
     )
 
 
 def _timed(subject: Subject, gated: Mapping[str, _Gated], order_N: NDArray[np.intp]) -> tuple[SetRuntime, ...]:
-    """The runtimes of the network with each contender's gates by its rule, and without exits."""
+    """Measured runtimes: each contender with its gates and rule, and the network without exits."""
     networks, options = {name: each.swept.put_into(subject.network) for name, each in gated.items()}, RuntimeOptions()
     some_N = torch.from_numpy(order_N[: options.images])
     images_NCHW = Normaliser.of(subject.dataset, subject.device)(
@@ -214,9 +214,9 @@ def _contenders(gated: Mapping[str, _Gated], sets: Sequence[NDArray[np.intp]]) -
 
 
 def accurate_enough(point: OperatingPoint, table: ExitTable) -> bool:
-    """Whether a point of a table is within LOSS of the final head alone there, as far as 95 % can say.
+    """Whether a point's accuracy is within LOSS of that of the final head alone, with 95 % confidence.
 
-    Within LOSS as such is not enough: the cheapest of many that just reach it owes that to these images.
+    Without the confidence, the cheapest of many points that just reach LOSS would do so by chance on these images.
     """
     plain_N = table.correct_NK[:, -1]
     if point.correct < plain_N.sum() - LOSS * table.samples:
@@ -226,7 +226,7 @@ def accurate_enough(point: OperatingPoint, table: ExitTable) -> bool:
 
 
 def right_under(rule: ExitRule, table: ExitTable) -> NDArray[np.bool_]:
-    """right_N: whether each sample is right where the rule lets it leave."""
+    """right_N: whether each sample is classified correctly at the exit that the rule assigns."""
     right_N = np.zeros(table.samples, dtype=np.bool_)
     for k, leaves_N in zip(rule.exits, route(scores_of(table, rule.score), rule), strict=True):
         right_N |= leaves_N & table.correct_NK[:, k]

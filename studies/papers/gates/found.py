@@ -1,4 +1,4 @@
-"""What is found about a network with exits for paper 001, as plain data: what its tables are made of."""
+"""Findings about a network with exits (paper 001), as plain data: the content of its tables."""
 
 from dataclasses import field
 
@@ -9,10 +9,10 @@ from searchlab.lab import NOUN, Estimate, OperatingPoint
 from .runtime import SetRuntime
 
 PLAIN, ZERO, FRONTIER = "without exits", "gate at 0", "gate, exact frontier"
-"""Contenders: the same backbone with its final head alone; the paper's rule; the gates' score, fitted thresholds."""
+"""Contenders: the final head alone; the paper's rule; fitted thresholds on the gates' score. One backbone."""
 
 LOSS = 0.01
-"""How much less accurate than without exits a point may be on the validation split to be chosen, doubt included."""
+"""Loss of validation accuracy, against the network without exits, at which a point may still be chosen."""
 
 BUDGETS = (0.5, 0.75)
 """Costs at which rules are compared, as shares of the cost without exits."""
@@ -20,7 +20,7 @@ BUDGETS = (0.5, 0.75)
 
 @noun(frozen=True, config=NOUN)
 class Both:
-    """A rule on the split that it was chosen by, and on the other."""
+    """One rule on the validation split, where it was chosen, and on the test split."""
 
     validation: OperatingPoint
     test: OperatingPoint
@@ -28,7 +28,7 @@ class Both:
 
 @noun(frozen=True, config=NOUN)
 class AlphaFound:
-    """Gates of one alpha: left at 0, and by the cheapest of their frontier that is accurate enough."""
+    """Gates of one alpha: with threshold 0, and with the cheapest rule of their frontier that is accurate enough."""
 
     alpha: float
     zero: Both

@@ -24,7 +24,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """At most so many images in the largest set, fewer where all rounds would take longer than `budget_s`."""
+    """Size of a measurement: `images` in the largest set, fewer where all rounds would exceed `budget_s`."""
 
     images: int = 400
     rounds: int = 7
@@ -34,7 +34,7 @@ class RuntimeOptions:
 
 @noun(frozen=True, config=NOUN)
 class SetRuntime:
-    """A set of so many images: for each contender, the milliseconds that it took for all of them, round by round."""
+    """Runtimes on one set of images: for each contender, milliseconds for the whole set, one value per round."""
 
     images: int
     ms: dict[str, tuple[float, ...]]
@@ -46,7 +46,7 @@ def runtimes(
     threads: int,
     options: RuntimeOptions = RuntimeOptions(),
 ) -> tuple[SetRuntime, ...]:
-    """All contenders on every set, alone on this node; sets are the first of the images.
+    """Time all contenders on every set, in isolation from other trials. A set is the first n images.
 
     In every round and for every set, the contenders take turns in random order right after one another, so that what
     slows one slows all. `prepare` gives them, once nothing else of ours runs.
@@ -66,7 +66,7 @@ def runtimes(
 
 
 def _sizes(runs: Mapping[str, Run], images_NCHW: torch.Tensor, options: RuntimeOptions) -> list[int]:
-    """What the budget allows, by the pace at which warmed-up contenders go through two images."""
+    """Sizes of the sets that the budget allows, from the time that warmed-up contenders take for two images."""
     ms = sum(warm_up(samples_pass(run, images_NCHW[:2]), budget_s=0.5) / 2 for run in runs.values())
     affordable = int(1000 * options.budget_s / (ms * options.rounds * sum(SHARES)))
     largest = max(len(SHARES) * 2, min(options.images, affordable))
@@ -85,24 +85,24 @@ def runtime_ratio(found: SetRuntime, name: str, other: str) -> Estimate:
 
 
 def slope_ms(sets: Sequence[SetRuntime], name: str) -> Estimate:
-    """Milliseconds that another image takes: the slope of runtime against size, with its 95 % bootstrap interval."""
+    """Milliseconds per further image: the slope of runtime against size, with its 95 % bootstrap interval."""
     return _estimate(_slope_B(sets, name))
 
 
 def slope_ratio(sets: Sequence[SetRuntime], name: str, other: str) -> Estimate:
-    """One contender's slope over the other's, rounds resampled for both alike."""
+    """Ratio of two contenders' slopes; the same rounds are resampled for both."""
     return _estimate(_slope_B(sets, name) / _slope_B(sets, other))
 
 
 def _slope_B(sets: Sequence[SetRuntime], name: str) -> NDArray[np.float64]:
-    """Least squares through the medians, of the rounds as they were and of every resample of them."""
+    """Least-squares slopes through the medians: of the measured rounds first, then of every resample."""
     ms_SR = np.asarray([found.ms[name] for found in sets])
     median_SB = np.median(ms_SR[:, _draws_BR(ms_SR.shape[1])], axis=2)
     return np.asarray(np.polyfit([found.images for found in sets], median_SB, 1)[0])
 
 
 def _draws_BR(rounds: int) -> NDArray[np.int64]:
-    """The rounds as they were, then resamples."""
+    """Indices of rounds: the measured ones first, then the resamples."""
     resampled = np.random.default_rng(0).integers(rounds, size=(RESAMPLES, rounds))
     return np.concatenate((np.arange(rounds)[None], resampled))
 

@@ -17,8 +17,8 @@ from searchlab import (
 from searchlab.lab import halved
 
 POSITIONS, ALPHAS = (0.0, 0.25, 0.75, 1.0), (0.0, 0.75, 0.9, 1.0)
-"""From `alpha_position` to alpha, straight in between: half of it goes to where accuracy falls off in the authors' own
-sweep of alpha."""
+"""Linear interpolation from `alpha_position` to alpha: half of the range covers the alphas at which accuracy falls in
+the authors' own sweep."""
 
 
 def space(choose: Choose) -> Candidate:
@@ -59,7 +59,7 @@ def _recipe(choose: Choose) -> Training:
 
 
 def _cuts(choose: Choose, architecture: ResNet) -> tuple[int, ...]:
-    """After every layer but the last; or evenly from the first one to the last cut before the final head."""
+    """Cuts of the exits: after every layer but the last, or evenly up to the last cut before the final head."""
     places = choose.suggest_categorical("exit_places", ["layers", "even"])
     exits = choose.suggest_int("exits", 1, 4)
     first = choose.suggest_float("first_exit", 0.0, 0.8)
@@ -69,7 +69,7 @@ def _cuts(choose: Choose, architecture: ResNet) -> tuple[int, ...]:
 
 
 def _side(cut: int, architecture: ResNet, side: int) -> int:
-    """The map's side after a stage: every layer but the first halves it."""
+    """Side of the feature map at a cut: every layer but the first halves it."""
     for layer in range(1, len(architecture.blocks)):
         if cut > sum(architecture.blocks[:layer]):
             side = halved(side)

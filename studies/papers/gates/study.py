@@ -6,7 +6,7 @@ from searchlab import Study, accuracy, latency_ms
 
 
 def both(*blocks: int, **chosen: Any) -> dict[str, dict[str, Any]]:
-    """One backbone in both manners; the cap decides its width."""
+    """One backbone trained in both ways, as enqueued parameters; the cap decides its width."""
     depth = {"layers": len(blocks)} | {f"blocks{i + 1}": count for i, count in enumerate((*blocks, 1)[:4])}
     # In the trial itself alpha is 0.6; for the table, gates are trained for every alpha.
     heads = {"head_pool": 4, "head_width": 0, "alpha_position": 0.2}
@@ -19,7 +19,7 @@ MANNERS = {"EarlyExit": "gates", "BranchyNet": "joint"}
 
 
 def study() -> tuple[Study, ...]:
-    """The paper's ResNet50, for a GPU, and a small network, for two cores."""
+    """The paper's ResNet50 (for a GPU) and a small network (for two cores)."""
     after_layers = {"exit_places": "layers", "exits": 3, "first_exit": 0.0, "gate_pool": 1}
     resnet50 = both(3, 4, 6, 3, block="bottleneck", batch_size=128, head_epochs=0.3, **after_layers)
     # As many blocks in the last layer as leaving before them can save: exits after its first, third and fifth.

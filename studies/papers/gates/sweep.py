@@ -40,14 +40,14 @@ from searchlab.lab import (
 )
 
 ALPHAS = (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
-"""Densest where accuracy fell in the authors' own sweep."""
+"""Values of alpha, densest where accuracy fell in the authors' own sweep."""
 
 AUGMENTED = 3
-"""Epochs of augmented images whose features are kept in memory; a longer phase goes through them again."""
+"""Epochs of augmented images whose features are kept in memory; a longer phase repeats them."""
 
 
 class GatesAlone(EarlyExitNetwork):
-    """The gates of a network, which learn in place, and nothing else of it: it takes features_NF."""
+    """The gates of a network alone, trained in place. Its input is features_NF."""
 
     def __init__(self, network: EarlyExitNetwork) -> None:
         units = [cast(LearnedGate, gate).unit for gate in network.gates]
@@ -55,16 +55,16 @@ class GatesAlone(EarlyExitNetwork):
         self.sizes = [unit.linear.in_features for unit in units]
 
     def maps(self, images_NCHW: Tensor) -> list[Tensor]:
-        """features_NF (in the place of images) to what each gate sees, and all logits as one last piece."""
+        """Split features_NF (passed instead of images) into the input of each gate and, last, all logits."""
         return list(torch.split(images_NCHW, [*self.sizes, images_NCHW.shape[1] - sum(self.sizes)], dim=1))
 
     def logits(self, maps: Sequence[Tensor]) -> Tensor:
-        """The last piece to logits_NKC."""
+        """logits_NKC from the last piece."""
         return maps[-1].view(len(maps[-1]), len(self.cuts), -1)
 
 
 def features_of(network: EarlyExitNetwork, images_NCHW: Tensor) -> Tensor:
-    """features_NF, for `GatesAlone`: what every gate sees, pooled and flattened, then every exit's logits."""
+    """features_NF for `GatesAlone`: the pooled, flattened input of every gate, then the logits of every exit."""
     maps = network.maps(images_NCHW)
     seen = [cast(LearnedGate, gate).seen(map_NCHW) for gate, map_NCHW in zip(network.gates, maps, strict=False)]
     return torch.cat([*seen, network.logits(maps).flatten(1)], dim=1).float()
@@ -72,7 +72,7 @@ def features_of(network: EarlyExitNetwork, images_NCHW: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Swept:
-    """The gates of one alpha, and the exit tables that they give."""
+    """The gates of one alpha, and their exit tables."""
 
     alpha: float
     gates: GatesAlone
@@ -88,7 +88,7 @@ class Swept:
 
 
 def sweep(subject: Subject, alphas: Sequence[float] = ALPHAS) -> tuple[Swept, ...]:
-    """For every alpha, gates that begin with the same weights and learn from the training split, as in the trial.
+    """Train gates for every alpha on the training split, as in the trial, all from the same initial weights.
 
     The subject's network stays as it is.
 
@@ -98,8 +98,8 @@ def sweep(subject: Subject, alphas: Sequence[float] = ALPHAS) -> tuple[Swept, ..
     network = copy.deepcopy(subject.network).to(memory_format=torch.channels_last).eval()
     normaliser, dataset = Normaliser.of(subject.dataset, subject.device), subject.dataset
     with training_lock(subject.device) as lock:
-        lesson = _lesson(network, subject, normaliser, lock.breathe)
-        trained = [lesson.gates(alpha) for alpha in alphas]
+        shared = _gate_training(network, subject, normaliser, lock.breathe)
+        trained = [shared.gates(alpha) for alpha in alphas]
     seen = [_seen(network, split.to(subject.device), normaliser) for split in (dataset.validation, dataset.test)]
     return tuple(
         Swept(alpha, gates, *(_table(gates, *batch) for batch in seen))
@@ -108,8 +108,8 @@ def sweep(subject: Subject, alphas: Sequence[float] = ALPHAS) -> tuple[Swept, ..
 
 
 @dataclass(frozen=True, eq=False)
-class _Lesson:
-    """What all gates learn from."""
+class _GateTraining:
+    """Features and settings that the trainings of all gates share."""
 
     network: EarlyExitNetwork
     phase: Phase
@@ -118,7 +118,7 @@ class _Lesson:
     hooks: Hooks
 
     def gates(self, alpha: float) -> GatesAlone:
-        """New gates, trained with this alpha."""
+        """Train new gates with this alpha."""
         alone = copy.deepcopy(GatesAlone(self.network))
         for unit in alone.gates:
             cast(GateUnit, unit).reset()
@@ -129,10 +129,10 @@ class _Lesson:
         return trained
 
 
-def _lesson(
+def _gate_training(
     network: EarlyExitNetwork, subject: Subject, normaliser: Normaliser, on_step: Callable[[], None]
-) -> _Lesson:
-    """Some epochs of augmented images through the network, in the precision in which it was trained."""
+) -> _GateTraining:
+    """Compute features of some epochs of augmented images, in the precision of the training."""
     phase, training, device = gates_phase(subject), subject.record.candidate.training, subject.device
     split, seed = subject.dataset.train.to(device), subject.record.seed
     batches = batches_for(split, normaliser, recipe_of(phase, training), seed)
@@ -144,11 +144,11 @@ def _lesson(
                 epochs[-1].append((features_of(network, images_NCHW), labels_N))
             on_step()
     source = BatchSource(lambda number: iter(epochs[number % len(epochs)]), batches.steps)
-    return _Lesson(network, phase, training, source, Hooks(on_step))
+    return _GateTraining(network, phase, training, source, Hooks(on_step))
 
 
 def gates_phase(subject: Subject) -> Phase:
-    """The last phase of the regime, with what leaving costs: milliseconds where they were measured, else MACs.
+    """The last phase of the regime, with exit costs in milliseconds where they were measured, else in MACs.
 
     It is one epoch where the study is too short to have it.
     """
@@ -165,7 +165,7 @@ def gates_phase(subject: Subject) -> Phase:
 
 
 def _seen(network: EarlyExitNetwork, split: Split, normaliser: Normaliser) -> Batch:
-    """features_NF of a whole split in float32, as exit tables are computed, and labels_N."""
+    """features_NF of a whole split in float32, as for exit tables, and labels_N."""
     with torch.no_grad():
         features = [features_of(network, images_NCHW) for images_NCHW, _ in evaluation_batches(split, normaliser)]
     return torch.cat(features), split.labels_N

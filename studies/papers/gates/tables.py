@@ -1,6 +1,6 @@
 """Paper 001, "Automatic Early Stopping" (EarlyExit, Sanie et al. 2023): the evaluations of section 6, alpha, rules.
 
-The paper is a proposal and publishes no results. What is known is the authors' own sweep of alpha (design, section 7).
+The paper is a proposal and publishes no results. Known is the authors' own sweep of alpha, in their repository.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .runtime import SHARES, runtime_ratio, seconds, slope_ms, slope_ratio
 from .sweep import ALPHAS
 
 EARLY_EXIT, BRANCHY_NET = "EarlyExit", "BranchyNet"
-"""The rows that a study enqueues: one backbone, its exits trained for gates, or all at once."""
+"""Rows of a study: one backbone, with gates trained afterwards, or with all exits trained jointly."""
 
 SWEPT = {0.8: 94.8, 0.85: 88.1}
 """Alpha to accuracy in percent, in the authors' own sweep, with ResNet50."""
@@ -32,7 +32,7 @@ RULE_LABELS = {
     "let_in": "let-in (paper 000)",
     "patience": "patience",
 }
-"""Rules on EarlyExit's exit table, and what tables call them."""
+"""Rules on EarlyExit's exit table, with their names in tables."""
 
 JOINT_RULES = ("exact", "entropy_grid")
 """Rules on BranchyNet's exit table."""
@@ -41,14 +41,14 @@ THEIRS = "accuracy % (paper)"
 
 
 def tables(studies: Sequence[Finished]) -> tuple[Table, ...]:
-    """What is to be shown, the sweep, the three evaluations of section 6, and rules beside each other."""
+    """Gates against no exits, the sweep of alpha, the three evaluations of section 6, and the comparison of rules."""
     parts = [_part(finished) for finished in studies]
     return tuple(make(parts) for make in (_against_plain, _alphas, _by_size, _by_depth, _by_rule))
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A study's network and what was found about its rows."""
+    """A study's network and the findings about its two rows."""
 
     name: str
     gated: GatesFound | None
@@ -68,7 +68,7 @@ def _found(finished: Finished, row: str) -> GatesFound | None:
 
 
 def _against_plain(parts: Sequence[_Part]) -> Table:
-    """Gated exits within a point of the accuracy without exits, and faster, or not."""
+    """Whether gated exits are within one point of the accuracy without exits, and faster."""
     columns = (
         *("network", "rule", "alpha", THEIRS, "accuracy %, without exits", "accuracy %", "difference, points"),
         *("ms an image, without exits", "ms an image", "runtime ratio", "within 1 point and faster"),

@@ -16,7 +16,7 @@ ACCURACY = {
 """Test accuracy on CIFAR-10 in percent, table 1."""
 
 PARAMS = dict.fromkeys(ACCURACY, "~4.9 M")
-"""What section 3 says of each of them."""
+"""Parameter counts of section 3."""
 
 COLUMNS = (
     *("architecture", "test accuracy % (paper)", "test accuracy %", "parameters (paper)", "parameters", "MACs"),
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def tables(studies: Sequence[Finished]) -> tuple[Table, ...]:
-    """Table 1, of the one study there is."""
+    """Table 1, from the one study of the paper."""
     (finished,) = studies
     rows = tuple((name, ACCURACY[name], *_ours(finished, name)) for name in ACCURACY)
     return (Table("Table 1: Model Performance Table", COLUMNS, rows, _notes(finished)),)

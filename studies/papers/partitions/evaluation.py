@@ -1,4 +1,4 @@
-"""What is found about a partitioned network, or one that stands beside them, on the test split.
+"""Evaluation of a partitioned network, or of the single network it is compared with, on the test split (paper 003).
 
 Shape suffixes: N images, K exits, C classes.
 """
@@ -36,7 +36,7 @@ from searchlab.lab import (
 
 @dataclass(frozen=True, config=NOUN)
 class RoutedFound:
-    """What the router does, and what routing of the other kind would change.
+    """Results of the router, and of soft against hard routing.
 
     `sent` are images by expert. `soft_alone` and `hard_alone` are images that the same networks, any generalist aside,
     name rightly by one kind of routing and not by the other.
@@ -51,7 +51,7 @@ class RoutedFound:
 
 @dataclass(frozen=True, config=NOUN)
 class PartitionFound:
-    """One trial at the rule of its frontier that was best on the validation split.
+    """Results of one trial at the rule of its frontier that is best on the validation split.
 
     `right` has a bit for each of `samples` images, packed into hex digits, so that trials can be compared image by
     image. `macs` is the rule's mean. `passes` over the training images, and `training_macs` are those of all forward
@@ -75,7 +75,7 @@ class PartitionFound:
 
 
 def evaluate_partitions(subject: Subject) -> Findings:
-    """`PartitionFound` as plain data. The rule is chosen on the validation split."""
+    """Evaluate a trial: `PartitionFound` as plain data. The rule is chosen on the validation split."""
     record, network, dataset = subject.record, subject.network, subject.dataset
     assert record.cost is not None and record.frontier is not None
     normaliser, test = Normaliser.of(dataset, subject.device), dataset.test.to(subject.device)
@@ -106,7 +106,7 @@ def evaluate_partitions(subject: Subject) -> Findings:
 
 
 def answered(table: ExitTable, rule: ExitRule) -> ExitTable:
-    """The table of one exit that has for every sample the logits of the exit that it takes."""
+    """Exit table with one exit: for every sample, the logits of the exit that the rule assigns."""
     exit_N = np.empty(table.samples, dtype=np.int64)
     for exit, leaves_N in zip(rule.exits, route(scores_of(table, rule.score), rule), strict=True):
         exit_N[leaves_N] = exit
@@ -114,17 +114,17 @@ def answered(table: ExitTable, rule: ExitRule) -> ExitTable:
 
 
 def packed(right_N: NDArray[np.bool_]) -> str:
-    """A bit for every sample, as hex digits."""
+    """One bit per sample, as hex digits."""
     return np.packbits(right_N).tobytes().hex()
 
 
 def unpacked(right: str, samples: int) -> NDArray[np.bool_]:
-    """right_N of `packed`."""
+    """The inverse of `packed`: right_N."""
     return np.unpackbits(np.frombuffer(bytes.fromhex(right), np.uint8), count=samples).astype(np.bool_)
 
 
 def training_macs(candidate: Candidate, images: ImageSpec, epochs: int) -> float:
-    """MACs of all forward passes that an average training image takes; backward passes take about twice as many.
+    """MACs of all forward passes per training image, on average; backward passes take about twice as many.
 
     Wherever the router sends an image, one expert learns from it; experts count by their share of the classes.
     """
@@ -147,7 +147,7 @@ def training_macs(candidate: Candidate, images: ImageSpec, epochs: int) -> float
 
 
 def _passes(candidate: Candidate, epochs: int) -> tuple[int, ...]:
-    """Over the training images: a generalist's (or the one network's), the router's, the experts'."""
+    """Passes over the training images: of the generalist (or the single network), of the router, of the experts."""
     if not isinstance(candidate.architecture, Partitioned):
         return epochs, 0, 0
     plan = budget(epochs, generalist=candidate.architecture.generalist is not None)
@@ -155,7 +155,7 @@ def _passes(candidate: Candidate, epochs: int) -> tuple[int, ...]:
 
 
 def _routed(candidate: Candidate, network: EarlyExitNetwork, test: Split, normaliser: Normaliser) -> RoutedFound | None:
-    """All of it follows from log p(group) + log p(class | group), which soft routing has as logits."""
+    """Results of the router. All follow from log p(group) + log p(class | group), the logits of soft routing."""
     architecture, routed = candidate.architecture, network.heads[0]
     if not isinstance(architecture, Partitioned):
         return None

@@ -19,7 +19,7 @@ from searchlab import (
 from searchlab.lab import Groups, origins
 
 CAP = 5_000_000
-"""Where the study sets none: that of all networks together."""
+"""Cap on the parameters of all networks together, where the study sets none."""
 
 NETWORKS = {
     "resnet8": ResNet((1, 1, 1), 16),
@@ -33,13 +33,13 @@ NETWORKS = {
     "preresnet18": ResNet((2, 2, 2, 2), 16, block="preactivation"),
     "preresnet44": ResNet((7, 7, 7), 16, block="preactivation"),
 }
-"""What router, experts and generalist may be, each for itself, of any width."""
+"""Choices for router, experts and generalist, of any width."""
 
 ORIGINS = (
     *("none", "by_number", "superclasses", "pixel_means", "embedding_means", "confusion"),
     *("paper_3", "paper_4"),
 )
-"""Where a partition may come from. What only CIFAR-100 has is "by_number" elsewhere, so that ranges stay fixed."""
+"""Origins of a partition. On other data those of CIFAR-100 stand for "by_number", so that ranges stay fixed."""
 
 
 def space(choose: Choose) -> Candidate:
@@ -82,7 +82,7 @@ def _groups(origin: str, count: int, images: ImageSpec) -> Groups:
 
 
 def _by_group(expert: ResNet, groups: Groups, classes: int) -> tuple[ResNet, ...]:
-    """Parameters go about with the square of the width: experts get them in proportion to their classes."""
+    """Widths of the experts. Parameters grow with the square of the width, and are shared in proportion to classes."""
     mean = classes / len(groups)
     widths = [max(1, round(expert.width * sqrt(len(group) / mean))) for group in groups]
     return tuple(replace(expert, width=width) for width in widths)
@@ -94,7 +94,7 @@ def _exits(network: ResNet, count: int) -> tuple[Exit, ...]:
 
 
 def _sized(choose: Choose, candidate: Candidate) -> Candidate:
-    """The candidate in its final widths."""
+    """The candidate with its final widths."""
     limits = choose.limits.or_else(max_params=CAP)
     absolute = choose.suggest_categorical("widths", ["relative", "absolute"]) == "absolute"
     share = choose.suggest_float("budget_share", 0.2, 1.0, log=True)

@@ -6,7 +6,7 @@ from searchlab import Study, accuracy, macs
 
 
 def point(partition: str, router: tuple[str, int], expert: tuple[str, int], **choices: Any) -> dict[str, Any]:
-    """Parameters of the space: networks by name and width, which stay as they are."""
+    """Parameters of the space: networks by name and width, not scaled."""
     roles = {"router": router, "expert": expert, "generalist": choices.pop("generalist", expert)}
     networks = {f"{role}_network": name for role, (name, _) in roles.items()}
     widths = {f"{role}_width": width for role, (_, width) in roles.items()}
@@ -21,14 +21,14 @@ def of_paper(groups: int, expert: tuple[str, int]) -> dict[str, Any]:
 
 
 EXPERTS = {"ResNet-34": ("resnet34", 64), "ResNet-18": ("resnet18", 64), "PreResNet": ("preresnet44", 16)}
-"""The paper does not say which PreResNet: of the usual ones it is the 44 whose size is that of the tables."""
+"""The paper does not say which PreResNet. Of the usual ones, PreResNet-44 has the size in its tables."""
 
 FULL = {f"{groups} groups, {name}": of_paper(groups, expert) for groups in (3, 4) for name, expert in EXPERTS.items()}
 CPU = {"4 groups, ResNet-18, on a CPU": of_paper(4, EXPERTS["ResNet-18"])}
 
 
 def small(partition: str, groups: int = 3, **choices: Any) -> dict[str, Any]:
-    """About a million parameters in all, whatever the number of networks; each is as deep and costs as many MACs."""
+    """About a million parameters in all, whatever the number of networks; all are equally deep and cost equal MACs."""
     part = ("resnet16", 16) if groups == 3 else ("resnet16_small", 16)
     return point(partition, part, part, **{"groups": groups, **choices})
 

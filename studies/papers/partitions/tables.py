@@ -45,10 +45,10 @@ THEIRS = (
 )
 
 ROUTER = "ResNet-18"
-"""In every row. With a ResNet-34 of its own, the introduction says, the router was right on 83 %."""
+"""The router of every row. The introduction mentions a ResNet-34 as router, right on 83 %."""
 
 ALONE = "one network"
-"""The row that the others of its study are compared with."""
+"""The row with which the other rows of its study are compared."""
 
 MEASURES = ("top 1 %", "top 3 %", "epochs", "training min", "memory MB")
 PAIRS = tuple(name for measure in MEASURES for name in (f"{measure} (paper)", measure))
@@ -80,7 +80,7 @@ SMALL_NOTES = (
 
 
 def tables(studies: Sequence[Finished]) -> tuple[Table, ...]:
-    """The paper's tables and our comparison: those whose rows the studies have."""
+    """The paper's tables and our comparison, as far as the studies have their rows."""
     found: list[Table] = []
     for finished in studies:
         rows = set(finished.study.rows)
@@ -131,7 +131,7 @@ def _ours(found: PartitionFound | None, alone: PartitionFound | None) -> tuple[C
 
 
 def _frontiers(finished: Finished) -> tuple[Table, ...]:
-    """Of networks with a generalist: who answers, the experts or the generalist, where routing is how sure."""
+    """Frontiers of networks with a generalist: at which confidence the experts answer, and not the generalist."""
     rows: list[tuple[Cell, ...]] = []
     for name in finished.study.rows:
         found = _found(finished, name)
@@ -161,7 +161,7 @@ def _router(found: PartitionFound | None) -> Estimate | None:
 
 
 def _machines(finished: Finished) -> tuple[str, ...]:
-    """Where ours was trained, and on what where that is not the paper's data."""
+    """Notes: machine and data of our training."""
     found = [each for row in finished.study.rows if (each := _found(finished, row))]
     images = sorted({each.train_images for each in found})
     where = " or ".join(sorted({each.machine for each in found}))
