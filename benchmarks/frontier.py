@@ -27,7 +27,7 @@ from searchlab.exits.threshold_vectors import Tally, blocks, tally
 from searchlab.exits.thresholds import Grid, make_grid
 from searchlab.front.pareto import values_of
 from searchlab.objective import accuracy, latency_ms
-from searchlab.record import NetworkCost, SegmentCost, SegmentLatency
+from searchlab.record import NetworkCost, Profile, SegmentCost, SegmentLatency
 
 SAMPLES, EXITS, CLASSES, LEVELS = 10_000, 4, 10, 101
 SCORE = "margin"
@@ -121,14 +121,16 @@ def dominated_shares(table: ExitTable, max_vectors: int) -> dict[str, float]:
     cost, latency = make_costs()
     objectives = (accuracy, latency_ms)
     families = {
-        name: RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=(SCORE,), thresholds_per_exit=21))
+        name: RULE_FAMILIES[name](
+            table, Profile(cost, latency), FrontierSettings(scores=(SCORE,), thresholds_per_exit=21)
+        )
         for name in ("msdnet_budgets", "shared_threshold")
     }
     shares = {}
     for name, points in families.items():
         extra = thresholds_in(points, EXITS)
         settings = FrontierSettings(scores=(SCORE,), max_points=10**9, max_vectors=max_vectors, extra=extra)
-        front_FM = values_of(exact_frontier(table, cost, latency, settings).points, objectives)
+        front_FM = values_of(exact_frontier(table, Profile(cost, latency), settings).points, objectives)
         covered = [bool(np.any(np.all(front_FM <= row_M, axis=1))) for row_M in values_of(points, objectives)]
         shares[name] = sum(covered) / len(covered)
     return shares
@@ -159,7 +161,7 @@ def main() -> None:
         compared = np.sort(np.random.default_rng(2).choice(vectors, 20_000, replace=False))
     worst_count, worst_ms = every.largest_difference(compared)
     begin = time.perf_counter()
-    points = exact_frontier(table, *make_costs()).points
+    points = exact_frontier(table, Profile(*make_costs())).points
     whole_s = time.perf_counter() - begin
     shares = dominated_shares(table, 8_000_000)
     figures = {

@@ -27,7 +27,7 @@ from searchlab.exits.scores import SCORES, available_scores
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.objective import accuracy, macs
-from searchlab.record import NetworkCost, TrialRecord
+from searchlab.record import NetworkCost, Profile, TrialRecord
 from searchlab.serialization import from_plain
 from searchlab.study import Study, TrialSpec
 from searchlab.trial import run_trial
@@ -70,7 +70,7 @@ def rows_of(folder: Path, data: str, root: Path, levels: int) -> tuple[tuple[Row
     judge_table = tabulate(network, dataset.test, Normaliser.of(dataset, "cpu"))
     scores = available_scores(tuple(SCORES), fit_table.gates_NG is not None)
     settings = FrontierSettings((accuracy, macs), scores, levels, max_points=10_000)
-    return compare(fit_table, judge_table, record.cost, None, settings), record.cost, fit_table.samples
+    return compare(fit_table, judge_table, Profile(record.cost), settings), record.cost, fit_table.samples
 
 
 def main() -> None:

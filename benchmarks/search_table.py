@@ -39,7 +39,7 @@ from searchlab.measure.latency import measure_latency
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.record import Epoch, LatencyReport, NetworkCost
+from searchlab.record import Epoch, LatencyReport, NetworkCost, Profile
 from searchlab.train.loop import Hooks
 from searchlab.train.procedure import TrainingContext, procedure_of
 
@@ -76,6 +76,10 @@ class Measured:
     cost: NetworkCost
     latency: LatencyReport
 
+    @property
+    def profile(self) -> Profile:
+        return Profile(self.cost, self.latency.segments)
+
     def ms(self, point: OperatingPoint) -> float:
         assert point.latency_ms is not None
         return point.latency_ms / self.latency.reference.p50
@@ -88,12 +92,9 @@ def rules(exits: int) -> list[ExitRule]:
 
 def row(table: ExitTable, measured: Measured, epoch: int) -> tuple[dict[str, Any], list[OperatingPoint]]:
     """What is seen after an epoch, and the points of its frontier."""
-    segments = measured.latency.segments
-    points = list(exact_frontier(table, measured.cost, segments, SETTINGS).points)
+    points = list(exact_frontier(table, measured.profile, SETTINGS).points)
     score_NK = scores_of(table, "max_softmax")
-    sampled = [
-        operating_point(table.correct_NK, score_NK, rule, measured.cost, segments) for rule in rules(table.exits)
-    ]
+    sampled = [operating_point(table.correct_NK, score_NK, rule, measured.profile) for rule in rules(table.exits)]
     return {
         "epoch": epoch,
         "frontier_accuracy": [p.accuracy for p in points],
@@ -125,7 +126,7 @@ def train(job: Job, dataset: Dataset) -> list[dict[str, Any]]:
         tests: list[float] = []
         if epoch.epoch == EPOCHS:
             table = tabulate(judged, dataset.test, normaliser)
-            tests = [evaluate(table, p.rule, measured.cost, measured.latency.segments).accuracy for p in points]
+            tests = [evaluate(table, p.rule, measured.profile).accuracy for p in points]
         rows.append({**known, **seen, "frontier_test_accuracy": tests})
         return True
 

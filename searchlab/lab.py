@@ -104,10 +104,11 @@ from searchlab.papers.evaluation import percent_right as percent_right
 from searchlab.papers.evaluation import percent_wrong as percent_wrong
 from searchlab.papers.evaluation import points_above as points_above
 from searchlab.papers.evaluation import validation_table as validation_table
-
-# Records of trials
 from searchlab.record import Epoch as Epoch
 from searchlab.record import NetworkCost as NetworkCost
+
+# Records of trials
+from searchlab.record import Profile as Profile
 from searchlab.record import SegmentCost as SegmentCost
 from searchlab.record import SegmentLatency as SegmentLatency
 from searchlab.record import TrialRecord as TrialRecord

@@ -103,6 +103,14 @@ class SegmentLatency:
 
 
 @dataclass(frozen=True, config=NOUN)
+class Profile:
+    """Cost and latency of one network on one device. Without `latency` only parameters and MACs are known."""
+
+    cost: NetworkCost
+    latency: SegmentLatency | None = None
+
+
+@dataclass(frozen=True, config=NOUN)
 class LatencyCheck:
     """The additive model against the routed network, end to end, over the same samples.
 
@@ -250,6 +258,12 @@ class TrialRecord:
     versions: dict[str, str] = Field(default_factory=dict)
     epochs: Annotated[int, Field(ge=0)] = 0
     row: str = ""
+
+    @property
+    def profile(self) -> Profile:
+        """Cost and latency of the network, whose cost must be known."""
+        assert self.cost is not None
+        return Profile(self.cost, self.latency.segments if self.latency else None)
 
 
 @dataclass(frozen=True, config=NOUN)

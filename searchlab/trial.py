@@ -309,11 +309,9 @@ def _at_rung(bench: _TrialContext, record: TrialRecord, epoch: Epoch, table: Exi
 
 
 def _frontier(bench: _TrialContext, record: TrialRecord, table: ExitTable, min_accuracy: float) -> Frontier:
-    assert record.cost is not None
     study = bench.study
     settings = FrontierSettings(study.objectives, bench.scores, study.thresholds_per_exit, min_accuracy=min_accuracy)
-    segments = record.latency.segments if record.latency else None
-    return exact_frontier(table, record.cost, segments, settings)
+    return exact_frontier(table, record.profile, settings)
 
 
 def _tabulate(bench: _TrialContext, trained: Trained, record: TrialRecord) -> TrialRecord:

@@ -1,7 +1,7 @@
 """Every noun goes through JSON and comes back the same."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,7 @@ NOUNS = (
     *(Gate(2), SixCopies(), Decay(0.5, (0.25, 0.5), 3, 4), HeadTraining("sgd", stored=True)),
     *(CANDIDATE.training, Augmentation("alternating", 4, 8, 0.1, 15), objective.accuracy),
     *(LATENCY.ratio, POINT.rule, POINT, FRONTIER, COST, COST.stages[0], LATENCY, LATENCY.machine, LATENCY.segments),
+    RECORD.profile,
     *(LATENCY.check, record.TimeUnit.of(LATENCY), QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
     record.DataFacts("digits", ImageSpec(1, 8, 8, 2), (0.3,), (0.4,), ("zero", "öne"), "0f"),
     record.TestLook(3, "2026-01-01T00:00:00+00:00", None, (POINT,), (POINT,)),
@@ -127,3 +128,8 @@ def test_the_stable_id_depends_on_the_content_alone():
 def test_data_that_are_no_noun_are_refused_with_their_place():
     with pytest.raises(UserError, match=r"^trial-00003/record\.json: "):
         from_plain(record.TrialRecord, ["not", "a", "record"], where="trial-00003/record.json")
+
+
+def test_the_profile_of_a_record_is_its_cost_and_latency():
+    assert RECORD.profile == record.Profile(COST, LATENCY.segments)
+    assert replace(RECORD, latency=None).profile == record.Profile(COST)

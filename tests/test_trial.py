@@ -29,7 +29,7 @@ from searchlab.measure.calibration import calibrated
 from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
 from searchlab.objective import accuracy, latency_ms
-from searchlab.record import LatencyCheck, LatencyReport, Seconds, TimeUnit, TrialRecord
+from searchlab.record import LatencyCheck, LatencyReport, Profile, Seconds, TimeUnit, TrialRecord
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
 from searchlab.trial_hooks import TrialHooks
@@ -76,9 +76,9 @@ def test_its_frontier_is_that_of_the_validation_split(trained, digits):
     assert trained.frontier.split == "validation"
     study = tiny_study()
     settings = FrontierSettings(study.objectives, study.scores, study.thresholds_per_exit)
-    assert trained.frontier == exact_frontier(table, trained.cost, None, settings)
+    assert trained.frontier == exact_frontier(table, Profile(trained.cost), settings)
     for point in trained.frontier.points:
-        assert evaluate(table, point.rule, trained.cost) == point
+        assert evaluate(table, point.rule, Profile(trained.cost)) == point
 
 
 def test_its_weights_say_what_its_table_says(trained, digits):

@@ -36,7 +36,6 @@ def readings_of(
         UserError: the replicate's weights or exit table are missing or damaged.
     """
     assert record.cost is not None
-    cost, segments = record.cost, record.latency.segments if record.latency else None
     folder, device = Path(record.directory), resolve_device(device_name)
     network = load_network(folder, record.candidate, dataset.spec).to(device)
     test = tabulate(network, dataset.test.to(device), Normaliser.of(dataset, device))
@@ -47,7 +46,7 @@ def readings_of(
     for number, point in points:
         rule = at_same_shares(scores[point.rule.score][0], point)
         both = zip(tables, scores[point.rule.score], strict=True)
-        seen = [operating_point(table.correct_NK, score_NK, rule, cost, segments) for table, score_NK in both]
+        seen = [operating_point(table.correct_NK, score_NK, rule, record.profile) for table, score_NK in both]
         found.append(Reading(number, point.rule, *seen))
     return tuple(found)
 

@@ -157,11 +157,11 @@ def _look(
     network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
     test = tabulate(network, dataset.test.to(device), Normaliser.of(dataset, device))
     validation = load_table(Path(record.directory) / TABLE)
-    segments = latency.segments if latency else None
+    profile = replace(record, latency=latency).profile
     return TestLook(
         trial=record.number,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         latency=latency,
-        validation=tuple(evaluate(validation, p.point.rule, record.cost, segments) for p in points),
-        test=tuple(evaluate(test, p.point.rule, record.cost, segments) for p in points),
+        validation=tuple(evaluate(validation, p.point.rule, profile) for p in points),
+        test=tuple(evaluate(test, p.point.rule, profile) for p in points),
     )

@@ -26,7 +26,7 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.thresholds import make_grid
 from searchlab.objective import accuracy
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 STRENGTHS = (np.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """Shrinkage strengths, the strongest (the shared threshold) first: it wins ties."""
@@ -63,9 +63,7 @@ class ClassWise:
         return _Seen.of(table, self.score).leave(self.exits, self.thresholds)
 
 
-def class_wise(
-    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> tuple[ClassWise, ...]:
+def class_wise(table: ExitTable, profile: Profile, settings: FrontierSettings) -> tuple[ClassWise, ...]:
     """Fits class-wise thresholds to the exact frontier's rules, for every score of the settings.
 
     Not by "gate": a gate is asked before the head has named a class.
@@ -76,7 +74,7 @@ def class_wise(
     found: list[ClassWise] = []
     for score in settings.scores:
         if score != GATE:
-            task = _Task(score, cost, latency, settings)
+            task = _Task(score, profile, settings)
             strength = task.best_strength(table)
             fits, _ = task.fits(table)
             found += [ClassWise(score, fit.exits, fit.thresholds(strength), strength) for fit in fits]
@@ -124,8 +122,7 @@ class _Task:
     """One score and the data that thresholds are fitted to."""
 
     score: str
-    cost: NetworkCost
-    latency: SegmentLatency | None
+    profile: Profile
     settings: FrontierSettings
 
     def fits(self, table: ExitTable) -> tuple[list[_Fit], float]:
@@ -159,27 +156,24 @@ class _Task:
         worth = []
         for strength in STRENGTHS:
             exits = [(judged.leave(fit.exits, fit.thresholds(strength)), fit.exits) for fit in fits]
-            points = [
-                policy_point(judged.table, exit_N, self.cost, self.latency, (self.score,), used)
-                for exit_N, used in exits
-            ]
+            points = [policy_point(judged.table, exit_N, self.profile, (self.score,), used) for exit_N, used in exits]
             worth.append(sum(point.accuracy - slope * self._cost(point) for point in points) / len(fits))
         return worth
 
     def _shared(self, table: ExitTable) -> Sequence[OperatingPoint]:
         wanted = replace(
             self.settings,
-            objectives=(accuracy, driving(self.latency, self.settings)),
+            objectives=(accuracy, driving(self.profile, self.settings)),
             scores=(self.score,),
             max_points=MOST_RULES,
             max_vectors=MOST_VECTORS,
             min_accuracy=0.0,
             extra={},
         )
-        return exact_frontier(table, self.cost, self.latency, wanted).points
+        return exact_frontier(table, self.profile, wanted).points
 
     def _cost(self, point: object) -> float:
-        return float(getattr(point, driving(self.latency, self.settings).name))
+        return float(getattr(point, driving(self.profile, self.settings).name))
 
 
 def _fit(seen: _Seen, rule: ExitRule, ladders: Sequence[NDArray[np.float64]], levels_KN: NDArray[np.intp]) -> _Fit:

@@ -12,7 +12,7 @@ from searchlab.exits.frontier import FrontierSettings
 from searchlab.exits.table import ExitTable
 from searchlab.objective import Objective, macs
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 
 @dataclass(frozen=True)
@@ -39,34 +39,32 @@ class _Comparison:
 
     fit_table: ExitTable
     judge_table: ExitTable
-    cost: NetworkCost
-    latency: SegmentLatency | None
+    profile: Profile
     settings: FrontierSettings
 
     def rules(self, family: RuleFamily) -> tuple[Judged, ...]:
-        points = family(self.fit_table, self.cost, self.latency, self.settings)
+        points = family(self.fit_table, self.profile, self.settings)
         scores = {name: scores_of(self.judge_table, name) for name in {point.rule.score for point in points}}
         correct_NK = self.judge_table.correct_NK
         found = []
         for point in points:
-            again = operating_point(correct_NK, scores[point.rule.score], point.rule, self.cost, self.latency)
+            again = operating_point(correct_NK, scores[point.rule.score], point.rule, self.profile)
             found.append(Judged(point.rule, point, again))
         return tuple(found)
 
     def policies(self, family: PolicyFamily) -> tuple[Judged, ...]:
-        found = family(self.fit_table, self.cost, self.latency, self.settings)
+        found = family(self.fit_table, self.profile, self.settings)
         tables = (self.fit_table, self.judge_table)
         return tuple(Judged(policy, *(self._point(policy, table) for table in tables)) for policy in found)
 
     def _point(self, policy: Policy, table: ExitTable) -> PolicyPoint:
-        return policy_point(table, policy.leaves_at(table), self.cost, self.latency, policy.scores, policy.exits)
+        return policy_point(table, policy.leaves_at(table), self.profile, policy.scores, policy.exits)
 
 
 def compare(
     fit_table: ExitTable,
     judge_table: ExitTable,
-    cost: NetworkCost,
-    latency: SegmentLatency | None = None,
+    profile: Profile,
     settings: FrontierSettings | None = None,
 ) -> tuple[Row, ...]:
     """Fit all of RULE_FAMILIES (the exact frontier among them) and POLICY_FAMILIES on one table, judge them on another.
@@ -80,7 +78,7 @@ def compare(
     assert fit_table.exits == judge_table.exits, (fit_table.exits, judge_table.exits)
     for score in settings.scores:
         scores_of(fit_table, score)
-    bench = _Comparison(fit_table, judge_table, cost, latency, settings)
+    bench = _Comparison(fit_table, judge_table, profile, settings)
     rules = [_row(name, partial(bench.rules, family)) for name, family in RULE_FAMILIES.items()]
     return (*rules, *(_row(name, partial(bench.policies, family)) for name, family in POLICY_FAMILIES.items()))
 

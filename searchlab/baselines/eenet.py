@@ -21,7 +21,7 @@ from searchlab.exits.budgets import shares_for, surest_first
 from searchlab.exits.frontier import FrontierSettings
 from searchlab.exits.scores import SCORES
 from searchlab.exits.table import ExitTable
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 FEATURES = ("max_softmax", "margin", "entropy")
 """Scores used as features; a fourth feature is the share of earlier exits that predict the same class."""
@@ -59,11 +59,9 @@ class EENet:
         return first_exit(utilities(features(table), self.weights) >= np.asarray(self.thresholds))
 
 
-def eenet(
-    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> tuple[EENet, ...]:
+def eenet(table: ExitTable, profile: Profile, settings: FrontierSettings) -> tuple[EENet, ...]:
     """Fits a policy per budget. Mean cost on held-out utilities is within a sample per exit of the budget."""
-    cost_K = relative_costs(cost, latency, settings, FEATURES)
+    cost_K = relative_costs(profile, settings, FEATURES)
     weights, unseen_NE = fit_weights(table), utilities_out_of_fold(table)
     budgets = np.linspace(cost_K[0], cost_K[-1], BUDGETS + 2)[1:-1].tolist()
     found = [EENet(budget, weights, surest_first(unseen_NE, shares_for(budget, cost_K))) for budget in budgets]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from searchlab.exits.evaluate import operating_point, scores_of
 from searchlab.exits.table import ExitTable
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 LET_IN_SCORE = "max_logit"
 
@@ -34,9 +34,7 @@ class LetIn:
     point: OperatingPoint
 
 
-def let_in_points(
-    table: ExitTable, exit: int, cost: NetworkCost, latency: SegmentLatency | None = None
-) -> tuple[LetIn, ...]:
+def let_in_points(table: ExitTable, exit: int, profile: Profile) -> tuple[LetIn, ...]:
     """Finds, per target, the threshold of best relative accuracy with a share in the target's window.
 
     Every threshold is tried that lets in another share. Of equal relative accuracies the smaller share wins: the
@@ -58,7 +56,7 @@ def let_in_points(
             continue
         best = inside[relative_T[inside].argmax()]
         rule = ExitRule(LET_IN_SCORE, (exit, table.exits - 1), (float(threshold_T[best]),))
-        point = operating_point(table.correct_NK, score_NK, rule, cost, latency)
+        point = operating_point(table.correct_NK, score_NK, rule, profile)
         share = float(above_T[best] / samples)
         found.append(LetIn(target, share, rule.thresholds[0], float(relative_T[best]), point))
     return tuple(found)

@@ -10,7 +10,7 @@ import numpy as np
 from searchlab.baselines.policy import Taken, first_exit
 from searchlab.exits.frontier import FrontierSettings
 from searchlab.exits.table import ExitTable
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,7 @@ class Patience:
         return first_exit(streak_NK[:, :-1] >= self.agreeing)
 
 
-def patience(
-    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> tuple[Patience, ...]:
+def patience(table: ExitTable, profile: Profile, settings: FrontierSettings) -> tuple[Patience, ...]:
     """Returns every patience from 1 (leave at once) to K (never leave early). Nothing is fitted.
 
     The paper counts agreements, one fewer than exits that agree.

@@ -17,7 +17,7 @@ from searchlab.exits.frontier import FrontierSettings
 from searchlab.exits.table import ExitTable
 from searchlab.objective import Objective, latency_ms, macs
 from searchlab.operating_point import Estimate, share_estimate
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import NetworkCost, Profile, SegmentLatency
 
 Taken = NDArray[np.intp]
 """exit_N: the position in the table of the exit that each sample takes."""
@@ -65,8 +65,7 @@ class PolicyPoint:
 def policy_point(
     table: ExitTable,
     exit_N: Taken,
-    cost: NetworkCost,
-    latency: SegmentLatency | None = None,
+    profile: Profile,
     scores: tuple[str, ...] = (),
     exits: tuple[int, ...] | None = None,
 ) -> PolicyPoint:
@@ -77,14 +76,15 @@ def policy_point(
     Raises:
         UserError: no decision was measured.
     """
+    cost = profile.cost
     used = tuple(range(table.exits)) if exits is None else exits
     assert np.isin(exit_N, used).all(), "a sample leaves at an exit that is not in use"
     left_K = np.bincount(exit_N, minlength=table.exits)
     right_N = table.correct_NK[np.arange(table.samples), exit_N]
     stayed: list[int] = (table.samples - np.cumsum(left_K[list(used)])[:-1]).tolist()
     ms = None
-    if latency is not None:
-        ms = total_cost(_leaving_ms(cost, latency, used, scores), table.samples, stayed) / table.samples
+    if profile.latency is not None:
+        ms = total_cost(_leaving_ms(cost, profile.latency, used, scores), table.samples, stayed) / table.samples
     return PolicyPoint(
         samples=table.samples,
         correct=int(np.count_nonzero(right_N)),
@@ -95,17 +95,16 @@ def policy_point(
     )
 
 
-def driving(latency: SegmentLatency | None, settings: FrontierSettings) -> Objective:
+def driving(profile: Profile, settings: FrontierSettings) -> Objective:
     """Returns the cost that policies are fitted to: latency if measured and an objective, else MACs."""
-    return latency_ms if latency is not None and latency_ms in settings.objectives else macs
+    return latency_ms if profile.latency is not None and latency_ms in settings.objectives else macs
 
 
-def relative_costs(
-    cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings, scores: tuple[str, ...]
-) -> Costs:
+def relative_costs(profile: Profile, settings: FrontierSettings, scores: tuple[str, ...]) -> Costs:
     """Returns cost_K of leaving at each exit, all in use, as a share of the last one's."""
+    cost, latency = profile.cost, profile.latency
     exits = tuple(range(len(cost.heads)))
-    if latency is not None and driving(latency, settings) == latency_ms:
+    if latency is not None and driving(profile, settings) == latency_ms:
         cost_K = _leaving_ms(cost, latency, exits, scores)
     else:
         cost_K = exit_cost_macs(cost, exits, _together(scores))

@@ -23,11 +23,11 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.thresholds import quantile_thresholds
 from searchlab.front.pareto import non_dominated, values_of
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 Points = tuple[OperatingPoint, ...]
-RuleFamily = Callable[[ExitTable, NetworkCost, SegmentLatency | None, FrontierSettings], Points]
-PolicyFamily = Callable[[ExitTable, NetworkCost, SegmentLatency | None, FrontierSettings], Sequence[Policy]]
+RuleFamily = Callable[[ExitTable, Profile, FrontierSettings], Points]
+PolicyFamily = Callable[[ExitTable, Profile, FrontierSettings], Sequence[Policy]]
 
 ENTROPIES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)
 """Entropies of the grid at each exit, as shares of the maximum, log C; never follows them."""
@@ -36,33 +36,25 @@ WHOLE_GRID = 3
 """Largest number of early exits for the full grid."""
 
 
-def exact(table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings) -> Points:
+def exact(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Searches the exact frontier (`frontier.exact_frontier`)."""
-    return exact_frontier(table, cost, latency, settings).points
+    return exact_frontier(table, profile, settings).points
 
 
-def shared_threshold(
-    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> Points:
+def shared_threshold(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Tries one threshold for all exits, all in use: quantiles of all early scores, and never."""
-    return _points(
-        table, cost, latency, settings.scores, lambda score_NK: _shared(score_NK, settings.thresholds_per_exit)
-    )
+    return _points(table, profile, settings.scores, lambda score_NK: _shared(score_NK, settings.thresholds_per_exit))
 
 
-def msdnet_budgets(
-    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> Points:
+def msdnet_budgets(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Uses all exits; the N pi_k most certain remaining samples leave at exit k (Huang et al. 2018, section 5).
 
     pi_k is q^k over the sum of q^j, for q = p/20 and p = 1..39. Samples as sure as the last one of them leave too.
     """
-    return _points(table, cost, latency, settings.scores, _budgeted)
+    return _points(table, profile, settings.scores, _budgeted)
 
 
-def entropy_grid(
-    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> Points:
+def entropy_grid(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Tries a grid of entropies with all exits in use (BranchyNet, Teerapittayanon et al. 2016, algorithm 1).
 
     Fifteen thresholds per exit: fourteen entropies (ENTROPIES), and never. Up to three early exits every vector of them
@@ -70,19 +62,17 @@ def entropy_grid(
     these stay the points that no other one dominates. The score is the entropy, whatever the settings name.
     """
     thresholds = [*(-math.log(table.logits_NKC.shape[2]) * share for share in ENTROPIES), math.inf]
-    points = _points(table, cost, latency, ("entropy",), lambda _: _grid(thresholds, table.exits - 1))
+    points = _points(table, profile, ("entropy",), lambda _: _grid(thresholds, table.exits - 1))
     return tuple(points[i] for i in non_dominated(values_of(points, settings.objectives)))
 
 
-def let_in(table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings) -> Points:
+def let_in(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Combines every early exit with the final one by the paper's search (`let_in_points`), on the highest logit."""
-    tables = [let_in_points(table, k, cost, latency) for k in range(table.exits - 1)]
+    tables = [let_in_points(table, k, profile) for k in range(table.exits - 1)]
     return tuple(dict.fromkeys(row.point for rows in tables for row in rows))
 
 
-def gate_at_zero(
-    table: ExitTable, cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> Points:
+def gate_at_zero(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Leaves where the learned gate is at least 0 (paper 001, section 4). Empty without gates.
 
     An exit that nobody of this table takes is not in use: its gate would be asked for nothing.
@@ -91,7 +81,7 @@ def gate_at_zero(
         return ()
     score_NK = scores_of(table, GATE)
     everywhere = ExitRule(GATE, tuple(range(table.exits)), (0.0,) * (table.exits - 1))
-    return (operating_point(table.correct_NK, score_NK, normalised(score_NK, everywhere), cost, latency),)
+    return (operating_point(table.correct_NK, score_NK, normalised(score_NK, everywhere), profile),)
 
 
 RULE_FAMILIES: dict[str, RuleFamily] = {
@@ -122,8 +112,7 @@ def thresholds_in(points: Iterable[OperatingPoint], exits: int) -> dict[str, lis
 
 def _points(
     table: ExitTable,
-    cost: NetworkCost,
-    latency: SegmentLatency | None,
+    profile: Profile,
     scores: Iterable[str],
     family: Callable[[Scores], Iterable[Sequence[float]]],
 ) -> Points:
@@ -133,7 +122,7 @@ def _points(
         score_NK = scores_of(table, name)
         for thresholds in family(score_NK):
             rule = ExitRule(name, tuple(range(table.exits)), tuple(float(t) for t in thresholds))
-            points.append(operating_point(table.correct_NK, score_NK, rule, cost, latency))
+            points.append(operating_point(table.correct_NK, score_NK, rule, profile))
     return tuple(points)
 
 

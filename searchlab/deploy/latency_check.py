@@ -59,7 +59,7 @@ def check_point(
     latency, rule = record.latency, typical_point(record.frontier).rule
     chosen_N = torch.linspace(0, len(split) - 1, min(CHECKED_IMAGES, len(split))).long()
     images_NCHW = normaliser(split.images(chosen_N))
-    additive_ms = evaluate(table.part(chosen_N.numpy()), rule, record.cost, latency.segments).latency_ms
+    additive_ms = evaluate(table.part(chosen_N.numpy()), rule, record.profile).latency_ms
     assert additive_ms is not None
     image_1CHW = images_NCHW[:1].clone()
     segments = prepared(network, image_1CHW, CHECK_OPTIONS)

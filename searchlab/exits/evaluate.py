@@ -10,7 +10,7 @@ from searchlab.exits.costs import deployed_params, exit_cost_macs, exit_cost_ms,
 from searchlab.exits.scores import GATE, SCORES, Scores, score_named
 from searchlab.exits.table import ExitTable
 from searchlab.operating_point import ExitRule, OperatingPoint
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 
 def scores_of(table: ExitTable, score: str) -> Scores:
@@ -45,23 +45,20 @@ def normalised(score_NK: Scores, rule: ExitRule) -> ExitRule:
     )
 
 
-def evaluate(
-    table: ExitTable, rule: ExitRule, cost: NetworkCost, latency: SegmentLatency | None = None
-) -> OperatingPoint:
+def evaluate(table: ExitTable, rule: ExitRule, profile: Profile) -> OperatingPoint:
     """Evaluates a rule on a table, for example that of the test split.
 
     Raises:
         UserError: no such score, its decision was not measured, or the network has no gates.
     """
-    return operating_point(table.correct_NK, scores_of(table, rule.score), rule, cost, latency)
+    return operating_point(table.correct_NK, scores_of(table, rule.score), rule, profile)
 
 
 def operating_point(
     correct_NK: NDArray[np.bool_],
     score_NK: Scores,
     rule: ExitRule,
-    cost: NetworkCost,
-    latency: SegmentLatency | None,
+    profile: Profile,
 ) -> OperatingPoint:
     """Like `evaluate`, from precomputed scores and correctness, which many rules can share."""
     samples = len(score_NK)
@@ -71,9 +68,9 @@ def operating_point(
         int(np.count_nonzero(leaves & correct_NK[:, k])) for k, leaves in zip(rule.exits, leaving, strict=True)
     )
     stayed: Sequence[int] = (samples - np.cumsum(left[:-1], dtype=np.int64)).tolist()
-    ms = None
-    if latency is not None:
-        ms = total_cost(exit_cost_ms(cost, latency, rule.exits, rule.score), samples, stayed) / samples
+    ms, cost = None, profile.cost
+    if profile.latency is not None:
+        ms = total_cost(exit_cost_ms(cost, profile.latency, rule.exits, rule.score), samples, stayed) / samples
     return OperatingPoint(
         rule=rule,
         samples=samples,

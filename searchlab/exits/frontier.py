@@ -21,7 +21,7 @@ from searchlab.exits.thresholds import Grid, grids_by_size, make_grid
 from searchlab.front.pareto import non_dominated, thin, values_of
 from searchlab.objective import Objective, accuracy, latency_ms, macs, params
 from searchlab.operating_point import ExitRule, Frontier, OperatingPoint
-from searchlab.record import NetworkCost, SegmentLatency
+from searchlab.record import Profile
 
 CELLS = 256
 """Cells per axis of the dominance filter if three values vary with the thresholds."""
@@ -81,8 +81,7 @@ class _Sweep:
 
 def exact_frontier(
     table: ExitTable,
-    cost: NetworkCost,
-    latency: SegmentLatency | None = None,
+    profile: Profile,
     settings: FrontierSettings | None = None,
     split: str = "validation",
 ) -> Frontier:
@@ -95,10 +94,11 @@ def exact_frontier(
         UserError: an unknown score, one whose decision latency was not measured, or "gate" without gates.
     """
     settings = settings or FrontierSettings()
-    assert table.exits == len(cost.heads), (table.exits, len(cost.heads))
-    assert latency is not None or latency_ms not in settings.objectives, "latency is an objective, but was not measured"
+    assert table.exits == len(profile.cost.heads), (table.exits, len(profile.cost.heads))
+    measured = profile.latency is not None
+    assert measured or latency_ms not in settings.objectives, "latency is an objective, but was not measured"
     scores = {name: scores_of(table, name) for name in settings.scores}
-    sweeps = _sweeps(scores, cost, latency, settings)
+    sweeps = _sweeps(scores, profile, settings)
     found_P2, values_PM = _candidates(table, sweeps, settings.objectives)
     if accuracy in settings.objectives and settings.min_accuracy > 0:
         good = _good_enough(values_PM[:, 0], (1 - settings.min_accuracy) * table.samples)
@@ -108,7 +108,7 @@ def exact_frontier(
         rule = sweeps[number].rule(position)
         # Rules without idle exits are in other sweeps at equal cost, but a rounding could rank them second.
         rule = normalised(scores[rule.score], rule)
-        points.append(operating_point(table.correct_NK, scores[rule.score], rule, cost, latency))
+        points.append(operating_point(table.correct_NK, scores[rule.score], rule, profile))
     return Frontier(split, _cheapest_first(points, settings.objectives))
 
 
@@ -117,36 +117,33 @@ def _good_enough(wrong_P: NDArray[np.float64], most: float) -> NDArray[np.bool_]
     return np.asarray(wrong_P <= max(most, wrong_P.min()) + 1e-6)
 
 
-def _sweeps(
-    scores: Mapping[str, Scores], cost: NetworkCost, latency: SegmentLatency | None, settings: FrontierSettings
-) -> list[_Sweep]:
+def _sweeps(scores: Mapping[str, Scores], profile: Profile, settings: FrontierSettings) -> list[_Sweep]:
     """Yields every score with every set of exits."""
-    exits_in_all = len(cost.heads)
+    exits_in_all = len(profile.cost.heads)
     sweeps: list[_Sweep] = []
     for name, score_NK in scores.items():
         finest = make_grid(score_NK, settings.thresholds_per_exit, settings.extra.get(name, ()))
         grids = grids_by_size(finest, min(settings.max_exits, exits_in_all), settings.max_vectors)
         for size, grid in enumerate(grids, start=1):
             for exits in combinations(range(exits_in_all), size):
-                varying = _leaving(settings.objectives, cost, latency, exits, name)
-                sweeps.append(_Sweep(name, exits, grid, deployed_params(cost, exits, name), varying))
+                varying = _leaving(settings.objectives, profile, exits, name)
+                sweeps.append(_Sweep(name, exits, grid, deployed_params(profile.cost, exits, name), varying))
     # Fewest parameters first: no earlier point has more, so the filter needs no axis for parameters.
     return sorted(sweeps, key=lambda sweep: sweep.params)
 
 
 def _leaving(
     objectives: Sequence[Objective],
-    cost: NetworkCost,
-    latency: SegmentLatency | None,
+    profile: Profile,
     exits: tuple[int, ...],
     score: str,
 ) -> tuple[Costs, ...]:
     """Returns the costs of leaving in every objective that is a cost and varies with the thresholds."""
     costs = []
-    if latency is not None and latency_ms in objectives:
-        costs.append(exit_cost_ms(cost, latency, exits, score))
+    if profile.latency is not None and latency_ms in objectives:
+        costs.append(exit_cost_ms(profile.cost, profile.latency, exits, score))
     if macs in objectives:
-        costs.append(exit_cost_macs(cost, exits, score))
+        costs.append(exit_cost_macs(profile.cost, exits, score))
     return tuple(costs)
 
 

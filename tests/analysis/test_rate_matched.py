@@ -15,6 +15,7 @@ from searchlab.exits.evaluate import evaluate, route, scores_of
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule, OperatingPoint
+from searchlab.record import Profile
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
 
@@ -67,8 +68,8 @@ def test_on_another_network_the_cost_stays_and_the_test_split_is_read_by_the_sam
     assert any(reading.rule != reading.validation.rule for reading in found)
     for reading, point in zip(found, points, strict=True):
         rule = reading.validation.rule
-        assert reading.validation == evaluate(tables[0], rule, other.cost)
-        assert reading.test == evaluate(tables[1], rule, other.cost)
+        assert reading.validation == evaluate(tables[0], rule, Profile(other.cost))
+        assert reading.test == evaluate(tables[1], rule, Profile(other.cost))
         if len(np.unique(scores_of(tables[0], rule.score))) == 3 * tables[0].samples:
             assert reading.validation.macs == pytest.approx(point.macs)
 

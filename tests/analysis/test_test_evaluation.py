@@ -28,7 +28,7 @@ from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule, Frontier
-from searchlab.record import TimeUnit
+from searchlab.record import Profile, TimeUnit
 from searchlab.report.tables import trial_counts
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
@@ -66,7 +66,7 @@ def test_the_points_are_read_on_the_test_split_under_their_rules(counted, digits
         mine = [point.point for point in points if point.record.number == seen.trial]
         assert [point.rule for point in seen.validation] == [point.rule for point in mine]
         assert list(seen.validation) == mine, "nothing was measured, so nothing moved"
-        assert list(seen.test) == [evaluate(table, point.rule, record.cost) for point in mine]
+        assert list(seen.test) == [evaluate(table, point.rule, Profile(record.cost)) for point in mine]
         assert seen.test[0].samples == len(digits.test) and seen.latency is None
         assert datetime.fromisoformat(seen.when).tzinfo is not None
 
@@ -114,7 +114,7 @@ def test_latencies_are_measured_again_with_the_threads_of_the_trial(digits, tmp_
         assert seen.latency.check is not None and seen.latency.check != record.latency.check
         table = load_table(Path(record.directory) / "exit_table.npz")
         rules = [point.rule for point in seen.validation]
-        again = [evaluate(table, rule, record.cost, seen.latency.segments) for rule in rules]
+        again = [evaluate(table, rule, Profile(record.cost, seen.latency.segments)) for rule in rules]
         assert list(seen.validation) == again
         assert [p.latency_ms > 0 for p in seen.test] == [True] * len(rules)
     later = list(look(study, points, digits, "cpu", before=looks))
@@ -138,15 +138,15 @@ def test_gates_are_measured_again_and_read(digits, tmp_path, monkeypatch):
     scores = score_functions(["margin", GATE])
     latency = measure_latency(network, study.reference, digits.spec, scores, torch.device("cpu"), QUICK)
     table = tabulate(network, digits.validation, normaliser)
-    frontier = Frontier("validation", (evaluate(table, rule, cost, latency.segments),))
+    frontier = Frontier("validation", (evaluate(table, rule, Profile(cost, latency.segments)),))
     record = nouns.TrialRecord(0, "complete", candidate, 0, cost=cost, latency=latency, frontier=frontier)
     record = replace(record, directory=str(tmp_path))
     save_artefacts(tmp_path, network, table, record)
     (seen,) = look(study, study_front(study, [record]), digits, "cpu")
     assert measured == [["margin", GATE]] and len(seen.latency.segments.gates_ms) == 2
     test = tabulate(network, digits.test, normaliser)
-    assert seen.validation == (evaluate(table, rule, cost, seen.latency.segments),)
-    assert seen.test == (evaluate(test, rule, cost, seen.latency.segments),)
+    assert seen.validation == (evaluate(table, rule, Profile(cost, seen.latency.segments)),)
+    assert seen.test == (evaluate(test, rule, Profile(cost, seen.latency.segments)),)
 
 
 # -- on which machine, in which milliseconds

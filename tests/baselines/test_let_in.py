@@ -13,6 +13,7 @@ from searchlab.baselines.rules import let_in
 from searchlab.errors import UserError
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.frontier import FrontierSettings
+from searchlab.record import Profile
 
 
 def naive(table, exit: int, target: float) -> tuple[float, float] | None:
@@ -29,7 +30,7 @@ def naive(table, exit: int, target: float) -> tuple[float, float] | None:
 
 
 def check(table, exit: int, cost, latency) -> None:
-    found = {row.target: row for row in let_in_points(table, exit, cost, latency)}
+    found = {row.target: row for row in let_in_points(table, exit, Profile(cost, latency))}
     for target in TARGETS:
         expected = naive(table, exit, target)
         assert (target in found) == (expected is not None)
@@ -37,7 +38,7 @@ def check(table, exit: int, cost, latency) -> None:
             row = found[target]
             assert (row.relative_accuracy, -row.share) == expected
             assert np.mean(table.logits_NKC[:, exit].max(axis=1) >= row.threshold) == row.share
-            assert row.point == evaluate(table, row.point.rule, cost, latency)
+            assert row.point == evaluate(table, row.point.rule, Profile(cost, latency))
             assert row.point.rule.exits == (exit, table.exits - 1) and row.point.shares[0] == row.share
 
 
@@ -53,7 +54,7 @@ def test_equals_the_loop_on_a_realistic_table():
     table, cost, latency = realistic(200, 3)
     for exit in range(2):
         check(table, exit, cost, latency)
-    rows = let_in_points(table, 0, cost, latency)
+    rows = let_in_points(table, 0, Profile(cost, latency))
     assert tuple(row.target for row in rows) == TARGETS
     assert (rows[0].share, rows[0].relative_accuracy, rows[0].threshold) == (0.0, 1.0, inf)
     assert (rows[-1].share, rows[-1].threshold) == (1.0, -inf)
@@ -62,7 +63,7 @@ def test_equals_the_loop_on_a_realistic_table():
 
 def test_the_family_has_every_early_exit_and_no_rule_twice():
     table, cost, latency = realistic(200, 3)
-    points = let_in(table, cost, latency, FrontierSettings(scores=("margin",)))
+    points = let_in(table, Profile(cost, latency), FrontierSettings(scores=("margin",)))
     assert {point.rule.exits for point in points} == {(0, 2), (1, 2)}
     assert len({point.rule for point in points}) == len(points) > 12
 
@@ -70,4 +71,4 @@ def test_the_family_has_every_early_exit_and_no_rule_twice():
 def test_without_a_measured_decision_there_is_no_latency_to_tell():
     table, cost, latency = realistic(20, 2)
     with pytest.raises(UserError, match="max_logit"):
-        let_in_points(table, 0, cost, replace(latency, decision_ms={"margin": 0.1}))
+        let_in_points(table, 0, Profile(cost, replace(latency, decision_ms={"margin": 0.1})))

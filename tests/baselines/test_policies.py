@@ -25,6 +25,7 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.thresholds import make_grid
 from searchlab.objective import accuracy, macs
 from searchlab.operating_point import ExitRule
+from searchlab.record import Profile
 
 MARGIN = FrontierSettings(scores=("margin",), thresholds_per_exit=21)
 
@@ -34,19 +35,19 @@ def test_contract(name: str):
     table, cost, latency = realistic(300, 4)
     half_N = np.arange(300) % 2 == 0
     fit_table, judge_table = table.part(half_N), table.part(~half_N)
-    found = POLICY_FAMILIES[name](fit_table, cost, latency, MARGIN)
+    found = POLICY_FAMILIES[name](fit_table, Profile(cost, latency), MARGIN)
     assert len(found) >= 4 and len(set(found)) == len(found)
-    assert POLICY_FAMILIES[name](fit_table, cost, latency, MARGIN) == found
+    assert POLICY_FAMILIES[name](fit_table, Profile(cost, latency), MARGIN) == found
     for policy in found[:: max(1, len(found) // 8)]:
         exit_N = policy.leaves_at(judge_table)
         assert exit_N.shape == (150,) and exit_N.min() >= 0 and exit_N.max() < 4
         unlabelled = replace(judge_table, labels_N=np.zeros_like(judge_table.labels_N))
         np.testing.assert_array_equal(policy.leaves_at(unlabelled), exit_N)
         assert policy.leaves_at(judge_table.part(np.asarray([7]))).tolist() == [exit_N[7]]
-        point = policy_point(judge_table, exit_N, cost, latency, policy.scores, policy.exits)
+        point = policy_point(judge_table, exit_N, Profile(cost, latency), policy.scores, policy.exits)
         assert sum(point.shares) == pytest.approx(1) and sum(point.correct_per_exit) == point.correct
         assert set(policy.scores) <= set(SCORES)
-    costs = [policy_point(judge_table, each.leaves_at(judge_table), cost).macs for each in found]
+    costs = [policy_point(judge_table, each.leaves_at(judge_table), Profile(cost)).macs for each in found]
     assert min(costs) < 0.6 * max(costs)
 
 
@@ -55,12 +56,12 @@ def test_contract(name: str):
 @given(example=tables())
 def test_the_smallest_tables_can_be_fitted(name: str, example):
     table, cost, latency = example
-    found = POLICY_FAMILIES[name](table, cost, latency, replace(MARGIN, thresholds_per_exit=3))
+    found = POLICY_FAMILIES[name](table, Profile(cost, latency), replace(MARGIN, thresholds_per_exit=3))
     assert len(found) > 0
     for policy in found[:: max(1, len(found) // 4)]:
         exit_N = policy.leaves_at(table)
         assert set(exit_N.tolist()) <= set(range(table.exits))
-        assert policy_point(table, exit_N, cost, latency, policy.scores, policy.exits).samples == table.samples
+        assert policy_point(table, exit_N, Profile(cost, latency), policy.scores, policy.exits).samples == table.samples
 
 
 @settings(deadline=None)
@@ -73,8 +74,8 @@ def test_a_policy_that_is_a_rule_costs_what_the_rule_does(example, score, data):
     rule = ExitRule(score, tuple(exits), tuple(thresholds))
     leaving = np.stack(route(scores_of(table, score), rule), axis=1)
     exit_N = np.asarray(exits)[leaving.argmax(axis=1)]
-    point = policy_point(table, exit_N, cost, latency, (score,), rule.exits)
-    expected = evaluate(table, rule, cost, latency)
+    point = policy_point(table, exit_N, Profile(cost, latency), (score,), rule.exits)
+    expected = evaluate(table, rule, Profile(cost, latency))
     assert (point.macs, point.latency_ms, point.correct) == (expected.macs, expected.latency_ms, expected.correct)
     assert tuple(point.shares[k] for k in exits) == expected.shares
     assert tuple(point.correct_per_exit[k] for k in exits) == expected.correct_per_exit
@@ -84,7 +85,7 @@ def test_a_policy_that_is_a_rule_costs_what_the_rule_does(example, score, data):
 def test_leaving_where_no_exit_is_in_use_is_our_own_mistake():
     table, cost, _ = realistic(10, 3)
     with pytest.raises(AssertionError, match="not in use"):
-        policy_point(table, np.ones(10, dtype=np.intp), cost, exits=(0, 2))
+        policy_point(table, np.ones(10, dtype=np.intp), Profile(cost), exits=(0, 2))
 
 
 def test_a_decision_takes_as_long_as_all_of_its_scores():
@@ -93,23 +94,25 @@ def test_a_decision_takes_as_long_as_all_of_its_scores():
     exit_N = np.ones(10, dtype=np.intp)
 
     def decision_ms(*scores: str) -> float:
-        without = policy_point(table, exit_N, cost, replace(latency, decision_ms={"none": 0.0}), ("none",)).latency_ms
-        found = policy_point(table, exit_N, cost, latency, scores).latency_ms
+        without = policy_point(
+            table, exit_N, Profile(cost, replace(latency, decision_ms={"none": 0.0})), ("none",)
+        ).latency_ms
+        found = policy_point(table, exit_N, Profile(cost, latency), scores).latency_ms
         assert found is not None and without is not None
         return found - without
 
     assert decision_ms("margin", "entropy") == pytest.approx(0.75)
     assert decision_ms("margin", "max_logit") == pytest.approx(0.75)  # As the dearest that was measured.
     with pytest.raises(UserError, match="measured decision latencies"):
-        policy_point(table, exit_N, cost, replace(latency, decision_ms={}), ("margin",))
+        policy_point(table, exit_N, Profile(cost, replace(latency, decision_ms={})), ("margin",))
 
 
 def test_policies_are_fitted_to_latency_where_it_is_an_objective():
     _, cost, latency = realistic(10, 3)
-    by_ms = relative_costs(cost, latency, MARGIN, ("margin",))
-    by_macs = relative_costs(cost, latency, replace(MARGIN, objectives=(accuracy, macs)), ("margin",))
+    by_ms = relative_costs(Profile(cost, latency), MARGIN, ("margin",))
+    by_macs = relative_costs(Profile(cost, latency), replace(MARGIN, objectives=(accuracy, macs)), ("margin",))
     assert by_ms[-1] == by_macs[-1] == 1 and by_ms[0] != by_macs[0]
-    np.testing.assert_array_equal(by_macs, relative_costs(cost, None, MARGIN, ("margin",)))
+    np.testing.assert_array_equal(by_macs, relative_costs(Profile(cost, None), MARGIN, ("margin",)))
     first_ms = latency.stages_ms[0] + latency.heads_ms[0] + latency.decision_ms["margin"]
     last_ms = sum(latency.stages_ms) + sum(latency.heads_ms) + 2 * latency.decision_ms["margin"]
     assert by_ms[0] == pytest.approx(first_ms / last_ms)
@@ -178,7 +181,7 @@ def judged(fit_table: ExitTable, judge_table: ExitTable, strength: float | None,
     """All policies with thresholds by class, of the strength that was chosen or of the one given."""
     if strength is not None:
         monkeypatch.setattr(class_wise_module, "STRENGTHS", (strength,))
-    rows = compare(fit_table, judge_table, COST_OF_TWO, None, replace(MARGIN, objectives=(accuracy, macs)))
+    rows = compare(fit_table, judge_table, Profile(COST_OF_TWO), replace(MARGIN, objectives=(accuracy, macs)))
     points = next(row.points for row in rows if row.rule == "class_wise")
     return sorted(points, key=lambda each: each.judged.macs)
 
@@ -207,8 +210,8 @@ def test_thresholds_of_classes_that_do_not_differ_are_shrunk_to_the_shared_one(m
 def test_the_shared_thresholds_are_the_exact_frontier(monkeypatch):
     monkeypatch.setattr(class_wise_module, "STRENGTHS", (np.inf,))
     table, cost, latency = realistic(300, 3)
-    found = class_wise(table, cost, latency, MARGIN)
-    expected = exact_frontier(table, cost, latency, MARGIN).points
+    found = class_wise(table, Profile(cost, latency), MARGIN)
+    expected = exact_frontier(table, Profile(cost, latency), MARGIN).points
     assert [policy.exits for policy in found] == [point.rule.exits for point in expected]
     for policy, point in zip(found, expected, strict=True):
         assert policy.thresholds == tuple((threshold,) * 5 for threshold in point.rule.thresholds)
@@ -258,7 +261,7 @@ def test_own_thresholds_are_fitted_to_what_staying_brings():
 
 def test_gates_have_no_thresholds_by_class():
     table, cost, latency = realistic(40, 2)
-    assert class_wise(table, cost, latency, FrontierSettings(scores=(GATE,))) == ()
+    assert class_wise(table, Profile(cost, latency), FrontierSettings(scores=(GATE,))) == ()
 
 
 def test_a_sample_has_no_say_in_the_utility_that_sets_thresholds():
@@ -274,8 +277,8 @@ def test_a_sample_has_no_say_in_the_utility_that_sets_thresholds():
 
 def test_the_mean_cost_meets_every_budget():
     table, cost, latency = realistic(400, 4)
-    policies = eenet(table, cost, latency, MARGIN)
-    cost_K = relative_costs(cost, latency, MARGIN, policies[0].scores)
+    policies = eenet(table, Profile(cost, latency), MARGIN)
+    cost_K = relative_costs(Profile(cost, latency), MARGIN, policies[0].scores)
     unseen_NE = utilities_out_of_fold(table)
     budgets = [policy.budget for policy in policies]
     assert len(budgets) == 39 and budgets == sorted(budgets)

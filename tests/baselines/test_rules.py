@@ -14,6 +14,7 @@ from searchlab.exits.scores import GATE
 from searchlab.front.pareto import values_of
 from searchlab.objective import accuracy, latency_ms, macs
 from searchlab.operating_point import ExitRule
+from searchlab.record import Profile
 
 FAMILIES = [name for name in RULE_FAMILIES if name != "exact"]
 OWN_SCORE = {"entropy_grid": "entropy", "let_in": "max_logit", "gate_at_zero": GATE}
@@ -24,13 +25,16 @@ OWN_SCORE = {"entropy_grid": "entropy", "let_in": "max_logit", "gate_at_zero": G
 def test_contract(name: str):
     table, cost, latency = realistic_gated(150, 3)
     scores = ("margin", GATE)
-    points = RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=scores, thresholds_per_exit=11))
+    points = RULE_FAMILIES[name](table, Profile(cost, latency), FrontierSettings(scores=scores, thresholds_per_exit=11))
     assert len(points) > (0 if name == "gate_at_zero" else 5)
     assert {point.rule.score for point in points} <= ({OWN_SCORE[name]} if name in OWN_SCORE else set(scores))
-    assert all(point == evaluate(table, point.rule, cost, latency) for point in points)
-    assert RULE_FAMILIES[name](table, cost, latency, FrontierSettings(scores=scores, thresholds_per_exit=11)) == points
+    assert all(point == evaluate(table, point.rule, Profile(cost, latency)) for point in points)
+    assert (
+        RULE_FAMILIES[name](table, Profile(cost, latency), FrontierSettings(scores=scores, thresholds_per_exit=11))
+        == points
+    )
     only_macs = FrontierSettings((accuracy, macs), ("margin",), thresholds_per_exit=11)
-    assert all(point.latency_ms is None for point in RULE_FAMILIES[name](table, cost, None, only_macs))
+    assert all(point.latency_ms is None for point in RULE_FAMILIES[name](table, Profile(cost), only_macs))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -39,14 +43,14 @@ def test_contract(name: str):
 def test_the_exact_frontier_weakly_dominates_a_family_whose_thresholds_it_holds(name: str, example):
     table, cost, latency = example
     points = RULE_FAMILIES[name](
-        table, cost, latency, FrontierSettings(scores=("margin", "max_logit"), thresholds_per_exit=4)
+        table, Profile(cost, latency), FrontierSettings(scores=("margin", "max_logit"), thresholds_per_exit=4)
     )
     if not points:
         assert table.gates_NG is None if name == "gate_at_zero" else (name, table.exits) == ("let_in", 1)
         return
     extra = thresholds_in(points, table.exits)
     wanted = FrontierSettings((accuracy, latency_ms, macs), tuple(extra), 3, max_points=10_000, extra=extra)
-    front_FM = values_of(exact_frontier(table, cost, latency, wanted).points, wanted.objectives)
+    front_FM = values_of(exact_frontier(table, Profile(cost, latency), wanted).points, wanted.objectives)
     for row_M in values_of(points, wanted.objectives):
         assert np.any(np.all(front_FM <= row_M, axis=1))
 
@@ -57,7 +61,7 @@ def test_rules_and_policies_have_names_of_their_own():
 
 def test_msdnet_lets_the_surest_of_those_that_remain_leave():
     table, cost, latency = realistic(200, 3)
-    points = RULE_FAMILIES["msdnet_budgets"](table, cost, latency, FrontierSettings(scores=("margin",)))
+    points = RULE_FAMILIES["msdnet_budgets"](table, Profile(cost, latency), FrontierSettings(scores=("margin",)))
     assert len(points) == 39
     # q = 1 shares the samples evenly; q = 1/20 and q = 39/20 are the ends.
     assert points[19].shares == pytest.approx((66 / 200, 66 / 200, 68 / 200))
@@ -72,7 +76,7 @@ def test_msdnet_lets_the_surest_of_those_that_remain_leave():
 def test_one_threshold_is_shared():
     table, cost, latency = realistic(100, 4)
     points = RULE_FAMILIES["shared_threshold"](
-        table, cost, latency, FrontierSettings(scores=("margin",), thresholds_per_exit=21)
+        table, Profile(cost, latency), FrontierSettings(scores=("margin",), thresholds_per_exit=21)
     )
     assert len(points) == 21 and all(len(set(point.rule.thresholds)) == 1 for point in points)
     assert points[0].shares[0] == 1 or points[0].shares[0] > 0.9
@@ -81,7 +85,7 @@ def test_one_threshold_is_shared():
 
 def test_the_gate_leaves_where_it_is_not_negative():
     table, cost, latency = realistic_gated(80, 3)
-    (point,) = RULE_FAMILIES["gate_at_zero"](table, cost, latency, FrontierSettings())
+    (point,) = RULE_FAMILIES["gate_at_zero"](table, Profile(cost, latency), FrontierSettings())
     assert point.rule == ExitRule(GATE, (0, 1, 2), (0.0, 0.0))
     assert table.gates_NG is not None
     taken = [next((k for k in (0, 1) if gates[k] >= 0), 2) for gates in table.gates_NG.tolist()]
@@ -92,19 +96,19 @@ def test_the_entropy_grid_is_tried_in_full_and_screened():
     table, cost, latency = realistic(120, 3)
     values = [*(-share * log(5) for share in ENTROPIES), inf]
     every = [
-        evaluate(table, ExitRule("entropy", (0, 1, 2), thresholds), cost, latency)
+        evaluate(table, ExitRule("entropy", (0, 1, 2), thresholds), Profile(cost, latency))
         for thresholds in product(values, repeat=2)
     ]
     rows = {(point.latency_ms, -point.accuracy) for point in every}
     front = {row for row in rows if not any(o != row and o[0] <= row[0] and o[1] <= row[1] for o in rows)}
-    points = RULE_FAMILIES["entropy_grid"](table, cost, latency, FrontierSettings())
+    points = RULE_FAMILIES["entropy_grid"](table, Profile(cost, latency), FrontierSettings())
     assert {(point.latency_ms, -point.accuracy) for point in points} == front
     assert len(points) == len(front) < len(every) == 225
 
 
 def test_with_many_exits_the_entropy_grid_is_tried_one_exit_at_a_time():
     table, cost, latency = realistic(120, 6)
-    points = RULE_FAMILIES["entropy_grid"](table, cost, latency, FrontierSettings())
+    points = RULE_FAMILIES["entropy_grid"](table, Profile(cost, latency), FrontierSettings())
     assert len(points) > 5
     for thresholds in (point.rule.thresholds for point in points):
         assert max(thresholds.count(threshold) for threshold in thresholds) >= 4

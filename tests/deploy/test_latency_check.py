@@ -17,7 +17,7 @@ from searchlab.measure.latency import LatencyOptions, measure_latency
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule, Frontier
-from searchlab.record import Quantiles, SegmentLatency, TrialRecord
+from searchlab.record import Profile, Quantiles, SegmentLatency, TrialRecord
 
 PLAIN = Candidate(ResNet((1, 1), 4), (Exit(1),))
 QUICK = LatencyOptions(budget_s=0, threads=1, fewest_rounds=2)
@@ -43,13 +43,15 @@ def test_a_point_is_checked_over_samples_that_leave_as_the_table_says(digits, mo
     table = tabulate(network, digits.validation, normaliser)
     cost = network_cost(CANDIDATE, digits.spec)
     rule = ExitRule(score, (0, 1, 2), (float(scores_of(table, score)[:, 0].mean()), 0.0))
-    point = evaluate(table, rule, cost)
+    point = evaluate(table, rule, Profile(cost))
     latency = measure_latency(network, "resnet8", digits.spec, score_functions([score]), torch.device("cpu"), QUICK)
     frontier = Frontier("validation", (point,))
     record = TrialRecord(0, "complete", CANDIDATE, 0, cost=cost, latency=latency, frontier=frontier)
     check = check_point(record, network, table, digits.validation, normaliser)
     few = table.part(torch.linspace(0, len(digits.validation) - 1, latency_check.CHECKED_IMAGES).long().numpy())
-    assert check.additive_ms == evaluate(few, rule, cost, latency.segments).latency_ms and check.end_to_end_ms > 0
+    assert (
+        check.additive_ms == evaluate(few, rule, Profile(cost, latency.segments)).latency_ms and check.end_to_end_ms > 0
+    )
     chosen_N = torch.linspace(0, len(digits.validation) - 1, latency_check.CHECKED_IMAGES).long().numpy()
     leaving = route(scores_of(table.part(chosen_N), score), rule)
     assert [seen["exits"].count(exit) for exit in rule.exits] == [int(leaves.sum()) for leaves in leaving]
@@ -71,7 +73,7 @@ def test_a_latency_stored_under_load_is_found_out_by_the_check_after_the_trainin
     table, cost = tabulate(network, digits.validation, normaliser), network_cost(PLAIN, digits.spec)
     latency = fake_record(0).latency
     alone = ExitRule("margin", (0,), ())
-    point = evaluate(table, alone, cost)
+    point = evaluate(table, alone, Profile(cost))
     for stored_ms, wrong in ((0.55, False), (2.79, True)):
         segments = SegmentLatency((stored_ms - 0.05, 0.0, 0.0), (0.05, 0.05), {"margin": 0.01})
         stored = replace(latency, segments=segments, reference=Quantiles(0.2, 0.3, 0.4, 0.2, 0.2), check=None)

@@ -16,6 +16,7 @@ from searchlab.exits.table import ExitTable
 from searchlab.model.cost import network_cost
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule
+from searchlab.record import Profile
 
 IMAGES = ImageSpec(1, 8, 8, 10)
 CANDIDATE = Candidate(ResNet((2, 1), 4), (Exit(0, gate=Gate()), Exit(2, Head(dropout=0.5), gate=Gate(2))))
@@ -80,7 +81,7 @@ def test_samples_leave_where_the_exit_table_says(network, images_NCHW, table, sc
     singly = [runtime.classify(image_CHW[None]) for image_CHW in images_NCHW]
     assert singly == list(zip(class_N.tolist(), exit_N.tolist(), strict=True))
 
-    point = evaluate(table, rule, network_cost(CANDIDATE, IMAGES))
+    point = evaluate(table, rule, Profile(network_cost(CANDIDATE, IMAGES)))
     assert point.correct == int((classes.numpy() == table.labels_N).sum())
     assert point.shares == tuple(int((positions == exit).sum()) / SAMPLES for exit in exits)
 

@@ -18,6 +18,7 @@ from searchlab.exits.thresholds import coarser, grids_by_size, make_grid, quanti
 from searchlab.front.pareto import values_of
 from searchlab.objective import OBJECTIVES, accuracy, latency_ms, macs, params
 from searchlab.operating_point import ExitRule
+from searchlab.record import Profile
 
 CHOICES = [c for size in (2, 3) for c in combinations(OBJECTIVES.values(), size)]
 
@@ -82,7 +83,7 @@ def naive_frontier(table, cost, latency, objectives, scores, levels):
 def test_equals_the_naive_twin(example, objectives, scores, levels):
     table, cost, latency = example
     wanted = FrontierSettings(objectives, tuple(scores), levels, max_points=10_000)
-    points = exact_frontier(table, cost, latency, wanted).points
+    points = exact_frontier(table, Profile(cost, latency), wanted).points
     found = [tuple(row) for row in values_of(points, objectives).tolist()]
     assert len(found) == len(set(found))
     assert set(found) == naive_frontier(table, cost, latency, objectives, scores, levels)
@@ -94,7 +95,7 @@ def test_equals_the_naive_twin(example, objectives, scores, levels):
 def test_equals_the_naive_twin_with_gates(example, objectives, scores, levels):
     table, cost, latency = example
     points = exact_frontier(
-        table, cost, latency, FrontierSettings(objectives, scores, levels, max_points=10_000)
+        table, Profile(cost, latency), FrontierSettings(objectives, scores, levels, max_points=10_000)
     ).points
     found = [tuple(row) for row in values_of(points, objectives).tolist()]
     assert len(found) == len(set(found))
@@ -108,11 +109,11 @@ def test_large_tables_equal_direct_evaluation(objectives, score, example, monkey
     monkeypatch.setattr(threshold_vectors, "BLOCK", 40)
     table, cost, latency = example(400, 3)
     wanted = FrontierSettings(objectives, (score,), 13, max_points=10**6)
-    points = exact_frontier(table, cost, latency, wanted).points
+    points = exact_frontier(table, Profile(cost, latency), wanted).points
     score_NK = scores_of(table, score)
     ladders = [[*t.tolist(), np.inf] for t in make_grid(score_NK, 13).thresholds]
     every = [
-        evaluate(table, ExitRule(score, exits, thresholds), cost, latency)
+        evaluate(table, ExitRule(score, exits, thresholds), Profile(cost, latency))
         for size in (1, 2, 3)
         for exits in combinations(range(3), size)
         for thresholds in product(*(ladders[k] for k in exits[:-1]))
@@ -137,7 +138,7 @@ def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int, 
     every = list(product(*ladders))
     assert len(found) == len(every) == counts.vectors
     for (wrong, total), thresholds in zip(found, every, strict=True):
-        point = evaluate(table, ExitRule(score, used, thresholds), cost, latency)
+        point = evaluate(table, ExitRule(score, used, thresholds), Profile(cost, latency))
         assert 300 - wrong == point.correct
         assert total / 300 == point.latency_ms
         left = np.cumsum(point.shares)[:-1] * 300
@@ -151,10 +152,10 @@ def test_points_are_normalised_consistent_and_few(example, objectives, most_exit
     table, cost, latency = example
     scores = available_scores(tuple(SCORES), gated=table.gates_NG is not None)
     wanted = FrontierSettings(objectives, scores, thresholds_per_exit=5, max_exits=most_exits, max_points=most_points)
-    frontier = exact_frontier(table, cost, latency, wanted, split="validation")
+    frontier = exact_frontier(table, Profile(cost, latency), wanted, split="validation")
     assert frontier.split == "validation" and 1 <= len(frontier.points) <= most_points
     for point in frontier.points:
-        assert point == evaluate(table, point.rule, cost, latency)
+        assert point == evaluate(table, point.rule, Profile(cost, latency))
         assert point.rule == normalised(scores_of(table, point.rule.score), point.rule)
         assert all(share > 0 for share in point.shares) and sum(point.shares) == pytest.approx(1)
         assert len(point.rule.exits) <= most_exits and np.isfinite(point.rule.thresholds).all()
@@ -168,8 +169,8 @@ def test_dropping_an_exit_that_nobody_takes_never_costs_more(example, seed):
     table, cost, latency = example
     thresholds = np.random.default_rng(seed).integers(-3, 4, table.exits - 1).astype(np.float64).tolist()
     rule = ExitRule(GATE, tuple(range(table.exits)), tuple(thresholds))
-    whole = evaluate(table, rule, cost, latency)
-    fewer = evaluate(table, normalised(scores_of(table, GATE), rule), cost, latency)
+    whole = evaluate(table, rule, Profile(cost, latency))
+    fewer = evaluate(table, normalised(scores_of(table, GATE), rule), Profile(cost, latency))
     assert fewer.correct == whole.correct
     assert fewer.latency_ms <= whole.latency_ms and fewer.macs <= whole.macs and fewer.params <= whole.params
 
@@ -188,7 +189,7 @@ def test_exits_that_nobody_takes_are_dropped():
 
 def test_macs_need_no_latency():
     table, cost, _ = realistic(60, 3)
-    points = exact_frontier(table, cost, None, FrontierSettings((accuracy, macs))).points
+    points = exact_frontier(table, Profile(cost), FrontierSettings((accuracy, macs))).points
     assert len(points) > 3 and all(point.latency_ms is None for point in points)
     assert [point.accuracy for point in points] == sorted(point.accuracy for point in points)
 
@@ -196,18 +197,18 @@ def test_macs_need_no_latency():
 def test_many_exits_stay_within_the_bounds():
     table, cost, latency = realistic(100, 9)
     wanted = FrontierSettings((accuracy, macs, params), ("margin",), max_exits=9, max_vectors=300, max_points=9)
-    points = exact_frontier(table, cost, latency, wanted).points
+    points = exact_frontier(table, Profile(cost, latency), wanted).points
     assert len(points) == 9
 
 
 def test_mistakes_are_named():
     table, cost, latency = realistic(20, 2)
     with pytest.raises(UserError, match=rf"unknown score: 'luck' \(known: {', '.join(sorted(SCORES))}\)"):
-        exact_frontier(table, cost, latency, FrontierSettings(scores=("luck",)))
+        exact_frontier(table, Profile(cost, latency), FrontierSettings(scores=("luck",)))
     with pytest.raises(UserError, match=r"frontier thresholds_per_exit: too small: 1 \(from 2\)"):
         FrontierSettings(thresholds_per_exit=1)
     with pytest.raises(UserError, match="decision"):
-        exact_frontier(table, cost, replace(latency, decision_ms={}), FrontierSettings((accuracy, latency_ms)))
+        exact_frontier(table, Profile(cost, replace(latency, decision_ms={})), FrontierSettings((accuracy, latency_ms)))
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(2, 12))

@@ -20,6 +20,7 @@ from searchlab.measure.alternating import Turns
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule
 from searchlab.papers.paper import Subject
+from searchlab.record import Profile
 from searchlab.serialization import from_plain
 from searchlab.study import TrialSpec
 from searchlab.trial_files import TABLE
@@ -50,10 +51,10 @@ def test_thresholds_are_those_of_the_validation_split_and_are_judged_on_the_test
     assert (found.train_images, found.validation_images, found.test_images) == (200, *map(len, splits))
     assert [(each.cut, each.stage) for each in found.checkpoints] == [(0, "stem"), (1, "layer1.block1")]
     for exit, checkpoint in enumerate(found.checkpoints):
-        chosen = let_in_points(validation, exit, subject.record.cost)
+        chosen = let_in_points(validation, exit, Profile(subject.record.cost))
         assert [each.target for each in checkpoint.targets] == [each.target for each in chosen]
         for target, each in zip(checkpoint.targets, chosen, strict=True):
-            point = evaluate(test, ExitRule(LET_IN_SCORE, (exit, 2), (each.threshold,)), subject.record.cost)
+            point = evaluate(test, ExitRule(LET_IN_SCORE, (exit, 2), (each.threshold,)), Profile(subject.record.cost))
             assert target.let_in.value == point.shares[0]
             assert target.accuracy_change.value == pytest.approx(100 * (point.accuracy - base))
             assert target.threshold == (each.threshold if np.isfinite(each.threshold) else None)

@@ -12,7 +12,7 @@ from searchlab.exits.table import ExitTable
 from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import ExitRule
 from searchlab.papers.paper import Finished
-from searchlab.record import NetworkCost, SegmentCost
+from searchlab.record import NetworkCost, Profile, SegmentCost
 from searchlab.serialization import from_plain
 
 gates_evaluation = part("gates", "evaluation")
@@ -122,6 +122,6 @@ def test_accurate_enough_leaves_no_doubt(lost, enough):
     logits_NKC[:lost, 0] = [0, 1]
     table = ExitTable(logits_NKC, np.zeros(1000, np.int64))
     cost = NetworkCost((SegmentCost("a", 1, 1), SegmentCost("b", 1, 1)), (SegmentCost("c", 1, 1),) * 2, (0, 1))
-    point = evaluate(table, ExitRule("margin", (0,), ()), cost)
+    point = evaluate(table, ExitRule("margin", (0,), ()), Profile(cost))
     assert point.correct == 1000 - lost
     assert accurate_enough(point, table) is enough

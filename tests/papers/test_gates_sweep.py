@@ -12,7 +12,7 @@ from searchlab.exits.evaluate import evaluate
 from searchlab.exits.tabulate import tabulate
 from searchlab.measure.device import this_machine
 from searchlab.operating_point import Estimate, ExitRule
-from searchlab.record import LatencyReport, Quantiles, SegmentLatency
+from searchlab.record import LatencyReport, Profile, Quantiles, SegmentLatency
 from searchlab.train.context import batches_for
 from searchlab.train.loop import BatchSource, Hooks, train
 from searchlab.train.recipes import recipe_of
@@ -83,7 +83,7 @@ def test_tables_are_those_of_the_network_with_the_gates(gated):
 def test_the_more_cost_counts_the_earlier_they_leave(gated):
     longer = replace(gated, study=replace(gated.study, epochs=60))
     swept = sweep(longer, [0.0, 0.65, 1.0])
-    points = [evaluate(each.test, AT_ZERO, gated.record.cost) for each in swept]
+    points = [evaluate(each.test, AT_ZERO, Profile(gated.record.cost)) for each in swept]
     costs = [point.macs for point in points]
     assert costs[0] >= costs[1] >= costs[2] and costs[0] > costs[2]
     assert points[2].shares[0] > 0.5 > points[0].shares[0], "where cost is all that counts, most leave at once"

@@ -22,6 +22,7 @@ from searchlab.lab import (
     ExitTable,
     LetIn,
     Normaliser,
+    Profile,
     Segments,
     Split,
     Turns,
@@ -113,7 +114,7 @@ def evaluate_checkpoints(subject: Subject) -> Findings:
             CheckpointFound(
                 cut,
                 record.cost.stages[cut].name,
-                setup.targets(segments, exit, let_in_points(validation, exit, record.cost)),
+                setup.targets(segments, exit, let_in_points(validation, exit, Profile(record.cost))),
             )
             for exit, cut in enumerate(record.cost.cuts[:-1])
         )

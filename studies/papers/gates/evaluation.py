@@ -18,12 +18,11 @@ from searchlab.lab import (
     ExitTable,
     FrontierSettings,
     Judged,
-    NetworkCost,
     Normaliser,
     OperatingPoint,
+    Profile,
     Row,
     Run,
-    SegmentLatency,
     available_scores,
     chosen_at,
     compare,
@@ -62,16 +61,13 @@ def evaluate_gates(subject: Subject) -> Findings:
 class _GatesSetup:
     """Costs and settings that all rules share. `by` is the deciding cost, `full` that of the network without exits."""
 
-    cost: NetworkCost
-    latency: SegmentLatency | None
+    profile: Profile
     settings: FrontierSettings
     by: Objective
     full: float
 
     def both(self, rule: ExitRule, tables: Swept) -> Both:
-        validation, test = (
-            evaluate(table, rule, self.cost, self.latency) for table in (tables.validation, tables.test)
-        )
+        validation, test = (evaluate(table, rule, self.profile) for table in (tables.validation, tables.test))
         return Both(validation, test)
 
     def cost_of(self, point: OperatingPoint) -> float:
@@ -97,7 +93,7 @@ def _setup_of(subject: Subject) -> _GatesSetup:
     costs = (
         exit_cost_ms(record.cost, latency, last, scores[0]) if latency else exit_cost_macs(record.cost, last, scores[0])
     )
-    return _GatesSetup(record.cost, latency, settings, by, float(costs[0]))
+    return _GatesSetup(record.profile, settings, by, float(costs[0]))
 
 
 def _ungated(subject: Subject, setup: _GatesSetup) -> GatesFound:
@@ -105,7 +101,7 @@ def _ungated(subject: Subject, setup: _GatesSetup) -> GatesFound:
     normaliser, dataset = Normaliser.of(subject.dataset, subject.device), subject.dataset
     splits = [split.to(subject.device) for split in (dataset.validation, dataset.test)]
     validation, test = (tabulate(subject.network, split, normaliser) for split in splits)
-    return _found(setup, test, compare(validation, test, setup.cost, setup.latency, setup.settings))
+    return _found(setup, test, compare(validation, test, setup.profile, setup.settings))
 
 
 def _gated(subject: Subject, setup: _GatesSetup) -> GatesFound:
@@ -141,7 +137,7 @@ class _Gated:
 
 
 def _alpha(setup: _GatesSetup, swept: Swept) -> AlphaFound:
-    arguments = (swept.validation, setup.cost, setup.latency, replace(setup.settings, scores=(GATE,)))
+    arguments = (swept.validation, setup.profile, replace(setup.settings, scores=(GATE,)))
     (zero,), frontier = gate_at_zero(*arguments), exact(*arguments)
     cheapest = frontier[setup.cheapest(frontier, [swept.validation] * len(frontier))]
     return AlphaFound(swept.alpha, setup.both(zero.rule, swept), setup.both(cheapest.rule, swept))
@@ -149,11 +145,9 @@ def _alpha(setup: _GatesSetup, swept: Swept) -> AlphaFound:
 
 def _rules(setup: _GatesSetup, swept: Swept, alphas: Sequence[AlphaFound]) -> list[Row]:
     """Every rule on the table of one alpha; the rule "gate at 0" has one point for each alpha."""
-    rows = compare(swept.validation, swept.test, setup.cost, setup.latency, setup.settings)
+    rows = compare(swept.validation, swept.test, setup.profile, setup.settings)
     gate_alone = replace(setup.settings, scores=(GATE,))
-    frontier = [
-        setup.both(point.rule, swept) for point in exact(swept.validation, setup.cost, setup.latency, gate_alone)
-    ]
+    frontier = [setup.both(point.rule, swept) for point in exact(swept.validation, setup.profile, gate_alone)]
     own = {ZERO: [each.zero for each in alphas], FRONTIER: frontier}
     return [
         *(row for row in rows if row.rule != "gate_at_zero"),
@@ -164,7 +158,7 @@ def _rules(setup: _GatesSetup, swept: Swept, alphas: Sequence[AlphaFound]) -> li
 def _found(setup: _GatesSetup, test: ExitTable, rows: Sequence[Row]) -> GatesFound:
     return GatesFound(
         samples=test.samples,
-        exits=tuple(setup.cost.stages[cut].name for cut in setup.cost.cuts),
+        exits=tuple(setup.profile.cost.stages[cut].name for cut in setup.profile.cost.cuts),
         correct=tuple(test.correct_NK.sum(axis=0).tolist()),
         by=setup.by.name,
         rules=tuple(_rule(setup, row) for row in rows),

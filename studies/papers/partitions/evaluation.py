@@ -19,6 +19,7 @@ from searchlab.lab import (
     ExitTable,
     Normaliser,
     OperatingPoint,
+    Profile,
     RoutedExperts,
     Split,
     Stage,
@@ -80,7 +81,7 @@ def evaluate_partitions(subject: Subject) -> Findings:
     assert record.cost is not None and record.frontier is not None
     normaliser, test = Normaliser.of(dataset, subject.device), dataset.test.to(subject.device)
     table, points = tabulate(network, test, normaliser), record.frontier.points
-    tested = [evaluate(table, point.rule, record.cost) for point in points]
+    tested = [evaluate(table, point.rule, Profile(record.cost)) for point in points]
     best = max(range(len(points)), key=lambda i: points[i].correct)
     answers, epochs = answered(table, points[best].rule), subject.study.epochs
     (correct,), (correct_of_3,) = correct_among(answers, 1), correct_among(answers, 3)
