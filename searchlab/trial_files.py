@@ -18,12 +18,15 @@ WEIGHTS, TABLE, RECORD, STATE = "weights.safetensors", "exit_table.npz", "record
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turns what the operating system says about a folder into one line for the user; the study can be resumed."""
+def disk_errors(folder: Path, see: str = "--output") -> Iterator[None]:
+    """Turns what the operating system says about a folder into one line for the user; the study can be resumed.
+
+    `see` is the option that names another folder.
+    """
     try:
         yield
     except OSError as error:
-        mend = "make room, then resume" if error.errno == errno.ENOSPC else "see --output"
+        mend = "make room, then resume" if error.errno == errno.ENOSPC else f"see {see}"
         raise RunError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
     except SafetensorError as error:
         raise RunError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error

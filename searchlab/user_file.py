@@ -96,6 +96,18 @@ def parsed(file: UserFile) -> ast.Module:
         raise UserError("does not parse: it is nested too deeply", where=file.place) from error
 
 
+def bound(tree: ast.Module, name: str) -> int:
+    """How often a file binds a name at its top or anywhere below."""
+    stored = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)]
+    imported = [n for n in ast.walk(tree) if isinstance(n, ast.alias) and (n.asname or n.name) == name]
+    return len(stored) + len(imported)
+
+
+def defines(tree: ast.Module, name: str) -> bool:
+    """Whether a file defines a function of that name, or binds the name."""
+    return bool(bound(tree, name)) or any(isinstance(n, ast.FunctionDef) and n.name == name for n in tree.body)
+
+
 def file_named(kind: str, name: str, files: Iterable[UserFile] = (), beside: Path | None = None) -> UserFile:
     """Returns the file of that name from a list, else reads it from the path, relative to the file `beside`.
 

@@ -6,7 +6,7 @@ from searchlab.errors import UserError
 from searchlab.report.payloads import spaces_payload, studies_payload
 from searchlab.report.tables import spaces_view, studies_view
 from searchlab.search.catalog import available, load_studies, places
-from searchlab.search.static_reading import is_for_studies, read_studies
+from searchlab.search.static_reading import read_studies
 from searchlab.study import Sketch, Study
 
 
@@ -19,8 +19,6 @@ def studies(as_json: AsJson = False) -> None:
     sketches: dict[str, Sketch] = {}
     for source in available("study"):
         try:
-            if is_for_studies(source):
-                continue
             read = load_studies(source) if source.is_brought else read_studies(source)
         except UserError as error:
             # One broken file must not hide the others.

@@ -34,28 +34,29 @@ LIVE_TRIALS = 8
 
 @dataclass
 class Running:
-    """What is shown of a running trial: what it is, and how far."""
+    """What is shown of a running trial: what it is, and how far. `word` is what it said last in its phase."""
 
     title: str
     pace: Pace
     phase: str = ""
     epoch: Epoch | None = None
+    word: str = ""
 
     def begins(self, phase: str, now: float) -> None:
         """It begins something."""
-        self.phase = phase
+        self.phase, self.word = phase, ""
         if phase == TRAINING:
             self.pace.trains(now)
 
     def ended(self, epoch: Epoch, now: float) -> None:
         """It trained an epoch."""
-        self.phase, self.epoch = TRAINING, epoch
+        self.phase, self.epoch, self.word = TRAINING, epoch, ""
         self.pace.ended(epoch.epoch, now)
 
     def words(self, study: Study, now: float) -> str:
         """ "epoch 3 of 15, loss 1.204, about 12 min left", "measuring latency"."""
-        if self.phase != TRAINING:
-            return self.phase
+        if self.word or self.phase != TRAINING:
+            return self.word or self.phase
         if self.epoch is None:
             return f"{TRAINING}, epoch 1 of {study.epochs}"
         left = left_words(self.pace.left_s(max(study.epochs, self.epoch.epoch), now))
@@ -119,7 +120,7 @@ class PlainWatch:
 
     def on_word(self, number: int, text: str) -> None:
         """What a trial waits for."""
-        self._of(number).phase = text
+        self._of(number).word = text
         self.say(f"trial {number}: {text}")
 
     def on_end(self, record: TrialRecord) -> None:
@@ -204,7 +205,7 @@ class LiveWatch(PlainWatch):
 
     def on_word(self, number: int, text: str) -> None:
         """What a trial waits for, beside its name: it is gone when the trial goes on."""
-        self._of(number).phase = text
+        self._of(number).word = text
         self._redraw(now=True)
 
     def on_end(self, record: TrialRecord) -> None:

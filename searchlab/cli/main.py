@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(args=given, prog_name="searchlab", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except UserError as error:
-        return _complain(error, debug=debug)
+        return _complain(_blames_option(error, given), debug=debug)
     except (ValidationError, TyperException) as error:
         return _complain(_as_user_error(error, given), debug=debug)
     except (Interrupted, KeyboardInterrupt, typer.Abort):
@@ -55,13 +55,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _as_user_error(error: ValidationError | TyperException, given: Sequence[str]) -> UserError:
     """A wrong value in a noun made from options, or a wrong use of the command line."""
     if isinstance(error, ValidationError):
-        return from_validation(error, "command line")
+        return _invalid_field(error, given)
     command = getattr(getattr(error, "ctx", None), "command_path", "searchlab")
     for option in getattr(getattr(error, "param", None), "opts", ()):
         if (value := _value_of(option, given)) is not None:
             message = error.message.removeprefix("Input ")
             return UserError("not valid", where=option, value=value, allowed=f"{message}; see {command} --help")
     return UserError(error.format_message().rstrip("."), allowed=f"see {command} --help")
+
+
+def _invalid_field(error: ValidationError, given: Sequence[str]) -> UserError:
+    """An invalid field of a noun, under the name of the option that set it."""
+    found = from_validation(error, "command line")
+    if (option := _option_of(error.errors()[0]["loc"][:1], given)) is not None:
+        found.what, found.where, found.value = "not valid", option, _value_of(option, given)
+    return found
+
+
+def _blames_option(error: UserError, given: Sequence[str]) -> UserError:
+    """An error about a field of the study ("Study.sampler"), under the name of the option that set it."""
+    noun, _, field = error.where.partition(".")
+    option = _option_of((field,), given) if noun == "Study" else None
+    if option is not None and _value_of(option, given) == error.value:
+        error.where = option
+    return error
+
+
+def _option_of(loc: tuple[int | str, ...], given: Sequence[str]) -> str | None:
+    """The option that sets a field ("max_latency_ms": "--max-latency"), if it was given."""
+    names = [f"--{name.removesuffix('_ms').replace('_', '-')}" for name in loc if isinstance(name, str)]
+    return next((name for name in names if _value_of(name, given) is not None), None)
 
 
 def _value_of(option: str, given: Sequence[str]) -> str | None:

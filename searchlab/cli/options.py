@@ -168,8 +168,17 @@ def cluster_of(runner: str, **given: Any) -> Cluster:
 
 
 def sampler_of(name: str | None) -> str | None:
-    """The sampler of that name; of a file, the whole path, by which the study finds it from another folder."""
-    return str(Path(name).expanduser().absolute()) if name and is_file_name(name) else name
+    """The sampler of that name; of a file, the whole path, by which the study finds it from another folder.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if name is None or not is_file_name(name):
+        return name
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise UserError("no such file", where="--sampler", value=name, allowed="a name or a path to a .py file")
+    return str(path)
 
 
 def objectives_of(names: str | None) -> tuple[Objective, ...] | None:

@@ -108,6 +108,10 @@ def plot(
     replicates: Annotated[
         bool, typer.Option("--replicates", help="The front with what fresh seeds reach (see `searchlab replicate`).")
     ] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to; default: the study's, in the output folder.", metavar="FOLDER"),
+    ] = None,
     as_json: opt.AsJson = False,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
@@ -119,12 +123,13 @@ def plot(
     """
     store = stored_study(study, opt.kept_at(output, storage))
     defined = store.definition.study
-    drawn = Drawn(store, defined, output / defined.name)
+    drawn = Drawn(store, defined, to or output / defined.name)
     asked: list[Callable[[Drawn], Written]] = [*[_hypervolume] * hypervolume, *[_importance] * importance]
     asked += [_replicates] * replicates
     written: Written = {}
-    check_folder(drawn.folder, store)
-    with disk_errors(drawn.folder):
+    if to is None:
+        check_folder(drawn.folder, store)
+    with disk_errors(drawn.folder, see="--to"):
         drawn.folder.mkdir(parents=True, exist_ok=True)
         for write in asked or [_front]:
             written |= write(drawn)

@@ -41,7 +41,7 @@ from searchlab.search.catalog import (
 from searchlab.search.definition import Definition, check_objectives
 from searchlab.search.driver import Driver
 from searchlab.search.early_stopping import with_rungs
-from searchlab.search.launch import Launch, check, check_names, start, start_afresh
+from searchlab.search.launch import Launch, check, check_names, check_total, start, start_afresh
 from searchlab.search.launch import resume as resume_study
 from searchlab.search.smoke import on_what_is_there, smoke_of
 from searchlab.search.store import StudyStore, stored_names, stored_study
@@ -190,6 +190,7 @@ def resume(
     budget = {"trials": trials, "hours": hours, "epochs_total": epochs_total, "until_stalled": until_stalled}
     effective = _overridden(effective, budget)
     check_objectives(before.study, effective, store.optuna.directions)
+    check_total(store, effective)
     beside = source.path if source else Path(before.path) if before.path else None
     effective = with_files(effective, beside, known=before.study.files)
     now = Definition(effective, written, space.text, str(source.path.absolute()) if source else before.path)

@@ -6,7 +6,6 @@ file stands in for it, which goes when the process ends.
 Shape suffixes: N images, C channels, H height, W width.
 """
 
-import fcntl
 import hashlib
 import math
 import os
@@ -15,7 +14,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from searchlab.data.image_files import Scales, look, notes_on, read, scales_of, shown
+from searchlab.data.one_process import one_process
 from searchlab.data.splits import Parts, Split, Statistics, channel_statistics, data_hash, unwritable
 from searchlab.errors import Interrupted, UserError
 
@@ -44,6 +43,8 @@ BLOCK = 512
 """Files that are decoded before their pixels are written."""
 
 IMAGES, ABOUT = "images.uint8", "about.json"
+
+WAITS = "another process is preparing these images: waiting for it"
 
 
 def _silent(line: str) -> None:
@@ -120,7 +121,7 @@ def prepared(wanted: Wanted, root: Path | None, hooks: LoadHooks) -> tuple[Parts
                 return _parts(wanted, file, about.shape), about
         if (found := _found(wanted, place)) is not None:
             return found
-        with _alone(place, hooks):
+        with one_process(place, lambda: hooks.say(WAITS)):
             return _found(wanted, place) or _made(wanted, place, hooks)
     except OSError as error:
         where, allowed = shown(place.parent if place else Path(tempfile.gettempdir())), "see --data"
@@ -137,18 +138,6 @@ def _home(root: Path | None) -> Path | None:
     except OSError:
         return None
     return home if os.access(home, os.W_OK | os.X_OK) else None
-
-
-@contextmanager
-def _alone(place: Path, hooks: LoadHooks) -> Iterator[None]:
-    """Waits until no other process prepares the same images."""
-    with place.with_name(f"{place.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            hooks.say("another process is preparing these images: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _found(wanted: Wanted, place: Path) -> tuple[Parts, About] | None:

@@ -1,6 +1,5 @@
 """Folders of images behind a URL: copied to this machine once, for all processes."""
 
-import fcntl
 import hashlib
 import shutil
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pyarrow
 from pyarrow.fs import FileSelector, FileSystem, FileType, copy_files
 
+from searchlab.data.one_process import one_process
 from searchlab.data.prepared import LoadHooks
 from searchlab.errors import UserError
 
@@ -36,9 +36,8 @@ def fetched(url: str, root: Path, hooks: LoadHooks | None = None) -> Path:
     copy = root / FETCHED / f"{Path(folder).name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with copy.with_name(f"{copy.name}.lock").open("w") as lock:
-            # A second process waits and then finds the copy.
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with one_process(copy):
+            # A second process waited, and finds the copy.
             if not copy.is_dir():
                 (hooks or LoadHooks()).say(f"copying {url} to {copy}")
                 half = copy.with_name(f"{copy.name}.part")

@@ -16,9 +16,11 @@ def until_trusted(measured: Callable[[], LatencyReport], waiting: Waiting) -> La
         Interrupted: `waiting.interrupted` said so.
     """
     best = measured()
-    for pause_s in PAUSES_S:
+    for attempt, pause_s in enumerate(PAUSES_S, start=2):
         if not best.doubt:
             break
+        again = f"measuring again, attempt {attempt} of {1 + len(PAUSES_S)}"
+        waiting.say(f"latency in doubt, the machine may be busy ({best.doubt}): {again}")
         waiting.pause(pause_s)
         best = min(best, measured(), key=lambda report: report.worry)
     return best

@@ -24,6 +24,8 @@ MARKS = {"complete": "#1259a8", "stopped": "#c79a1b", "failed": "#b3261e"}
 
 SPARKS, SPARKS_WIDE = " ▁▂▃▄▅▆▇█", 24
 
+BAND = "growth that may be chance (one standard error)"
+
 X_TITLE, Y_TITLE = "training spent (epochs × MACs per image)", "hypervolume"
 
 
@@ -86,7 +88,8 @@ def write_growth_png(path: Path, history: SearchHistory) -> None:
     steps = _drawn(history)
     figure = new_figure()
     canvas = figure.add_subplot()
-    canvas.axhspan(steps[-1].hypervolume - history.noise, steps[-1].hypervolume, color=LINE, alpha=0.13, linewidth=0)
+    if band := _band(history, steps):
+        canvas.axhspan(*band, color=LINE, alpha=0.13, linewidth=0, label=BAND, zorder=0)
     canvas.step(*_line(steps), where="post", color=LINE, linewidth=2, zorder=2)
     for state, colour in MARKS.items():
         alike = [step for step in steps if step.record.state == state]
@@ -100,7 +103,7 @@ def write_growth_png(path: Path, history: SearchHistory) -> None:
     canvas.set_ylim(*_y_range(history, steps))
     canvas.set_title(_title(history), loc="left", fontsize=12, fontweight="bold")
     plain_frame(canvas)
-    canvas.legend(loc="lower right", frameon=False, fontsize=9)
+    canvas.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, fontsize=9)
     save(figure, path)
 
 
@@ -111,6 +114,13 @@ def _drawn(history: SearchHistory) -> list[Step]:
     return history.trained
 
 
+def _band(history: SearchHistory, steps: Sequence[Step]) -> tuple[float, float] | None:
+    """Returns the band of growth that may be chance; None if no trial followed the first front."""
+    if len(_line(steps)[0]) < 2 or not history.noise:
+        return None
+    return steps[-1].hypervolume - history.noise, steps[-1].hypervolume
+
+
 def _line(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
     """Returns x and y of the steps, from the first front on."""
     with_front = [step for step in steps if step.hypervolume] or steps
@@ -118,7 +128,7 @@ def _line(steps: Sequence[Step]) -> tuple[list[float], list[float]]:
 
 
 def _y_range(history: SearchHistory, steps: Sequence[Step]) -> tuple[float, float]:
-    values = [*_line(steps)[1], steps[-1].hypervolume - history.noise]
+    values = [*(step.hypervolume for step in steps), *(_band(history, steps) or ())]
     return padded(min(values), max(values), logarithmic=False)
 
 
@@ -135,7 +145,10 @@ def _figure(history: SearchHistory, steps: Sequence[Step]) -> Any:
 
     x, y = _line(steps)
     figure = go.Figure()
-    figure.add_hrect(steps[-1].hypervolume - history.noise, steps[-1].hypervolume, fillcolor=NOISE, line_width=0)
+    if band := _band(history, steps):
+        figure.add_hrect(*band, fillcolor=NOISE, line_width=0)
+        marker = {"size": 14, "symbol": "square", "color": NOISE}
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=BAND))
     line = {"color": LINE, "width": 2.5, "shape": "hv"}
     figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=line, name="front", hoverinfo="skip"))
     before = {step.record.number: last.hypervolume for last, step in pairwise(steps)}
@@ -171,11 +184,14 @@ def _explanation(history: SearchHistory) -> str:
         f"{objective.label} of {_cost(objective.name, history.cost_scales[objective.name])}" for objective in costs
     ]
     unit = f" A cost c counts as c / (c + u), u being a {' and '.join(halves)}." if halves else ""
+    band = ""
+    if _band(history, history.trained):
+        band = f" The band is at most one standard error of the last hypervolume, {history.noise:.4f}; growth within it"
+        band += " may be chance."
     return (
         "Every mark is a trial that was trained, where it ended: how much training the study had spent by then, in "
         "epochs times the MACs of one image through the network, and the share of the space of objectives that its "
-        f"front dominated. The reference point is frozen: accuracy 0 and boundless cost.{unit} The band is at most "
-        f"one standard error of the last hypervolume, {history.noise:.4f}; growth within it may be chance."
+        f"front dominated. The reference point is frozen: accuracy 0 and boundless cost.{unit}{band}"
     )
 
 

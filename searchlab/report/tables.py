@@ -40,7 +40,7 @@ def front_view(
     wide = [_front_table(points, tall=False, gap=gap) for gap in (3, 2)]
     tall = [_front_table(points, tall=True, gap=gap) for gap in (3, 2, 1)]
     seen = any(point.test for point in points)
-    notes = doubt_note((point.record for point in points if point.doubt), again=not seen)
+    notes = doubt_note(point.record for point in points if point.doubt)
     legend = Footer((*shown_of(points, f"front {study.name}{kept}", seen=seen), *_legend(points)))
     end = Footer(footer_parts(study, records, kept))
     return Group(FirstThatFits((*wide, *tall)), Text(""), legend, *_footers(notes), end)
@@ -109,8 +109,8 @@ def trial_counts(records: Sequence[TrialRecord]) -> str:
     return f"{trials}: {states}" if states else "no trials"
 
 
-def doubt_note(records: Iterable[TrialRecord], *, again: bool = True) -> tuple[str, ...]:
-    """Explains the marks of doubtful latencies, if any; `again` adds the command that measures them again."""
+def doubt_note(records: Iterable[TrialRecord]) -> tuple[str, ...]:
+    """Explains the marks of doubtful latencies, if any."""
     doubtful = {record.number: record for record in records if doubt_of(record)}
     if not doubtful:
         return ()
@@ -118,8 +118,7 @@ def doubt_note(records: Iterable[TrialRecord], *, again: bool = True) -> tuple[s
     trials = (
         f"trial {worst.number}" if len(doubtful) == 1 else f"{len(doubtful)} trials, worst of all trial {worst.number}"
     )
-    note = f"{units.DOUBTFUL} latency in doubt ({trials}: {doubt_of(worst)})"
-    return (note, *(["on a quiet machine, `searchlab front --test` measures the front again"] if again else []))
+    return (f"{units.DOUBTFUL} latency in doubt ({trials}: {doubt_of(worst)})",)
 
 
 def budget_words(study: Study) -> str:

@@ -13,8 +13,10 @@ from searchlab.errors import UserError, unknown
 from searchlab.search.places import FOLDERS, Kind, brought, every_path, folders, in_words, name_of, paths_of
 from searchlab.study import Study
 from searchlab.user_file import (
+    FUNCTIONS,
     UserFile,
     blamed,
+    defines,
     file_named,
     function_of,
     is_file_name,
@@ -83,8 +85,21 @@ def places(kind: Kind, beside: Path | None = None) -> str:
 
 
 def available(kind: Kind) -> list[SourceFile]:
-    """Lists every file of that kind by name; a user's file hides one of searchlab's with the same name."""
-    return [SourceFile(name, path) for name, path in every_path(kind).items()]
+    """Lists every file of that kind by name; a file of the user hides one of searchlab with the same name.
+
+    A file beside studies that defines a data set, a score or a sampler, and no study, is left out.
+    """
+    found = [SourceFile(name, path) for name, path in every_path(kind).items()]
+    return [source for source in found if kind != "study" or not _is_for_studies(source)]
+
+
+def _is_for_studies(source: SourceFile) -> bool:
+    """Whether a file beside studies is no study, but what studies may name; False for one that does not parse."""
+    try:
+        tree = source.parsed()
+    except UserError:
+        return False
+    return any(defines(tree, name) for name in FUNCTIONS.values()) and not defines(tree, "study")
 
 
 def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -42,7 +42,7 @@ from searchlab.search.startup import enqueue_missing
 from searchlab.search.storage import check_writable, open_storage
 from searchlab.search.store import StudyStore
 from searchlab.search.study_facts import fix_data, same_data, unit_of
-from searchlab.search.study_folder import check_artefacts, claim
+from searchlab.search.study_folder import check_artefacts, claim, release
 from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
 from searchlab.time_left import left_words
@@ -118,6 +118,7 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
     study, options = launch.definition.study, launch.options
     check_writable(store.storage, store.url)
     check_objectives(store.definition.study, study, store.optuna.directions)
+    check_total(store, study)
     dataset, device = _checked(launch)
     with only_driver(study.name, options):
         records = store.records()
@@ -148,6 +149,7 @@ def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
     except UserError:
         # If nothing has begun, for example because a cluster is unreachable, the same command can be repeated.
         if not store.records():
+            release(launch.options.output / study.name, store)
             StudyStore.discard(launch.definition.study.name, store.storage, url)
         raise
 
@@ -286,6 +288,20 @@ def check_names(study: Study) -> None:
             raise unknown("objective", objective.name, OBJECTIVES, where="Study.objectives")
 
 
+def check_total(store: StudyStore, study: Study) -> None:
+    """Whether a study that goes on asks for at least as many trials in all as it has, if the number is a new one.
+
+    Raises:
+        UserError: it asks for fewer.
+    """
+    most, begun = study.trials, len(store.records())
+    if most is None or most == store.definition.study.trials or most >= begun:
+        return
+    has = "1 trial" if begun == 1 else f"{begun} trials"
+    allowed = f"the number is the total: --trials {begun + 1} adds one"
+    raise UserError(f"study {study.name} already has {has}", where="--trials", value=most, allowed=allowed)
+
+
 def same_reference(unit: TimeUnit | None, study: Study) -> None:
     """Raises UserError if the study's latencies were measured beside another reference."""
     if unit is not None and study.measures_latency and unit.reference_name != study.reference:
@@ -322,12 +338,31 @@ def only_driver(name: str, options: RunOptions) -> Iterator[None]:
         raise UserError(f"cannot write: {error.strerror}", where=str(folder), allowed="see --output") from error
     try:
         _take(handle, name)
-        if not (folder / LOCK).exists():
+        if not _is_at(handle, folder / LOCK):
             what = "the study was removed just now"
             raise UserError(what, where=f"study {name}", allowed="give the command again")
-        yield
+        try:
+            yield
+        finally:
+            _remove_if_unused(folder)
     finally:
         os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one at a path: other processes may have deleted and replaced it."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Removes a study's folder that holds nothing but its lock: a run was refused before the study began."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
 
 
 def _take(handle: int, name: str) -> None:

@@ -11,7 +11,7 @@ from searchlab.errors import UserError, from_validation
 from searchlab.objective import OBJECTIVES
 from searchlab.search.catalog import SourceFile, named_after
 from searchlab.study import Sketch, Study
-from searchlab.user_file import FUNCTIONS
+from searchlab.user_file import bound
 
 FIELDS = tuple(field.name for field in fields(Study))
 
@@ -29,7 +29,7 @@ def read_studies(source: SourceFile) -> tuple[Study, ...] | Sketch:
     tree = source.parsed()
     function = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "study"), None)
     if function is None:
-        if _binds(tree, "study"):
+        if bound(tree, "study"):
             return Sketch(source.summary, ())
         raise UserError("defines no function study()", where=str(source.path))
     known = _constants(tree)
@@ -39,21 +39,6 @@ def read_studies(source: SourceFile) -> tuple[Study, ...] | Sketch:
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_study(node)]
         return Sketch(source.summary, tuple(_plain_fields(call, known)[0] for call in calls))
     return named_after(source, tuple(returned))
-
-
-def is_for_studies(source: SourceFile) -> bool:
-    """Whether a file beside studies is a data set, a score or a sampler and no study.
-
-    Raises:
-        UserError: it cannot be read, or it does not parse.
-    """
-    tree = source.parsed()
-    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-
-    def defines(name: str) -> bool:
-        return name in defined or bool(_binds(tree, name))
-
-    return any(map(defines, FUNCTIONS.values())) and not defines("study")
 
 
 def _returned(function: ast.FunctionDef) -> list[ast.Call]:
@@ -113,14 +98,7 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
                 found[node.targets[0].id] = _value(node.value, found)
             except _Computed:
                 found.pop(node.targets[0].id, None)
-    return {name: value for name, value in found.items() if _binds(tree, name) == 1}
-
-
-def _binds(tree: ast.Module, name: str) -> int:
-    """Counts how often a file binds a name."""
-    stored = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)]
-    imported = [n for n in ast.walk(tree) if isinstance(n, ast.alias) and (n.asname or n.name) == name]
-    return len(stored) + len(imported)
+    return {name: value for name, value in found.items() if bound(tree, name) == 1}
 
 
 def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:

@@ -56,6 +56,13 @@ ATTRIBUTES = {
 }
 """Optuna's tables of attributes, of users and its own."""
 
+DRIVERS = {
+    "postgresql": "pip install 'searchlab[postgresql]'",
+    "mysql": "pip install mysqlclient; or pip install pymysql, and begin the URL with mysql+pymysql://",
+    "mariadb": "pip install mysqlclient; or pip install pymysql, and begin the URL with mariadb+pymysql://",
+}
+"""How to install the driver of a database, by the beginning of its URL."""
+
 
 def _no_json(url: str) -> UserError:
     """Makes the error for a store with an attribute that Optuna cannot read and does not name."""
@@ -127,7 +134,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
                 return _of_copy(copied(path))
             return _committing_fast(RDBStorage(url, engine_kwargs=_waiting(url)))
         except ImportError as error:
-            mend = "pip install 'searchlab[postgresql]', or the driver of your database"
+            mend = DRIVERS.get(make_url(url).get_backend_name(), "install the Python package of that driver")
             raise UserError(
                 "its driver is not installed", where="--storage", value=public(url), allowed=mend
             ) from error

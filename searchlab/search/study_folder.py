@@ -72,6 +72,14 @@ def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> No
     _note_output(store, output, folder.parent)
 
 
+def release(folder: Path, store: StudyStore) -> None:
+    """Takes a folder back from a study that is about to be forgotten, if it is that study's."""
+    owner = owner_of(folder)
+    if owner is not None and owner.identity == identity_of(store):
+        with disk_errors(folder):
+            (folder / FILE).unlink(missing_ok=True)
+
+
 def _note_output(store: StudyStore, output: str, path: Path) -> None:
     """Keeps where an output folder is, for drivers with another one."""
     name, seen = f"{OUTPUT}{output}", SeenOutput.now(path)

@@ -7,7 +7,8 @@ import pytest
 WRONG = {
     "an unknown study": (["run", "nope"], "unknown study: 'nope' (known: broken, cifar10_small, dataless, dict"),
     "a path to nothing": (["run", "./nope.py"], "no such study file: 'nope.py'"),
-    "an unknown sampler": (["run", "little", "--sampler", "bayes"], "unknown sampler: 'bayes' (known: gp, "),
+    "an unknown sampler": (["run", "little", "--sampler", "bayes"], "--sampler: unknown sampler: 'bayes' (known: gp, "),
+    "a sampler's file that is not there": (["run", "little", "--sampler", "no.py"], "--sampler: no such file: 'no.py'"),
     "an unknown runner": (["run", "little", "--runner", "spark"], "--runner: unknown runner: 'spark' (known: "),
     "an unknown device": (["run", "little", "--device", "tpu"], "unknown device: 'tpu' (auto, cpu, cuda, cuda:N"),
     "a device that is not there": (["run", "little", "--device", "cuda:99"], "device on this machine: 'cuda:99'"),
@@ -15,17 +16,19 @@ WRONG = {
     "one objective": (["run", "little", "--objectives", "accuracy"], "not a set of objectives: 'accuracy'"),
     "an objective twice": (["run", "little", "--objectives", "macs,macs"], "two or three different ones of accuracy"),
     "four objectives": (["run", "little", "--objectives", "accuracy,macs,params,latency_ms"], "two or three different"),
-    "a rule that is none": (["run", "little", "--early-stopping", "x"], "unknown early stopping rule: 'x' (known: "),
+    "a rule that is none": (["run", "little", "--early-stopping", "x"], "--early-stopping: unknown early stopping"),
     "a cap of nothing": (["run", "little", "--max-params", "0"], "--max-params: not valid: '0'"),
     "a cap that nothing holds": (["run", "little", "--max-params", "9"], "holds max_params: 9"),
     "a number that is none": (["run", "little", "--trials", "many"], "--trials: not valid: 'many'"),
     "a negative number": (["run", "little", "--seed", "-4"], "--seed: not valid: '-4'"),
-    "no hours": (["run", "little", "--hours", "0"], "hours"),
-    "no latency": (["run", "little", "--max-latency", "-1"], "latency"),
+    "no hours": (["run", "little", "--hours", "0"], "--hours: not valid: '0' (must be greater than 0)"),
+    "hours below nothing": (["run", "little", "--hours=-1"], "--hours: not valid: '-1'"),
+    "no latency": (["run", "little", "--max-latency", "-1"], "--max-latency: not valid: '-1'"),
     "a name for no folder": (["run", "little", "--name", "../up"], "no name for a study: '../up'"),
     "an output that is a file": (["run", "little", "--output", "file"], "file"),
     "a storage that is none": (["run", "little", "--storage", "here"], "--storage: no storage URL: 'here'"),
     "a driver that is missing": (["run", "little", "--storage", "mysql+pymysql://u:word@h/d"], "not installed"),
+    "the driver of MySQL": (["run", "little", "--storage", "mysql://u:word@h/d"], "(pip install mysqlclient; or pip"),
     "a study without its argument": (["run"], "Missing argument 'STUDY'"),
     "an option without its value": (["run", "little", "--data"], "'--data' requires an argument"),
     "an option that is none": (["run", "little", "--trails", "3"], "No such option: --trails"),
@@ -46,6 +49,7 @@ WRONG = {
     "a study of unknown data": (["run", "dataless"], "unknown data set: 'cifar11' (did you mean 'cifar10'? known: ci"),
     "a space that raises": (["run", "raises"], "space raises (spaces/raises.py:1): raised ZeroDivisionError"),
     "a misspelt study": (["run", "digts"], "unknown study: 'digts' (did you mean 'digits'? known: "),
+    "a sampler's field in a study": (["run", "sampled"], "Study.sampler: unknown sampler: 'bayes'"),
     "a misspelt command": (["trails"], "No such command 'trails'. Did you mean 'trials'?"),
     "a misspelt sampler": (["run", "little", "--sampler", "nsga"], "(did you mean 'nsga2'? known: "),
     "a name for two ranges": (["run", "twice"], "space twice (spaces/twice.py:3): one name for two parameters: 'x' "),
@@ -67,6 +71,8 @@ FILES = {
     "studies/regime.py": "from searchlab.study import Study\ndef study(): return Study('regime', 'digits')",
     "spaces/regime.py": "from searchlab.architecture import ResNet\nfrom searchlab.candidate import *\n"
     "def space(choose): return Candidate(ResNet((1,), 4), training=Training(regime='join'))",
+    "studies/sampled.py": "from searchlab.study import Study\n"
+    "def study(): return Study('little', 'digits', sampler='bayes')",
     "spaces/raises.py": "def space(choose): return 1 / choose.suggest_int('zero', 0, 0)",
 }
 
@@ -88,6 +94,41 @@ def test_a_mistake_is_one_line_and_exit_code_2(searchlab, arguments, says):
 def test_the_offending_value_of_an_option_is_named(searchlab, option):
     assert "'many'" in searchlab("run", "little", option, "many").err
     assert "'0'" in searchlab("run", "little", f"{option}=0").err
+
+
+def test_files_that_studies_name_are_not_listed_as_known_studies(searchlab):
+    helpers = {"mine": "def sampler(seed): ...", "pets": "def dataset(root, download): ...", "ratio": "score = max"}
+    Path("images").mkdir()
+    for name, text in helpers.items():
+        Path(f"studies/{name}.py").write_text(text)
+    for arguments in (["run", "nope"], ["run", "nope", "--images", "images"]):
+        answer = searchlab(*arguments)
+        assert "little" in answer.err and not any(f" {name}," in answer.err for name in helpers), arguments
+
+
+@pytest.mark.slow
+def test_a_smaller_total_than_there_are_trials_is_one_line_and_changes_nothing(searchlab):
+    assert searchlab("run", "little", "--trials", 2).code == 0
+    before = searchlab("runs", "--json").json
+    answer = searchlab("resume", "little", "--trials", 1)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "--trials: study little already has 2 trials: 1 (the number is the total: --trials 3 adds one)" in answer.err
+    assert searchlab("runs", "--json").json == before
+    assert searchlab("resume", "little").code == 0
+
+
+@pytest.mark.slow
+def test_a_plot_that_cannot_be_written_names_the_option_for_another_folder(searchlab):
+    assert searchlab("run", "little", "--trials", 1).code == 0
+    Path("taken").touch()
+    answer = searchlab("plot", "little", "--to", "taken/plots")
+    assert answer.code == 2 and "cannot write" in answer.err and "see --to" in answer.err
+    assert "--output" not in answer.err
+    assert searchlab("plot", "little", "--to", "elsewhere").out.split() == [
+        "elsewhere/front.html",
+        "elsewhere/front.png",
+    ]
+    assert Path("elsewhere/front.png").is_file() and not Path("runs/little/front.png").exists()
 
 
 @pytest.mark.slow

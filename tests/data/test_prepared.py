@@ -139,6 +139,15 @@ def test_no_room_is_said_before_anything_is_decoded(pets, tmp_path, decoded, mon
     assert not decoded and not folders(tmp_path)
 
 
+def test_no_lock_is_left_behind_whether_or_not_images_can_be_read(pets, tmp_path):
+    root = tmp_path / "root"
+    load(f"folder:{pets}", root)
+    next(pets.rglob("*.png")).write_bytes(b"no image")
+    with pytest.raises(UserError, match="cannot be read"):
+        load(f"folder:{pets}", root)
+    assert not list(root.rglob("*.lock")) and not list(root.rglob("*.part"))
+
+
 def test_a_disk_that_fills_up_is_one_line(pets, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -43,6 +43,13 @@ def test_a_latency_that_disagrees_with_its_check_is_measured_again_later_and_the
     assert bool(report.doubt) is (abs(kept) > 0.1)
 
 
+def test_a_repetition_says_that_the_machine_may_be_busy(pauses):
+    said = []
+    until_trusted(attempts(0.4, -0.2, 0.03), Waiting(say=said.append))
+    assert [line.split(": ")[-1] for line in said] == [f"measuring again, attempt {n} of 3" for n in (2, 3)]
+    assert all("in doubt, the machine may be busy (additive and end-to-end latency differ" in line for line in said)
+
+
 def test_a_pause_between_two_measurements_is_interrupted(monkeypatch):
     monkeypatch.setattr(remeasure, "PAUSES_S", (3600.0,))
     with pytest.raises(Interrupted):

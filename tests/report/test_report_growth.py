@@ -3,12 +3,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_records import fake_record, fake_records, fake_study
+from fake_records import fake_point, fake_record, fake_records, fake_study
 from matplotlib.image import imread
 
 from searchlab.errors import UserError
 from searchlab.front.history import SearchHistory
-from searchlab.report.growth import SPARKS, growth_payload, sparkline, standing, write_growth_html, write_growth_png
+from searchlab.report import growth as growth_module
+from searchlab.report.growth import (
+    BAND,
+    SPARKS,
+    growth_payload,
+    sparkline,
+    standing,
+    write_growth_html,
+    write_growth_png,
+)
 from searchlab.report.importance import Bars, write_importance_html, write_importance_png
 
 BLUE = np.array([0x12, 0x59, 0xA8]) / 255
@@ -39,6 +48,33 @@ def test_one_trial_or_one_without_a_front_can_be_drawn_and_none_is_said(tmp_path
     with pytest.raises(UserError, match=r"study digits: nothing to plot .*one trial that was trained"):
         write_growth_png(tmp_path / "none.png", SearchHistory(fake_study(), [fake_record(0, state="infeasible")]))
     assert not (tmp_path / "none.png").exists()
+
+
+def drawn_in(monkeypatch, tmp_path, growth):
+    """What the picture's axes hold."""
+    canvases = []
+    monkeypatch.setattr(growth_module, "save", lambda figure, path: canvases.append(figure.axes[0]))
+    write_growth_png(tmp_path / "growth.png", growth)
+    return canvases[0]
+
+
+def test_the_band_is_in_the_legend(tmp_path, monkeypatch):
+    growth = SearchHistory(fake_study(), fake_records(4))
+    canvas = drawn_in(monkeypatch, tmp_path, growth)
+    assert BAND in [text.get_text() for text in canvas.get_legend().get_texts()]
+    write_growth_html(tmp_path / "growth.html", growth)
+    assert BAND in (tmp_path / "growth.html").read_text(encoding="utf-8")
+
+
+def test_every_trial_is_within_the_picture_and_a_first_front_has_no_band(tmp_path, monkeypatch):
+    """Two trials below min_accuracy, then the first with a front: nothing has grown yet."""
+    weak = [fake_record(number, [fake_point(10, 1e6, 1000, 0.4)]) for number in (0, 1)]
+    growth = SearchHistory(fake_study(min_accuracy=0.5), [*weak, fake_record(2)])
+    assert [step.hypervolume > 0 for step in growth.steps] == [False, False, True]
+    canvas = drawn_in(monkeypatch, tmp_path, growth)
+    low, high = canvas.get_ylim()
+    assert low <= 0 < growth.last.hypervolume <= high
+    assert BAND not in [text.get_text() for text in canvas.get_legend().get_texts()]
 
 
 def test_growth_as_plain_data():

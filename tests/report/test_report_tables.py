@@ -5,7 +5,7 @@ import pytest
 from fake_records import CPU, doubtful, fake_point, fake_record, fake_records, fake_study
 from rich.console import Console
 
-from searchlab.front.points import FrontPoint, study_front
+from searchlab.front.points import study_front
 from searchlab.operating_point import Estimate, ExitRule
 from searchlab.record import LatencyCheck
 from searchlab.report import units
@@ -231,7 +231,7 @@ def test_a_latency_in_doubt_is_marked_in_every_table(width):
         "show --trial": text_of(trial_view(study, records[0]), width),
     }
     for name in ("front", "trials"):
-        assert note in texts[name] and "`searchlab front --test`" in texts[name], name
+        assert note in texts[name] and "--test" not in texts[name], "it would read the test split"
     assert texts["trials"].count(" ~") == 1, "one trial, before its latency"
     assert texts["front"].count(" ~") == 2 * len(marked), "latency and times the reference"
     for name in ("show", "show --trial"):
@@ -239,13 +239,6 @@ def test_a_latency_in_doubt_is_marked_in_every_table(width):
     assert f"~{units.milliseconds(marked[0].latency.value)}" in texts["show"]
     quiet = text_of(front_view(study, fake_records(), study_front(study, fake_records())), width)
     assert "~" not in quiet and "doubt" not in quiet
-
-
-def test_points_measured_again_on_the_test_split_do_not_ask_for_that_once_more():
-    study, record = fake_study(), doubtful(fake_record(0))
-    point = record.frontier.points[0]
-    text = text_of(front_view(study, [record], [FrontPoint(1, 1, record, point, point)]), 160)
-    assert "~ latency in doubt" in text and "front --test`" not in text
 
 
 def test_studies_and_spaces():

@@ -17,8 +17,9 @@ from searchlab.measure.device import this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import Objective
 from searchlab.record import DataFacts
+from searchlab.search import launch as launch_module
 from searchlab.search.early_stopping import EARLY_STOPPING
-from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start, start_afresh
+from searchlab.search.launch import RUNNERS, Launch, check_names, only_driver, resume, start, start_afresh
 from searchlab.search.samplers import SAMPLERS
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore, stored_study
@@ -298,6 +299,33 @@ def test_a_process_that_was_killed_lets_go(options):
             start(launch_of(tiny_study(trials=1), options))
         other.kill()
     assert len(start(launch_of(tiny_study(trials=1), options)).records) == 1
+
+
+def test_a_run_that_is_refused_leaves_no_folder(options, monkeypatch):
+    def refusing(source, dataset):
+        raise UserError("the cluster cannot be reached")
+
+    with monkeypatch.context() as earlier:
+        earlier.setitem(RUNNERS, "made up", refusing)
+        with pytest.raises(UserError, match="cannot be reached"):
+            start(launch_of(tiny_study(), options))
+    assert not (options.output / "tiny").exists()
+    start(launch_of(tiny_study(), options))
+
+
+def test_only_the_lock_of_the_path_counts(options):
+    """A process that deleted the folder, and one that made it anew, do not share a lock with a third that waited."""
+    folder = options.output / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "other").touch()
+    with only_driver("tiny", options):
+        held = os.open(folder / "driver.lock", os.O_RDWR)
+    (folder / "driver.lock").unlink()
+    (folder / "driver.lock").touch()
+    try:
+        assert not launch_module._is_at(held, folder / "driver.lock")
+    finally:
+        os.close(held)
 
 
 def test_the_lock_is_let_go_however_a_study_ends(options, monkeypatch):
