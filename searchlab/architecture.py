@@ -1,7 +1,11 @@
 """Architectures as frozen plain data, distinguished by `kind`.
 
-Every one says how many stages it is cut into. Those with a `width` can be fitted under a cap (`model.cost.fit`). A new
-one is a noun here, a member of `Architecture`, and one builder in `model/backbones`.
+A new backbone is a noun here, a member of `OneNetwork`, and one builder in `model/backbones`. Its noun has
+
+- `kind`: a unique name, which is also the key of its builder in `model.stages.BACKBONES`;
+- `stages`: the number of its stages;
+- `described`: one line of text for lists and titles;
+- `width`, if it can be scaled: `model.fit.fit` then finds the largest one under the limits.
 """
 
 from typing import Annotated, Literal, Self
@@ -54,6 +58,14 @@ class ResNet:
         """Number of stages."""
         return 1 + sum(self.blocks) + (self.block == "preactivation")
 
+    @property
+    def described(self) -> str:
+        """Returns for example "resnet 2-2-3 of width 16"."""
+        kind = "resnet" if self.block == "basic" else f"{self.block} resnet"
+        kernels = (self.first_kernel, self.second_kernel, self.skip_kernel)
+        odd = "" if kernels == (3, 3, 1) else f", kernels {kernels[0]} and {kernels[1]}, skips {kernels[2]}"
+        return f"{kind} {_dashed(self.blocks)} of width {self.width}{odd}"
+
 
 @dataclass(frozen=True, config=NOUN)
 class VGG:
@@ -73,6 +85,12 @@ class VGG:
         """Number of stages."""
         return sum(self.convolutions)
 
+    @property
+    def described(self) -> str:
+        """Returns for example "vgg19-like 2-2-4-4-4 of width 64"."""
+        # Simonyan and Zisserman's names count three linear layers too.
+        return f"vgg{sum(self.convolutions) + 3}-like {_dashed(self.convolutions)} of width {self.width}"
+
 
 @dataclass(frozen=True, config=NOUN)
 class AlexNet:
@@ -89,6 +107,11 @@ class AlexNet:
     def stages(self) -> int:
         """Number of stages."""
         return 5
+
+    @property
+    def described(self) -> str:
+        """Returns for example "alexnet of width 32"."""
+        return f"alexnet of width {self.width}"
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -112,6 +135,12 @@ class GoogLeNet:
         """Number of stages."""
         return 10
 
+    @property
+    def described(self) -> str:
+        """Returns for example "googlenet of width 16 3x3, residual"."""
+        width = "" if self.width == 64 else f" of width {self.width}"
+        return f"googlenet{width} {self.large_kernel}x{self.large_kernel}{', residual' if self.residual else ''}"
+
 
 @dataclass(frozen=True, config=NOUN)
 class Torchvision:
@@ -131,9 +160,18 @@ class Torchvision:
         """Number of stages."""
         return len(self.cuts) + 1
 
+    @property
+    def described(self) -> str:
+        """Returns for example "torchvision resnet50 cut after layer1, layer2"."""
+        cuts = f" cut after {', '.join(self.cuts)}" if self.cuts else ""
+        return f"torchvision {self.model}{cuts}"
 
-Backbone = Annotated[ResNet | VGG | AlexNet | GoogLeNet | Torchvision, Field(discriminator="kind")]
+
+OneNetwork = ResNet | VGG | AlexNet | GoogLeNet | Torchvision
 """All backbones that are one network."""
+
+Backbone = Annotated[OneNetwork, Field(discriminator="kind")]
+"""A field with one of them."""
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -164,6 +202,18 @@ class Partitioned:
         """Number of stages: the image itself, then the generalist's."""
         return 1 + (self.generalist.stages if self.generalist else 0)
 
+    @property
+    def described(self) -> str:
+        """Returns for example "2 groups, hard: router resnet 1 of width 4 + 2 experts resnet 2-2 of width 8"."""
+        experts = [expert.described for expert in self.experts]
+        alike = f"{len(experts)} experts {experts[0]}" if len(set(experts)) == 1 else f"experts {'; '.join(experts)}"
+        more = f" + generalist {self.generalist.described}" if self.generalist else ""
+        return f"{len(self.groups)} groups, {self.routing}: router {self.router.described} + {alike}{more}"
 
-Architecture = Annotated[ResNet | VGG | AlexNet | GoogLeNet | Torchvision | Partitioned, Field(discriminator="kind")]
+
+Architecture = Annotated[OneNetwork | Partitioned, Field(discriminator="kind")]
 """All architectures of a candidate."""
+
+
+def _dashed(counts: tuple[int, ...]) -> str:
+    return "-".join(map(str, counts))

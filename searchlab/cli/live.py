@@ -16,7 +16,7 @@ from searchlab.front.history import SearchHistory
 from searchlab.front.points import doubt_of, exit_names, study_front
 from searchlab.phases import MEASURES, TRAINING
 from searchlab.record import Epoch, TrialRecord
-from searchlab.report import architectures, units
+from searchlab.report import units
 from searchlab.report.growth import sparkline, standing
 from searchlab.report.payloads import best_point
 from searchlab.report.tables import budget_words, front_view, trial_counts
@@ -272,7 +272,7 @@ def described(spec: TrialSpec) -> str:
     cuts = spec.candidate.cuts[:-1]
     stages = f"{'stage' if len(cuts) == 1 else 'stages'} {', '.join(map(str, cuts))}"
     exits = f"{'exit' if len(cuts) == 1 else 'exits'} after {stages}" if cuts else "no exits"
-    words = f"{architectures.described(spec.candidate.architecture)}, {exits}"
+    words = f"{spec.candidate.architecture.described}, {exits}"
     return f"{spec.row}, {words}" if spec.row else words
 
 

@@ -34,7 +34,8 @@ def _scaled(candidate: Candidate, width: int, multiple: int = 1) -> Candidate:
     widths = [wide(part).width for part in (router, *experts, *([generalist] if generalist else []))]
 
     def scaled(part: Backbone) -> Backbone:
-        return replace(wide(part), width=rounded(max(1, wide(part).width * width // max(widths)), multiple))
+        fitted: Backbone = replace(wide(part), width=rounded(max(1, wide(part).width * width // max(widths)), multiple))
+        return fitted
 
     architecture = replace(
         architecture,

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-from searchlab.architecture import VGG, AlexNet, Architecture, GoogLeNet, ImageSpec, Partitioned, ResNet, Torchvision
+from searchlab.architecture import Architecture, ImageSpec, Partitioned
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.limits import Limits
@@ -58,13 +59,13 @@ def rounded(width: int, multiple: int) -> int:
     return width - width % multiple if width > multiple else width
 
 
-def with_width(part: Architecture, where: str) -> ResNet | VGG | AlexNet | GoogLeNet:
-    """The part itself, whose width can be fitted.
+def with_width(part: Architecture, where: str) -> Any:
+    """Returns the part, if its noun has a width that can be fitted.
 
     Raises:
-        UserError: it has none; `where` says where it stands.
+        UserError: it has none; `where` is its role.
     """
-    if isinstance(part, Torchvision | Partitioned):
-        what, allowed = "has no base width to fit to the limits", "resnet, vgg, alexnet and googlenet have one"
+    if not hasattr(part, "width"):
+        what, allowed = "no base width to fit to the limits", "a backbone whose noun has the field `width`"
         raise UserError(what, where=where, value=part.kind, allowed=allowed)
     return part

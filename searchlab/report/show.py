@@ -11,7 +11,7 @@ from searchlab.front.pareto import thin, values_of
 from searchlab.front.points import FrontPoint, deciding_score, doubt_of, exit_names, latency_estimate, times_reference
 from searchlab.operating_point import Estimate, OperatingPoint
 from searchlab.record import DIFFERENCE, LatencyReport, TrialRecord
-from searchlab.report import architectures, units
+from searchlab.report import units
 from searchlab.report.layout import facts, figures, plain_table, titled, words
 from searchlab.report.parts import Part, parts_of
 from searchlab.report.payloads import exit_accuracies
@@ -68,7 +68,7 @@ def _candidate(candidate: Candidate) -> Group:
         f"after stage {exit.cut} ({_head(exit.head)}, loss_weight={exit.loss_weight:g})" for exit in candidate.exits
     ]
     rows = [
-        ("architecture", architectures.described(candidate.architecture)),
+        ("architecture", candidate.architecture.described),
         ("in full", f"{architecture.pop('kind')}: {_named(architecture)}"),
         ("exits", ", ".join([*exits, f"final ({_head(candidate.final)})"])),
         ("training", _named(to_plain(candidate.training))),

@@ -15,7 +15,7 @@ from pages import PAGES, ROOT, Block, blocks
 from searchlab.cli.main import app_for, main
 
 SHELLS = ("console", "bash", "sh")
-OTHER_LANGUAGES = ("", "text", "toml", "yaml", "json", "mermaid")
+OTHER_LANGUAGES = ("", "text", "diff", "toml", "yaml", "json", "mermaid")
 NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 

@@ -3,7 +3,6 @@ from typing import get_args
 import pytest
 
 from searchlab.architecture import VGG, AlexNet, Architecture, GoogLeNet, Partitioned, ResNet, Torchvision
-from searchlab.report.architectures import WORDS, described
 
 SMALL = ResNet((2, 2), 8)
 
@@ -30,9 +29,9 @@ EXPECTED = {
 
 @pytest.mark.parametrize(("architecture", "words"), EXPECTED.items(), ids=lambda value: getattr(value, "kind", ""))
 def test_words(architecture, words):
-    assert described(architecture) == words
+    assert architecture.described == words
 
 
-def test_every_architecture_has_words():
-    kinds = {kind.kind for kind in get_args(get_args(Architecture)[0])}
-    assert kinds == set(WORDS)
+@pytest.mark.parametrize("noun", get_args(get_args(Architecture)[0]), ids=lambda noun: noun.kind)
+def test_every_architecture_can_be_described_and_says_how_many_stages_it_has(noun):
+    assert all(isinstance(vars(noun)[name], property) for name in ("described", "stages"))
