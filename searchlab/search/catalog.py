@@ -10,7 +10,17 @@ from typing import Any
 from searchlab.candidate import Space
 from searchlab.data.folder_spec import is_folder, parse_folder
 from searchlab.errors import UserError, unknown
-from searchlab.search.places import FOLDERS, Kind, brought, every_path, folders, in_words, name_of, paths_of
+from searchlab.search.places import (
+    FOLDERS,
+    Kind,
+    brought,
+    every_path,
+    folders,
+    in_words,
+    name_of,
+    paper_folders,
+    paths_of,
+)
 from searchlab.study import Study
 from searchlab.user_file import (
     FUNCTIONS,
@@ -81,7 +91,8 @@ def source_at(path: Path) -> SourceFile:
 
 def places(kind: Kind, beside: Path | None = None) -> str:
     """Describes the folders that are searched for files of that kind."""
-    return in_words(folders(kind, beside))
+    # The folders of studies include those of papers.
+    return in_words([*folders(kind, beside), *(paper_folders() if kind == "space" else [])])
 
 
 def available(kind: Kind) -> list[SourceFile]:

@@ -70,6 +70,11 @@ def test_the_space_of_a_paper_is_searched_on_other_images_by_its_name():
     assert studies_on("limited", "digits_28x28")[1][0].space == "limited", "what searchlab brings goes by its name"
 
 
+def test_where_a_space_was_looked_for_includes_the_papers():
+    with pytest.raises(UserError, match=r"looked in \./spaces, .*, \./studies/papers, "):
+        find("space", "absent")
+
+
 def test_a_paper_is_run_by_the_path_of_its_study_from_another_folder(here, monkeypatch):
     folder = write().absolute()
     (here / "elsewhere").mkdir()
