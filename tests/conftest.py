@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from searchlab.data.splits import Dataset
+
+settings.register_profile("no timing", deadline=None)
+settings.load_profile("no timing")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -61,6 +61,9 @@ PLACES: dict[str, tuple[str, ...]] = {
 LAZY = {
     "report": ("plotly", "matplotlib", "pandas"),
     "runners/cluster.py": ("searchlab.runners.tune.run",),
+    # A worker on a cluster gets its data split: it needs no scikit-learn, which takes as long to import as torch.
+    "data": ("sklearn",),
+    "baselines/eenet.py": ("sklearn",),
     # `front` and `trials` read the store alone; only options of theirs compute.
     "cli/inspecting.py": (
         "searchlab.analysis.test_evaluation",

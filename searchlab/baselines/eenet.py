@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from searchlab.baselines.policy import Taken, first_exit, held_out, relative_costs
 from searchlab.exits.budgets import shares_for, surest_first
@@ -103,6 +101,9 @@ def _logistic(features_NF: NDArray[np.float64], right_N: NDArray[np.bool_]) -> t
 
     Where all are right, or none, there is nothing to tell apart: the highest softmax, and the log odds by Laplace.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     right = int(np.count_nonzero(right_N))
     if right in (0, len(right_N)):
         return (1.0, 0.0, 0.0, 0.0, float(np.log((right + 1) / (len(right_N) - right + 1))))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch.nn import functional
 
 from searchlab.architecture import ImageSpec
@@ -68,6 +67,8 @@ def image_spec(spec: str, root: Path, files: Iterable[UserFile] = ()) -> ImageSp
 
 def digits(root: Path, download: bool) -> Dataset:
     """1,797 handwritten digits of 8x8 pixels in grey (UCI, 1998), carried by scikit-learn."""
+    from sklearn.datasets import load_digits
+
     found = load_digits()
     # 17 grey levels, 0 to 16, scaled to a byte.
     levels_NHW = np.rint(found.images * (255 / 16)).astype(np.uint8)

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import SpectralClustering
-from sklearn.metrics import pairwise_distances
 from torch.nn import functional as F
 
 from searchlab.data.cifar100 import CLASSES, COARSE, SUPERCLASSES
@@ -118,6 +116,8 @@ def induced_by_means(features_NF: NDArray[np.floating], labels_N: NDArray[np.int
     Raises:
         UserError: a class below the highest label has no image.
     """
+    from sklearn.metrics import pairwise_distances
+
     counts_C = np.bincount(labels_N)
     if not counts_C.all():
         raise UserError("class without an image", where="partition", value=int(np.argmin(counts_C)))
@@ -152,6 +152,8 @@ def _spectral(affinity_CC: NDArray[np.float64], groups: int, seed: int) -> Group
 
     Where it finds fewer groups than asked for (classes that cannot be told apart), the largest are halved by number.
     """
+    from sklearn.cluster import SpectralClustering
+
     classes = len(affinity_CC)
     _check_count(groups, classes, "classes")
     if groups == classes:

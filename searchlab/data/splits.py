@@ -12,7 +12,6 @@ from math import ceil
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from searchlab.architecture import ImageSpec
@@ -291,6 +290,8 @@ def _refuse_scarce(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> N
 
 def _hold_out(rows: Rows, labels_N: NDArray[np.int64], count: int) -> tuple[Rows, Rows]:
     """Returns `rows` without `count` of them, and these: stratified by label, deterministic, order kept."""
+    from sklearn.model_selection import train_test_split
+
     labels = labels_N[rows]
     kept, held = train_test_split(np.arange(len(rows)), test_size=count, stratify=labels, random_state=DATA_SEED)
     return rows[np.sort(kept)], rows[np.sort(held)]

@@ -51,3 +51,11 @@ def test_a_command_that_only_reads_the_store_imports_no_heavy_library(loaded, st
 @pytest.mark.parametrize("step", ["import searchlab", "--help"])
 def test_help_imports_no_optuna(loaded, step):
     assert not {"optuna", "sqlalchemy", "numpy"} & set(loaded[step])
+
+
+@pytest.mark.slow
+def test_a_worker_starts_without_the_libraries_of_the_data_and_of_the_driver():
+    """It gets its images split, and what it finds is searched elsewhere."""
+    code = "import sys, searchlab.trial; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"sklearn", "pandas", "plotly", "matplotlib", "optuna", "ray"} & set(done.stdout.split())
