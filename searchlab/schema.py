@@ -74,7 +74,8 @@ def divided(directory: str) -> tuple[str, str]:
     A replicate's is "NAME/replicates/trial-00003-seed-1".
     """
     path = PurePath(directory)
-    depth = 3 if len(path.parts) > 2 and path.parts[-2] == REPLICATES else 2
+    # A study may be called "replicates", too.
+    depth = 3 if path.parent.name == REPLICATES and re.search(r"-seed-\d+$", path.name) else 2
     return str(PurePath(*path.parts[:-depth])), PurePath(*path.parts[-depth:]).as_posix()
 
 

@@ -22,7 +22,7 @@ from searchlab.report.tables import front_view, trials_view
 from searchlab.search.storage import check_writable
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_facts import same_data, unit_of
-from searchlab.search.study_folder import check_artefacts
+from searchlab.search.study_folder import check_artefacts, check_present
 from searchlab.study import RunOptions, Study
 
 LONGEST_NUMBER = 10
@@ -127,6 +127,7 @@ def _with_test(found: Found, where: RunOptions, most: int, *, quiet: bool) -> Fo
     if new:
         check_writable(found.store.storage, found.store.url)
         check_artefacts(found.store, [point.record for point in new])
+        check_present(found.store, [point.record for point in new])
         say = partial(console().print, markup=False, highlight=False, soft_wrap=True)
         dataset = load_data(found.study, where, None if quiet else LoadHooks(say))
         same_data(found.store, found.records, dataset)
@@ -195,6 +196,7 @@ def _warn_of_others(found: Found, record: TrialRecord) -> None:
     """What is shown is in the store; its artefacts, which are named, may be another study's by now."""
     try:
         check_artefacts(found.store, [record])
+        check_present(found.store, [record])
     except UserError as error:
         warn(f"mind the artefacts: {error}")
 

@@ -3,12 +3,15 @@
 import ast
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.study import StudyDirection
 
 from searchlab.errors import UserError
+from searchlab.schema import version_of
+from searchlab.search.attributes import read
 from searchlab.serialization import to_plain
 from searchlab.study import BUDGET_FIELDS, Study
 
@@ -37,6 +40,13 @@ class Definition:
         if here["space"] == there["space"]:
             here["study"], there["study"] = (_without_space(each["study"]) for each in (here, there))
         return [line for name in dict.fromkeys([*here, *there]) for line in _diff(name, here, there)]
+
+
+def check_attributes(attributes: Mapping[str, Any], where: str) -> None:
+    """Raises UserError where a newer searchlab wrote the study that has these attributes."""
+    plain = read(attributes, DEFINED, where) if DEFINED in attributes else None
+    if isinstance(plain, dict):
+        version_of(plain, where)
 
 
 def _texts(definition: Definition) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
+import optuna
 import torch
 
 from searchlab.artefacts import load_network
@@ -32,17 +33,17 @@ from searchlab.record import TimeUnit
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.trial_source import TrialSource
-from searchlab.search.definition import Definition, check_objectives
+from searchlab.search.definition import Definition, check_attributes, check_objectives
 from searchlab.search.driver import Driver, Problem, Watch
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.paper_packages import load_paper
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import enqueue_missing
-from searchlab.search.storage import check_writable, open_storage
-from searchlab.search.store import StudyStore
+from searchlab.search.storage import check_writable, is_absent, open_storage, public, storage_errors
+from searchlab.search.store import StudyStore, stored_names
 from searchlab.search.study_facts import fix_data, same_data, unit_of
-from searchlab.search.study_folder import check_artefacts, claim, release
+from searchlab.search.study_folder import check_artefacts, check_free, claim, is_missing, release
 from searchlab.search.warm_start import warm_started
 from searchlab.study import RunOptions, Study
 from searchlab.time_left import left_words
@@ -89,7 +90,12 @@ def start(launch: Launch) -> Driver:
         Interrupted: the user asked to end.
     """
     dataset, device = _checked_anew(launch)
-    with only_driver(launch.definition.study.name, launch.options):
+    name, options = launch.definition.study.name, launch.options
+    check_schema(name, options)
+    with only_driver(name, options):
+        if is_absent(options.storage_url):
+            # A refused study leaves no empty store behind.
+            check_free(options.output / name)
         return _begin(launch, dataset, device)
 
 
@@ -102,7 +108,8 @@ def start_afresh(launch: Launch) -> Driver:
     """
     name, url = launch.definition.study.name, launch.options.storage_url
     dataset, device = _checked_anew(launch)
-    with only_driver(launch.definition.study.name, launch.options):
+    check_schema(name, launch.options)
+    with only_driver(name, launch.options):
         StudyStore.discard(name, open_storage(url, create=True), url)
         _clear(launch.options.output / name)
         return _begin(launch, dataset, device)
@@ -198,6 +205,10 @@ def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch
         return
     missing, begun = without_findings(store.records()), time.monotonic()
     check_artefacts(store, missing)
+    for record in missing:
+        if is_missing(record):
+            launch.say(f"trial {record.number}: not evaluated: its artefacts are missing: {record.directory}")
+    missing = [record for record in missing if not is_missing(record)]
     for done, record in enumerate(missing):
         if launch.stop.is_set():
             raise Interrupted
@@ -300,6 +311,15 @@ def check_total(store: StudyStore, study: Study) -> None:
     has = "1 trial" if begun == 1 else f"{begun} trials"
     allowed = f"the number is the total: --trials {begun + 1} adds one"
     raise UserError(f"study {study.name} already has {has}", where="--trials", value=most, allowed=allowed)
+
+
+def check_schema(name: str, options: RunOptions) -> None:
+    """Raises UserError where the store holds a study of that name that a newer searchlab wrote."""
+    if name in stored_names(options):
+        url = options.storage_url
+        with storage_errors(url):
+            attributes = optuna.load_study(study_name=name, storage=open_storage(url, create=False)).user_attrs
+        check_attributes(attributes, f"{public(url)}: study {name}")
 
 
 def same_reference(unit: TimeUnit | None, study: Study) -> None:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 
 from searchlab.errors import UserError, unknown
 from searchlab.schema import REPLICATES
-from searchlab.search.launch import LOCK, NAME, only_driver
+from searchlab.search.launch import LOCK, NAME, check_schema, only_driver
 from searchlab.search.outputs import FILE, owner_of
 from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
 from searchlab.search.storage import check_writable, open_storage, public, storage_errors
@@ -87,6 +87,8 @@ def planned(name: str, options: RunOptions) -> Removal:
     if study.standing == "foreign" or not re.fullmatch(NAME, name):
         what, mend = f"study {name!r} was not made by searchlab", "`optuna delete-study` removes it"
         raise UserError(what, where=public(url), allowed=mend)
+    if study.standing == "newer":
+        check_schema(name, options)
     if study.standing == "running":
         raise _at_work(name, study.detail)
     folder = options.output / name

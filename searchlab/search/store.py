@@ -14,10 +14,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError, unknown
 from searchlab.record import TestLook, TrialRecord
-from searchlab.schema import version_of, versioned
-from searchlab.search.attributes import read, read_noun, write, write_noun
+from searchlab.schema import versioned
+from searchlab.search.attributes import read_noun, write, write_noun
 from searchlab.search.dashboard import name_objectives, shown
-from searchlab.search.definition import DEFINED, Definition
+from searchlab.search.definition import DEFINED, Definition, check_attributes
 from searchlab.search.early_stopping import RungReport
 from searchlab.search.enqueued import Enqueued, Mark, by_parameters, marked, unmarked
 from searchlab.search.heartbeat import is_left, living
@@ -107,7 +107,7 @@ class StudyStore:
                 raise unknown("study", name, names, where=public(url))
             store = cls(optuna.load_study(study_name=name, storage=storage), storage, url, output)
             if DEFINED in store.optuna.user_attrs:
-                store.check_schema()
+                check_attributes(store.optuna.user_attrs, store.where)
                 return store
             if is_stub(store.optuna.user_attrs, store.trials()):
                 what, mend = f"study {name!r} never began: its process died first", f"`searchlab run {name}` begins it"
@@ -153,12 +153,6 @@ class StudyStore:
     def definition(self) -> Definition:
         """What the study is, as it was stored."""
         return read_noun(Definition, self.optuna.user_attrs, DEFINED, self.where)
-
-    def check_schema(self) -> None:
-        """Raises UserError where a newer searchlab wrote the study."""
-        plain = read(self.optuna.user_attrs, DEFINED, self.where)
-        if isinstance(plain, dict):
-            version_of(plain, self.where)
 
     @property
     def codec(self) -> RecordCodec:

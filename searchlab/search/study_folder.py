@@ -17,7 +17,7 @@ from searchlab.search.outputs import FILE, OUTPUT, Owner, SeenOutput, owner_of
 from searchlab.search.storage import public, sqlite_file, storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.serialization import from_plain, to_plain
-from searchlab.trial_files import RECORD, disk_errors, read_record
+from searchlab.trial_files import RECORD, WEIGHTS, disk_errors, read_record
 
 IDENTITY = "identity"
 """The attribute of a study that says which study it is, as `outputs.FILE` does in its folders."""
@@ -58,12 +58,7 @@ def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> No
     # A folder of before there was such a file belongs to the study whose trials lie in it.
     adopted = owner is None and any(_is_of(path, records) for path in trials)
     if trials and not known and not adopted:
-        raise UserError(
-            "it holds trials of another study",
-            where=str(folder),
-            value=owner.store if owner else None,
-            allowed="another --output or --name keeps both; or move that folder away",
-        )
+        raise _of_another(folder, owner)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"{FILE}.part"
@@ -78,6 +73,25 @@ def release(folder: Path, store: StudyStore) -> None:
     if owner is not None and owner.identity == identity_of(store):
         with disk_errors(folder):
             (folder / FILE).unlink(missing_ok=True)
+
+
+def check_free(folder: Path) -> None:
+    """Whether a new study may write to a folder.
+
+    Raises:
+        UserError: it holds trials of another study.
+    """
+    if any(_trials_in(folder)):
+        raise _of_another(folder, owner_of(folder))
+
+
+def _of_another(folder: Path, owner: Owner | None) -> UserError:
+    return UserError(
+        "it holds trials of another study",
+        where=str(folder),
+        value=owner.store if owner else None,
+        allowed="another --output or --name keeps both; or move that folder away",
+    )
 
 
 def _note_output(store: StudyStore, output: str, path: Path) -> None:
@@ -119,6 +133,29 @@ def check_artefacts(store: StudyStore, records: Sequence[TrialRecord]) -> None:
             where = f"trial {record.number} of study {store.optuna.study_name}"
             mend = "restore it from a copy, or run the study again under another --name or --output"
             raise UserError("another study wrote into its folder", where=where, value=str(folder), allowed=mend)
+
+
+def check_present(store: StudyStore, records: Sequence[TrialRecord]) -> None:
+    """Whether the networks of trials are where they should be, in this output folder or in another driver's.
+
+    Raises:
+        UserError: one is not; the error says where it was written.
+    """
+    for record in records:
+        if is_missing(record):
+            seen = store.codec.outputs.seen.get(record.output)
+            written = f"written to {seen.path} on {seen.host}: " if seen else ""
+            raise UserError(
+                "its artefacts are missing",
+                where=f"trial {record.number} of study {store.optuna.study_name}",
+                value=record.directory,
+                allowed=f"{written}restore that folder from a copy, or give the --output that holds it",
+            )
+
+
+def is_missing(record: TrialRecord) -> bool:
+    """Whether a trial left a network that is not there."""
+    return bool(record.directory) and not (Path(record.directory) / WEIGHTS).is_file()
 
 
 def _trials_in(folder: Path) -> Iterator[Path]:

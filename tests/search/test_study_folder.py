@@ -9,13 +9,16 @@ import pytest
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
 from searchlab.errors import UserError
+from searchlab.schema import KEY, SCHEMA
 from searchlab.search import launch as launch_module
-from searchlab.search.definition import Definition
+from searchlab.search.definition import DEFINED, Definition
 from searchlab.search.launch import RUNNERS, Launch, resume, start, start_afresh
 from searchlab.search.outputs import FILE, owner_of
+from searchlab.search.removal import planned, remove
+from searchlab.search.runs import stored
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_facts import DATA, UNIT
-from searchlab.search.study_folder import IDENTITY, check_artefacts, check_folder, identity_of
+from searchlab.search.study_folder import IDENTITY, check_artefacts, check_folder, check_present, identity_of
 from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, TrialSpec
 from searchlab.trial_files import RECORD
@@ -86,7 +89,7 @@ def test_a_second_store_on_a_folder_is_refused_and_leaves_nothing(options, tmp_p
     assert f"{tmp_path / 'runs' / 'tiny'}: it holds trials of another study" in line
     assert f"{tmp_path / 'first'}.db" in line and "--output" in line and "--name" in line
     assert contents(tmp_path / "runs") == before
-    assert "unknown study" in complaint(stored_study, "tiny", options("second"))
+    assert not (tmp_path / "second.db").exists(), "a refused study leaves no empty store"
     assert len(begun(options("second", "elsewhere"), seed=5).records()) == 2
     assert len(resume(launched(options("first"), trials=3), stored_study("tiny", options("first"))).records) == 3
 
@@ -209,3 +212,64 @@ def test_a_folder_names_the_file_of_its_store_without_the_options_of_the_url(tmp
     definition = Definition(study, study, "", "")
     start(Launch(definition, tiny_space, where, Seen(), "made up"))
     assert owner_of(where.output / "named").store == f"sqlite:///{tmp_path / 'kept.db'}"
+
+
+# -- folders that moved, and those of other drivers
+
+
+def test_a_moved_folder_is_found_by_every_reader(options, tmp_path):
+    begun(options())
+    shutil.move(tmp_path / "runs", tmp_path / "moved")
+    store = stored_study("tiny", options(output="moved"))
+    for record in store.records():
+        assert Path(record.directory) == tmp_path / "moved" / "tiny" / f"trial-{record.number:05d}"
+        stored = json.dumps(store.trials()[record.number].user_attrs)
+        assert str(tmp_path) not in stored and str(tmp_path) not in (Path(record.directory) / RECORD).read_text()
+
+
+def test_each_drivers_trials_are_found_in_its_own_output_also_when_the_given_one_moved(options, tmp_path):
+    store = begun(options("first"))
+    resume(launched(options("first", "elsewhere"), trials=4), store)
+    shutil.move(tmp_path / "runs", tmp_path / "moved")
+    records = stored_study("tiny", options("first", "moved")).records()
+    roots = [Path(record.directory).parents[1].name for record in records]
+    assert roots == ["moved", "moved", "elsewhere", "elsewhere"]
+    assert len({record.output for record in records}) == 2
+
+
+def test_missing_artefacts_are_one_line_that_says_where_they_were_written(options, tmp_path):
+    store = begun(options())
+    shutil.rmtree(tmp_path / "runs" / "tiny" / "trial-00001")
+    line = complaint(check_present, store, store.records()[1:])
+    assert line.startswith("trial 1 of study tiny: its artefacts are missing")
+    assert f"written to {tmp_path / 'runs'} on " in line and "--output" in line
+
+
+def test_the_last_known_place_is_kept_when_a_folder_moved(options, tmp_path):
+    begun(options())
+    shutil.move(tmp_path / "runs", tmp_path / "moved")
+    store = stored_study("tiny", options(output="moved"))
+    resume(launched(options(output="moved"), trials=3), store)
+    (seen,) = store.codec.outputs.seen.values()
+    assert seen.path == str(tmp_path / "moved")
+
+
+# -- newer versions
+
+
+def test_a_study_of_a_newer_version_is_refused_by_all_and_stays_as_it_is(options, tmp_path):
+    store = begun(options())
+    newer = dict(store.optuna.user_attrs[DEFINED]) | {KEY: SCHEMA + 1}
+    store.optuna.set_user_attr(DEFINED, newer)
+    before = contents(tmp_path / "runs")
+    for refused in (
+        lambda: stored_study("tiny", options()),
+        lambda: start(launched(options())),
+        lambda: start_afresh(launched(options())),
+        lambda: planned("tiny", options()),
+        lambda: remove("tiny", options()),
+    ):
+        assert "written by a newer version of searchlab" in complaint(refused)
+    (listed,) = stored(options()).studies
+    assert (listed.standing, "update searchlab" in listed.detail) == ("newer", True)
+    assert contents(tmp_path / "runs") == before and store.optuna.user_attrs[DEFINED] == newer
