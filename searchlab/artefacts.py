@@ -40,7 +40,7 @@ def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, re
         tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
         save_file(tensors, folder / WEIGHTS)
         save_table(table, folder / TABLE)
-        _write_record(folder, record)
+        write_record(folder, record)
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
@@ -82,11 +82,11 @@ def unpack(folder: Path, files: dict[str, bytes], record: TrialRecord) -> TrialR
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        _write_record(folder, record)
+        write_record(folder, record)
     return record
 
 
-def _write_record(folder: Path, record: TrialRecord) -> None:
+def write_record(folder: Path, record: TrialRecord) -> None:
     """Writes the record with all that is in it; its folder is relative to the output folder."""
     directory = divided(record.directory)[1] if record.directory else ""
     _write_json(folder / RECORD, versioned(to_plain(replace(record, directory=directory))))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
+from searchlab.artefacts import write_record
 from searchlab.errors import UserError
 from searchlab.schema import KEY, SCHEMA
 from searchlab.search import launch as launch_module
@@ -28,7 +29,7 @@ def with_artefacts(spec: TrialSpec, dataset):
     """A trial that leaves its record in its folder, as trials do."""
     record = replace(made_record(spec), data=dataset.facts, directory=str(spec.directory.absolute()))
     spec.directory.mkdir(parents=True, exist_ok=True)
-    (spec.directory / RECORD).write_text(json.dumps(to_plain(record)))
+    write_record(spec.directory, record)
     return record
 
 
