@@ -172,5 +172,5 @@ def test_every_family_with_a_width_is_fitted_under_a_cap(backbone):
 def test_a_network_without_a_width_is_fitted_to_no_cap():
     candidate, images = Candidate(Torchvision("resnet18")), ImageSpec(3, 32, 32, 10)
     assert fit(candidate, images, Limits()) == candidate
-    with pytest.raises(UserError, match="architecture: has no base width to fit to the limits: 'torchvision'"):
+    with pytest.raises(UserError, match="architecture: no base width to fit to the limits: 'torchvision'"):
         fit(candidate, images, Limits(1_000_000))

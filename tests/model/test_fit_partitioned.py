@@ -75,7 +75,7 @@ def test_torchvisions_classifiers_have_no_width():
     small = ResNet((1,), 4)
     candidate = Candidate(Partitioned(((0, 1, 2), (3, 4, 5, 6)), small, (small, Torchvision("resnet18"))))
     assert fit_partitioned(candidate, IMAGES, Limits()) == candidate
-    with pytest.raises(UserError, match=r"partition: has no base width to fit to the limits: 'torchvision'"):
+    with pytest.raises(UserError, match=r"partition: no base width to fit to the limits: 'torchvision'"):
         fit_partitioned(candidate, IMAGES, Limits(1_000))
 
 
