@@ -100,7 +100,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         source = find("study", "digits")
         written = replace(load_studies(source)[0], objectives=(accuracy, macs), min_accuracy=0.0, sampler="random")
-        found = find("space", written.space)
+        found = find("space", written.space_name)
         self.folder, self.study, self.space_text = folder, written, found.text
         self.space, self.dataset = load_space(found), load("digits", folder)
 

@@ -110,7 +110,7 @@ def main() -> None:
     sizes = SIZES[:2] if args.quick else SIZES
     source = find("study", "digits")
     written = replace(load_studies(source)[0], epochs=1, objectives=(accuracy, macs), min_accuracy=0.0)
-    found = find("space", written.space)
+    found = find("space", written.space_name)
     space, dataset = load_space(found), load("digits", args.data)
     figures: dict[str, float] = {}
     recorded: list[FrozenTrial] = []

@@ -30,7 +30,7 @@ STUDY = Study("small_resnet", "cifar10", max_params=300_000)
 
 def recorded(count: int) -> list[FrozenTrial]:
     """Trials with made-up results: dearer networks are better, with noise."""
-    rng, space = random.Random(0), load_space(find("space", STUDY.space))
+    rng, space = random.Random(0), load_space(find("space", STUDY.space_name))
     scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     first = scratch.ask()
     propose(space, first, IMAGES, STUDY)
@@ -47,7 +47,7 @@ def recorded(count: int) -> list[FrozenTrial]:
 
 def seconds(study: optuna.Study, sampler: str, count: int) -> float:
     """Median time of one suggestion, all parameters of the space asked for; the first is not counted."""
-    space, joint, taken = load_space(find("space", STUDY.space)), joint_space(), []
+    space, joint, taken = load_space(find("space", STUDY.space_name)), joint_space(), []
     for number in range(MEASURED + 1):
         begun = time.perf_counter()
         study.sampler = sampler_for(sampler, 0, count + number, joint)

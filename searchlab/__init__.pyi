@@ -3,6 +3,10 @@
 
 __version__: str
 
+from .api import Results as Results
+from .api import open_study as open_study
+from .api import resume as resume
+from .api import run as run
 from .architecture import VGG as VGG
 from .architecture import AlexNet as AlexNet
 from .architecture import Backbone as Backbone
@@ -41,4 +45,5 @@ from .papers.paper import Table as Table
 from .space_helpers import even_cuts as even_cuts
 from .space_helpers import flip_and_crop as flip_and_crop
 from .space_helpers import standard_augmentation as standard_augmentation
+from .study import Cluster as Cluster
 from .study import Study as Study

@@ -104,3 +104,21 @@ class Frontier:
 
     split: str
     points: tuple[OperatingPoint, ...]
+
+
+@dataclass(frozen=True, config=NOUN)
+class Prediction:
+    """What a classifier says of one image.
+
+    Attributes:
+        image: its path, or its position among those that were given.
+        confidence: the highest softmax probability, 0 to 1, at the exit where it left.
+        exit: position in the exit table of the exit where it left; `cut` is where that hangs, "final" at the end.
+    """
+
+    image: str
+    class_name: str
+    class_index: int
+    confidence: float
+    exit: int
+    cut: str

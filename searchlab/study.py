@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from searchlab.architecture import Positive
-from searchlab.candidate import Candidate, PositiveReal
+from searchlab.candidate import Candidate, PositiveReal, Space
 from searchlab.limits import Limits
 from searchlab.objective import Objective, accuracy, latency_ms, named
 from searchlab.schema import REPLICATES, is_unnamed, unnamed
@@ -38,7 +38,8 @@ class Study:
     """A search: what may vary, on which images, to which ends, under which limits, for how long.
 
     `space`, `data`, `sampler` and each of `scores` are names, or paths of files of the user's, relative to the study's
-    (`data` may be "folder:PATH"); `objectives` may be names, too. `files` is filled with the text of such files, but
+    (`data` may be "folder:PATH"); `objectives` may be names, too. `space` may also be a function `(choose) ->
+    Candidate`: then the store keeps its source. `files` is filled with the text of such files, but
     for the space's. `image_size` is the side in pixels that the images of a folder get, as in "folder:PATH?size=96";
     where both are given they must be equal. `rungs` are epochs at which trials are compared.
     Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
@@ -52,7 +53,7 @@ class Study:
     whose tables the study fills ("paper_mine": the folder `studies/papers/mine`).
     """
 
-    space: str
+    space: str | Space
     data: str
     objectives: Annotated[tuple[Named, ...], Field(min_length=2, max_length=3)] = (
         accuracy,
@@ -96,6 +97,13 @@ class Study:
             raise ValueError(f"rungs must be increasing, not {list(self.rungs)}")
         if self.rungs and self.rungs[-1] >= self.epochs:
             raise ValueError(f"rungs must lie before the last epoch ({self.epochs}), not {list(self.rungs)}")
+
+    @property
+    def space_name(self) -> str:
+        """The name or path of the space; of a function its name with parentheses: "wide_and_flat()"."""
+        if isinstance(self.space, str):
+            return self.space
+        return f"{getattr(self.space, '__name__', type(self.space).__name__)}()"
 
     @property
     def named_files(self) -> tuple[tuple[str, str], ...]:

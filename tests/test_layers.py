@@ -17,6 +17,8 @@ SHELF = ("spaces", "studies")
 
 TOP_TO_BOTTOM = (
     ("cli", "lab"),
+    ("api",),
+    ("session",),
     ("analysis", "report"),
     ("search",),
     ("runners", "papers"),
@@ -41,9 +43,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "optuna": ("search", "analysis"),
     "sqlalchemy": ("search",),  # what Optuna's store raises
     "ray": ("runners/tune",),
-    "pandas": ("report",),
+    "pandas": ("report", "session/results.py"),  # results names the type of the frames that it returns
     "typer": ("cli",),
-    "rich": ("cli", "report"),
+    "rich": ("cli", "session", "report"),
     "plotly": ("report",),
     "matplotlib": ("report",),
     # launch sets the process's threads before it starts a runner, and both name the type of the device they hand
@@ -65,13 +67,13 @@ LAZY = {
     "data": ("sklearn",),
     "baselines/eenet.py": ("sklearn",),
     # `front` and `trials` read the store alone; only options of theirs compute.
-    "cli/inspecting.py": (
+    "cli/inspecting.py": ("searchlab.cli.replicating",),
+    "session/found.py": (
         "searchlab.analysis.test_evaluation",
-        "searchlab.cli.replicating",
         "searchlab.data.prepared",
         "searchlab.search.launch",
     ),
-    "cli/data_options.py": ("searchlab.data.datasets",),
+    "session/data_options.py": ("searchlab.data.datasets",),
 }
 """What may be imported inside functions, by a part or a file: heavy libraries, which few commands need, and what
 imports them. `tests/cli/test_imports.py` says which commands go without torch."""
@@ -334,7 +336,7 @@ PLANTED = [
         "exits imports upward from train",
     ),
     (upward, "stray.py", "", "stray has no level"),
-    (misplaced, "front.py", "import pandas as pd", "imports pandas, allowed in: report"),
+    (misplaced, "front.py", "import pandas as pd", "imports pandas, allowed in: report, session/results.py"),
     (misplaced, "runners/local.py", "from ray import tune", "imports ray, allowed in: runners/tune"),
     (misplaced, "search/driver.py", "import torch.nn", "imports torch"),
     (misplaced, "search/catalog.py", "from spaces import small_resnet", "imports spaces, allowed in: nowhere"),

@@ -1,12 +1,13 @@
 """What there is to run: `studies` and `spaces`."""
 
-from searchlab.cli.console import say, show, show_json, warn
+from searchlab.cli.console import show, show_json
 from searchlab.cli.options import AsJson
 from searchlab.errors import UserError
 from searchlab.report.payloads import spaces_payload, studies_payload
 from searchlab.report.tables import spaces_view, studies_view
 from searchlab.search.catalog import available, load_studies, places
 from searchlab.search.static_reading import read_studies
+from searchlab.session.console import say, warn
 from searchlab.study import Sketch, Study
 
 

@@ -4,6 +4,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -11,10 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 from typer import TyperException
 
+import searchlab
 from searchlab.cli.commands import add_commands
 from searchlab.errors import Interrupted, UserError, from_validation
 
 USER_ERROR, INTERRUPTED = 2, 130
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"searchlab {searchlab.__version__}")
+        raise typer.Exit
 
 
 def app_for(given: Sequence[str]) -> typer.Typer:
@@ -29,8 +37,16 @@ def app_for(given: Sequence[str]) -> typer.Typer:
         "[bold]searchlab run digits[/bold] is a first answer, in minutes and without a download.",
         epilog="--debug, anywhere, shows the traceback behind an error.",
     )
+    app.callback()(_options)
     add_commands(app, next((argument for argument in given if not argument.startswith("-")), ""))
     return app
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

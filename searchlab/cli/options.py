@@ -1,5 +1,8 @@
 """Arguments and options that several commands share, and what they are turned into."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -165,6 +168,37 @@ def cluster_of(runner: str, **given: Any) -> Cluster:
             "only for --runner tune", where=option, value=value, allowed="add --runner tune, or leave it out"
         )
     return Cluster(**options)
+
+
+OWN_CLUSTER = Cluster()
+"""A Ray of our own, on this machine."""
+
+CLUSTER: dict[str, Any] = {
+    "address": Address,
+    "cpus_per_trial": CpusPerTrial,
+    "gpus_per_trial": GpusPerTrial,
+    "concurrent": Concurrent,
+    "max_failures": MaxFailures,
+    "storage_path": StoragePath,
+    "latency_node": LatencyNode,
+}
+"""The fields of a `Cluster` as options."""
+
+
+def on_cluster(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `CLUSTER` in place of its parameter `cluster`, which gets what they say."""
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        nodes = cluster_of(given["runner"], **{name: given.pop(name) for name in CLUSTER})
+        command(**given, cluster=nodes)
+
+    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in CLUSTER.items()]
+    own = signature(command, eval_str=True)
+    kept = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.parameters.values() if each.name != "cluster"]
+    vars(called)["__signature__"] = own.replace(parameters=[*kept, *options])
+    called.__annotations__ = {each.name: each.annotation for each in [*kept, *options]} | {"return": None}
+    return called
 
 
 def sampler_of(name: str | None) -> str | None:

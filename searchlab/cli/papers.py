@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from searchlab.cli import options as opt
-from searchlab.cli.console import console, show, show_json
-from searchlab.cli.data_options import root_of
+from searchlab.cli.console import show, show_json
 from searchlab.data.datasets import image_spec
 from searchlab.data.folder_spec import with_size
 from searchlab.errors import UserError
@@ -17,12 +16,14 @@ from searchlab.model.cost import network_cost
 from searchlab.papers.evaluation import load_findings, without_findings
 from searchlab.papers.paper import Finished, Paper, Table, cost_table
 from searchlab.report.papers import tables_markdown, tables_payload, tables_view, write_csv
-from searchlab.search.catalog import find, load_space, named_studies
+from searchlab.search.catalog import load_space, named_studies, space_of
 from searchlab.search.paper_packages import load_paper
 from searchlab.search.smoke import SMOKE
 from searchlab.search.spaces import enqueued_candidates
 from searchlab.search.store import stored_names, stored_study
 from searchlab.search.study_folder import check_artefacts
+from searchlab.session.console import console
+from searchlab.session.data_options import root_of
 from searchlab.study import RunOptions
 
 
@@ -134,7 +135,7 @@ def costs(name: str, where: RunOptions) -> Filled:
     tables = []
     for study in studies:
         images = image_spec(with_size(study.data, study.image_size), where.data_root, study.files)
-        space = load_space(find("space", study.space, beside=source.path))
+        space = load_space(space_of(study, source.path))
         found = [network_cost(each, images) for each in enqueued_candidates(space, images, study)]
         if found:
             tables.append(cost_table(study, found, load_paper(study.paper).params if study.paper else {}))

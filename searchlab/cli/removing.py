@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from searchlab.cli import options as opt
-from searchlab.cli.console import say
 from searchlab.errors import UserError
 from searchlab.report.runs import kept_lines, removal_lines
 from searchlab.search.removal import planned
 from searchlab.search.removal import remove as remove_study
 from searchlab.search.storage import public
+from searchlab.session.console import say
 
 
 def remove(

@@ -16,11 +16,7 @@ from searchlab.analysis.replicate_jobs import Job
 from searchlab.analysis.replicates import Replication, replicates_of
 from searchlab.analysis.replicates import replicate as train_again
 from searchlab.cli import options as opt
-from searchlab.cli.console import console, show, show_json
-from searchlab.cli.data_options import root_of
-from searchlab.cli.live import Running, described, ending
-from searchlab.cli.periodic import ticking
-from searchlab.cli.running import ends_on_interrupt
+from searchlab.cli.console import show, show_json
 from searchlab.errors import Interrupted, UserError
 from searchlab.front.points import study_front
 from searchlab.front.replicates import Repeated, Replicate, repeated
@@ -31,6 +27,11 @@ from searchlab.report.frames import write_csv
 from searchlab.report.replicates import replicates_frame, replicates_payload, replicates_view
 from searchlab.search.storage import public
 from searchlab.search.store import StudyStore, stored_study
+from searchlab.session.console import console
+from searchlab.session.data_options import root_of
+from searchlab.session.interrupts import ends_on_interrupt
+from searchlab.session.periodic import ticking
+from searchlab.session.watch import Running, described, ending
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.time_left import Pace, left_words, repeated_left_s
 

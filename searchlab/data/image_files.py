@@ -32,6 +32,9 @@ LIGHT = 204
 
 ANIMATED = frozenset({"GIF", "PNG", "WEBP", "TIFF"})
 
+Size = int | tuple[int, int]
+"""Pixels that an image gets: of each side, or its width and height."""
+
 Kind = Literal["bytes", "integers", "floats", "deep colour"]
 """Kinds of pixels: 8 bits a channel, wider integers, fractions, or colour of 16 bits, of which Pillow reads 8."""
 
@@ -126,7 +129,7 @@ def notes_on(looks: Sequence[Look], scales: Scales) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def read(file: Path, size: int, scales: Scales) -> NDArray[np.uint8] | None:
+def read(file: Path, size: Size, scales: Scales) -> NDArray[np.uint8] | None:
     """Reads a file as height, width, RGB by `prepare`; None if it cannot be read."""
     try:
         with _opened(file) as opened:
@@ -135,14 +138,25 @@ def read(file: Path, size: int, scales: Scales) -> NDArray[np.uint8] | None:
         return None
 
 
-def prepare(image: Image.Image, size: int, scales: Scales | None = None) -> NDArray[np.uint8]:
+def prepare(image: Image.Image, size: Size, scales: Scales | None = None) -> NDArray[np.uint8]:
     """Converts an image to pixels_HWC (RGB, uint8): the only way from an image to a network's input, also deployed.
 
     Turned upright as its EXIF data say, brought to bytes, the shorter side resized to `size` (bilinear, antialiased),
     and the middle cut out: nothing is squashed.
     """
     upright = ImageOps.exif_transpose(image)
-    return np.asarray(ImageOps.fit(_rgb(upright, scales or Scales()), (size, size), Image.Resampling.BILINEAR))
+    wanted = (size, size) if isinstance(size, int) else size
+    return np.asarray(ImageOps.fit(_rgb(upright, scales or Scales()), wanted, Image.Resampling.BILINEAR))
+
+
+def is_image(value: object) -> bool:
+    """Whether something is an image of Pillow's."""
+    return isinstance(value, Image.Image)
+
+
+def as_image(pixels: NDArray[np.uint8]) -> Image.Image:
+    """pixels_HW or pixels_HWC (RGB) as an image of Pillow's."""
+    return Image.fromarray(pixels)
 
 
 def shown(path: Path | str) -> str:

@@ -82,8 +82,14 @@ class EarlyExitRuntime:
 
     def classify_batch(self, images_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns class_N and exit_N (positions in the exit table); samples that left are removed from the batch."""
-        class_N = images_NCHW.new_empty(len(images_NCHW), dtype=torch.long)
-        exit_N = torch.empty_like(class_N)
+        logits_NC, exit_N = self.logits_batch(images_NCHW)
+        return logits_NC.argmax(dim=1), exit_N
+
+    def logits_batch(self, images_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns logits_NC of the exit where each image left, and exit_N; as `classify_batch`."""
+        logits: list[torch.Tensor] = []
+        leaving: list[torch.Tensor] = []
+        exit_N = torch.empty(len(images_NCHW), dtype=torch.long, device=images_NCHW.device)
         stay = torch.arange(len(images_NCHW), device=images_NCHW.device)
         with torch.inference_mode():
             map_NCHW = images_NCHW
@@ -92,14 +98,17 @@ class EarlyExitRuntime:
                     break
                 for stage in leg.stages:
                     map_NCHW = stage(map_NCHW)
-                leaves_N, class_L = self._leaving(leg, map_NCHW)
-                class_N[stay[leaves_N]] = class_L
+                leaves_N, logits_LC = self._leaving(leg, map_NCHW)
+                logits += [logits_LC] if len(logits_LC) else []
+                leaving.append(stay[leaves_N])
                 exit_N[stay[leaves_N]] = leg.exit
                 stay, map_NCHW = stay[~leaves_N], map_NCHW[~leaves_N]
-        return class_N, exit_N
+            if not logits:
+                return images_NCHW.new_empty(0, 1), exit_N
+            return torch.cat(logits)[torch.cat(leaving).argsort()], exit_N
 
     def _leaving(self, leg: _Leg, map_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns leaves_N, which samples leave here, and class_L, their classes."""
+        """Returns leaves_N, which samples leave here, and logits_LC, the logits of those."""
         signal = leg.head(map_NCHW) if leg.gate is None else leg.gate(map_NCHW)
         if leg.threshold is None:
             leaves_N = torch.ones(len(signal), dtype=torch.bool, device=signal.device)
@@ -107,10 +116,8 @@ class EarlyExitRuntime:
             # In float32, the comparison would round the threshold.
             leaves_N = self._score(signal).double() >= leg.threshold
         if leg.gate is None:
-            return leaves_N, signal[leaves_N].argmax(dim=1)
-        if not leaves_N.any():
-            return leaves_N, leaves_N.new_empty(0, dtype=torch.long)
-        return leaves_N, leg.head(map_NCHW[leaves_N]).argmax(dim=1)
+            return leaves_N, signal[leaves_N]
+        return leaves_N, leg.head(map_NCHW[leaves_N]) if leaves_N.any() else signal[:0]
 
 
 def _legs(network: Routable, rule: ExitRule) -> tuple[_Leg, ...]:

@@ -98,4 +98,4 @@ def cost_table(study: Study, costs: Sequence[NetworkCost], published: Mapping[st
     )
     columns = ("configuration", *theirs, "parameters", "MACs")
     cap = (f"cap: {study.max_params:,} parameters",) if study.max_params else ()
-    return Table(f"{study.name}: {study.space} on {study.data}", columns, rows, cap)
+    return Table(f"{study.name}: {study.space_name} on {study.data}", columns, rows, cap)

@@ -1,11 +1,13 @@
 """Trials and fronts as pandas frames. An estimate becomes three columns: x, x_low, x_high."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchlab.errors import UserError
 from searchlab.front.points import FrontPoint
+from searchlab.operating_point import Prediction
 from searchlab.record import TrialRecord
 from searchlab.report.payloads import Plain, point_payload, trial_row
 
@@ -40,6 +42,22 @@ def front_frame(points: Sequence[FrontPoint]) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame([_flat(point_payload(point)) for point in points], columns=list(FRONT_COLUMNS))
+
+
+def points_frame(points: Sequence[FrontPoint]) -> "pd.DataFrame":
+    """Returns one row per operating point of any trial; those with the number 0 are not on the front, and have none."""
+    frame = front_frame(points)
+    on_front = frame.point > 0
+    frame["point"] = frame.point.where(on_front).astype("Int64")
+    frame.insert(1, "on_front", on_front)
+    return frame
+
+
+def predictions_frame(predictions: Sequence[Prediction]) -> "pd.DataFrame":
+    """Returns one row per image: its class, the confidence, and the exit where it left."""
+    import pandas as pd
+
+    return pd.DataFrame([vars(each) for each in predictions], columns=[each.name for each in fields(Prediction)])
 
 
 def write_csv(path: Path, frame: "pd.DataFrame") -> None:

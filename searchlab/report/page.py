@@ -49,7 +49,7 @@ def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[Fro
     """Returns the page of a front around `plot` (HTML); `points` is the thinned front of its table."""
     title = f"Front of {study.name}" if study.name else "Front"
     below = (
-        f'<h2>The front{_of_how_many(points)}</h2>\n<div class="scroll">{_table(points)}</div>\n'
+        f'<h2>The front{_of_how_many(points)}</h2>\n<div class="scroll">{front_table(points)}</div>\n'
         f"<p>{escape(EXITS_ARE)}.</p>\n{_doubts(points)}"
         f"<h2>How it was got</h2>\n{_origin(study, records)}"
     )
@@ -66,7 +66,8 @@ def _explanation(study: Study) -> str:
     )
 
 
-def _table(points: Sequence[FrontPoint]) -> str:
+def front_table(points: Sequence[FrontPoint]) -> str:
+    """A front as a table of HTML."""
     if not points:
         return "<p>No trial is complete yet.</p>"
     rows = [_row(point) for point in points]
@@ -113,7 +114,7 @@ def _origin(study: Study, records: Sequence[TrialRecord]) -> str:
     machine = common_machine(study, records)
     versions = sorted({f"{name} {version}" for record in records for name, version in record.versions.items()})
     rows = [
-        ("study", f"space {study.space}, data {study.data}, {study.epochs} epochs, sampler {study.sampler}"),
+        ("study", f"space {study.space_name}, data {study.data}, {study.epochs} epochs, sampler {study.sampler}"),
         ("images", "; ".join(sorted({units.images(record.data.images) for record in records if record.data.images}))),
         ("trials", trial_counts(records)),
         ("hypervolume", f"{study_hypervolume(study, records):.3f}"),

@@ -35,6 +35,15 @@ def write_html(path: Path, study: Study, records: Sequence[TrialRecord], *, test
     save_page(page, path)
 
 
+def front_figure(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints | None = None) -> Any:
+    """The same plot as a figure of plotly's, which a notebook shows.
+
+    Raises:
+        UserError: no trial is complete, or their machines differ.
+    """
+    return _figure(picture(study, records, tests=tests)).update_layout(title=f"Front of {study.name}")
+
+
 def write_png(path: Path, study: Study, records: Sequence[TrialRecord]) -> None:
     """Writes the picture of the front, 1600 by 1000 pixels.
 

@@ -186,7 +186,7 @@ def _sketch_rows(sketch: Sketch) -> list[tuple[str, str]]:
 def _study_rows(study: Study, *, among: int) -> list[tuple[str, str]]:
     return [
         *([("study", study.name)] if among > 1 else []),
-        ("searches", f"{study.space} on {study.data}, {' / '.join(o.label for o in study.objectives)}"),
+        ("searches", f"{study.space_name} on {study.data}, {' / '.join(o.label for o in study.objectives)}"),
         ("limits", _limits(study)),
         ("runs", f"{budget_words(study)}, sampler {study.sampler}"),
     ]

@@ -20,7 +20,7 @@ TUNE = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     # Results go to the store; Tune's JSON and CSV loggers would write larger copies.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # The command line handles Ctrl-C; see `cli.running.ends_on_interrupt`.
+    # Ctrl-C is handled by `session.interrupts.ends_on_interrupt`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_AIR_NEW_OUTPUT": "0",

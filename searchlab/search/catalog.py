@@ -21,6 +21,7 @@ from searchlab.search.places import (
     paper_folders,
     paths_of,
 )
+from searchlab.search.space_function import SpaceFunction, space_function
 from searchlab.study import Study
 from searchlab.user_file import (
     FUNCTIONS,
@@ -253,10 +254,21 @@ def _space_meant(name: str) -> SourceFile | None:
     return find("space", name) if there["space"] and not there["study"] else None
 
 
-def load_space(source: SourceFile) -> Space:
-    """Returns the file's `space` function without calling it.
+def space_of(study: Study, beside: Path | None = None) -> SourceFile | SpaceFunction:
+    """Returns where the space of a study is defined; `beside` is the study's file.
+
+    Raises:
+        UserError: there is no such file, or the source of a function is unknown.
+    """
+    if isinstance(study.space, str):
+        return find("space", study.space, beside)
+    return space_function(study.space)
+
+
+def load_space(source: SourceFile | SpaceFunction) -> Space:
+    """Returns a space that is a function, or the file's `space` function, without calling it.
 
     Raises:
         UserError: the file does not parse or run, or has no such function.
     """
-    return function_of(source.file, "space")
+    return source.load() if isinstance(source, SpaceFunction) else function_of(source.file, "space")

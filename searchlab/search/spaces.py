@@ -80,7 +80,7 @@ def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> 
     Raises:
         UserError: the space raised, or returned something else than a Candidate.
     """
-    where = f"space {study.space}"
+    where = f"space {study.space_name}"
     try:
         candidate = space(TrialChoose(trial, images, study.limits))
     except ValidationError as error:
@@ -176,11 +176,11 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     """
     scratch = scratch_study(study.seed)
     sampled = [propose(space, scratch.ask(), images, study) for _ in range(SAMPLED)]
-    costs = [_cost(candidate, images, f"space {study.space}") for candidate in sampled]
+    costs = [_cost(candidate, images, f"space {study.space_name}") for candidate in sampled]
     over = [excess_over(cost, study.limits) for cost in costs]
     if not all(over):
         return
-    what, where = f"no candidate of space {study.space} holds max_", f"study {study.name}"
+    what, where = f"no candidate of space {study.space_name} holds max_", f"study {study.name}"
     for name in ("params", "macs"):
         if all(name in excess for excess in over):
             least = f"the least of {SAMPLED} sampled has {min(getattr(cost, name) for cost in costs):,}"

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from searchlab.cli.data_options import images_of, root_of
 from searchlab.data.datasets import EMBEDDED, synthetic_images
 from searchlab.errors import UserError
 from searchlab.search.catalog import label_of
 from searchlab.search.store import stored_study
+from searchlab.session.data_options import images_of, root_of
 from searchlab.study import RunOptions
 
 FAST = ("--trials", 1, "--epochs", 1, "--objectives", "accuracy,macs")

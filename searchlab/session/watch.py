@@ -10,8 +10,6 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from searchlab.cli.console import console
-from searchlab.cli.periodic import ticking
 from searchlab.front.history import SearchHistory
 from searchlab.front.points import doubt_of, exit_names, study_front
 from searchlab.phases import MEASURES, TRAINING
@@ -23,6 +21,8 @@ from searchlab.report.tables import budget_words, front_view, trial_counts
 from searchlab.report.units import counted
 from searchlab.search.budget import stalled_for
 from searchlab.search.storage import public
+from searchlab.session.console import console
+from searchlab.session.periodic import ticking
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.time_left import Pace, Underway, at_most, left_words, study_left_s
 
@@ -61,6 +61,20 @@ class Running:
             return f"{TRAINING}, epoch 1 of {study.epochs}"
         left = left_words(self.pace.left_s(max(study.epochs, self.epoch.epoch), now))
         return ", ".join(filter(None, [progress(self.epoch, study), left]))
+
+
+class SilentWatch:
+    """Tells nothing."""
+
+    def say(self, line: str) -> None:
+        """Prints nothing."""
+
+    def on_begin(self, history: SearchHistory) -> None: ...
+    def on_start(self, spec: TrialSpec) -> None: ...
+    def on_epoch(self, number: int, epoch: Epoch) -> None: ...
+    def on_phase(self, number: int | None, phase: str) -> None: ...
+    def on_word(self, number: int, text: str) -> None: ...
+    def on_end(self, record: TrialRecord) -> None: ...
 
 
 class PlainWatch:
@@ -252,7 +266,7 @@ class LiveWatch(PlainWatch):
 def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
     """The watch that fits standard output."""
     printer = console()
-    heading = f"study {study.name}: {study.space} on {study.data}, {budget_words(study)}"
+    heading = f"study {study.name}: {study.space_name} on {study.data}, {budget_words(study)}"
     printer.print(heading, style="bold", markup=False, highlight=False, soft_wrap=not printer.is_terminal)
     kept = f"kept in {public(where.storage_url)}, artefacts in {where.output / study.name}"
     printer.print(kept, markup=False, highlight=False, soft_wrap=not printer.is_terminal)

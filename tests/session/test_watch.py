@@ -9,11 +9,11 @@ from rich.live import Live
 from rich.text import Text
 from tiny import made_record, tiny_candidate, tiny_study
 
-from searchlab.cli import live as live_module
-from searchlab.cli.live import LiveWatch, PlainWatch, described, ending, progress, watch_for
-from searchlab.cli.periodic import ticking
 from searchlab.front.history import SearchHistory
 from searchlab.record import Epoch, Seconds
+from searchlab.session import watch as watch_module
+from searchlab.session.periodic import ticking
+from searchlab.session.watch import LiveWatch, PlainWatch, described, ending, progress, watch_for
 from searchlab.study import RunOptions, TrialSpec
 
 STUDY = tiny_study(trials=3, epochs=5)
@@ -66,13 +66,13 @@ def test_what_a_trial_waits_for_is_shown(terminal):
 
 def test_a_latency_in_doubt_is_marked_where_its_trial_ends():
     record = fake_record(0)
-    assert "~" in live_module.ending(doubtful(record)) and "~" not in live_module.ending(record)
+    assert "~" in watch_module.ending(doubtful(record)) and "~" not in watch_module.ending(record)
 
 
 def test_a_long_silence_is_broken(monkeypatch):
     printer = console(terminal=False)
     watch = PlainWatch(STUDY, printer)
-    monkeypatch.setattr(live_module, "monotonic", lambda: watch.spoke + PlainWatch.EVERY_S + 1)
+    monkeypatch.setattr(watch_module, "monotonic", lambda: watch.spoke + PlainWatch.EVERY_S + 1)
     watch.on_epoch(7, Epoch(2, 0.25, 0.1))
     assert printer.file.getvalue() == "trial 7: epoch 2 of 5, loss 0.250\n"
 
@@ -95,7 +95,7 @@ def test_on_a_terminal_the_front_and_the_running_trial_are_drawn_as_they_change(
 
 
 def test_each_of_several_running_trials_has_its_line_and_loses_it_when_it_ends(monkeypatch):
-    monkeypatch.setattr(live_module, "LIVE_TRIALS", 2)
+    monkeypatch.setattr(watch_module, "LIVE_TRIALS", 2)
     printer = console(terminal=True)
     with Live(console=printer, auto_refresh=False, transient=True) as live:
         watch = LiveWatch(STUDY, live.console, live)
@@ -123,7 +123,7 @@ def test_epochs_that_come_fast_are_not_all_drawn(monkeypatch):
         watch = LiveWatch(STUDY, live.console, live)
         watch.on_begin(SearchHistory(watch.study))
         watch.on_start(spec(0))
-        monkeypatch.setattr(live_module, "monotonic", lambda: watch.drawn + 0.01)
+        monkeypatch.setattr(watch_module, "monotonic", lambda: watch.drawn + 0.01)
         for epoch in range(1, 6):
             watch.on_epoch(0, Epoch(epoch, 0.25, 0.1))
     assert printer.file.getvalue().count("epoch 3 of 5") == 0
@@ -132,7 +132,7 @@ def test_epochs_that_come_fast_are_not_all_drawn(monkeypatch):
 @pytest.mark.parametrize("terminal", [False, True])
 def test_the_watch_fits_where_it_prints_and_says_what_is_searched(monkeypatch, terminal):
     printer = console(terminal)
-    monkeypatch.setattr(live_module, "console", lambda: printer)
+    monkeypatch.setattr(watch_module, "console", lambda: printer)
     with watch_for(STUDY, RunOptions(storage="postgresql://me:secret@host/db")) as watch:
         whole_run(watch)
     assert isinstance(watch, LiveWatch) == terminal
@@ -154,7 +154,7 @@ def test_words_for_a_candidate_a_step_and_an_end():
 def clock(monkeypatch):
     """The time that every watch goes by, in a list."""
     now = [1000.0]
-    monkeypatch.setattr(live_module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watch_module, "monotonic", lambda: now[0])
     return now
 
 

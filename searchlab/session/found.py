@@ -1,0 +1,129 @@
+"""A study in the store as it is looked at: its records, its front, single points, what was read of the test split."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from searchlab.analysis.test_looks import comparable, looked_at
+from searchlab.errors import UserError
+from searchlab.front.points import FrontPoint, TestPoints, final_front, study_front
+from searchlab.record import TrialRecord
+from searchlab.search.storage import check_writable
+from searchlab.search.store import StudyStore, stored_study
+from searchlab.search.study_facts import same_data, unit_of
+from searchlab.search.study_folder import check_artefacts, check_present
+from searchlab.session.console import warn
+from searchlab.study import RunOptions, Study
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A study in the store, and what is known of its trials.
+
+    `searched` are the records of the search; `records` are the same, or those of the points that were measured again.
+    """
+
+    store: StudyStore
+    study: Study
+    searched: list[TrialRecord]
+    records: list[TrialRecord]
+    tests: TestPoints
+
+    @classmethod
+    def of(cls, name: str | None, where: RunOptions) -> "Found":
+        """Reads it; nothing is known of the test split unless it was looked at.
+
+        A trial whose record is damaged is said, and left out.
+        """
+        store = stored_study(name, where)
+        records, wrong = store.readable()
+        for error in wrong:
+            warn(f"left out: {error}")
+        return cls(store, store.definition.study, records, records, {})
+
+    @property
+    def final(self) -> "Found":
+        """The same with the points that were looked at alone: measured again, and read on the test split."""
+        looks = self.store.looks()
+        kept = comparable(looks)
+        if left_out := [seen for seen in looks if seen not in kept]:
+            machine = next(seen.latency.machine.in_full for seen in left_out if seen.latency)
+            warn(f"left out: what was measured on another machine does not mix: {machine}")
+        records, tests = looked_at(self.searched, kept)
+        return replace(self, records=records, tests=tests)
+
+    def front(self, most: int | None) -> list[FrontPoint]:
+        """At most so many points of its front, with their numbers among all points of the search's."""
+        return final_front(self.study, self.searched, self.records, most=most, tests=self.tests)
+
+
+def with_test(found: Found, where: RunOptions, most: int, say: Say | None) -> Found:
+    """The final front: what `study_front` chose, measured again, with its test figures; dominated points fall out.
+
+    `say` is told what takes a while.
+
+    Raises:
+        UserError: the store may only be read, the data are others, or artefacts of a trial are missing or damaged.
+    """
+    from searchlab.analysis.test_evaluation import Unread, look
+    from searchlab.data.prepared import LoadHooks
+    from searchlab.search.launch import load_data
+
+    chosen = study_front(found.study, found.records, most=most)
+    looks = found.store.looks()
+    # What was read on another machine is known, too: it is left out, and said to be, whenever the front is shown.
+    before, known = comparable(looks), {(seen.trial, point.rule) for seen in looks for point in seen.validation}
+    new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
+    if new:
+        check_writable(found.store.storage, found.store.url)
+        check_artefacts(found.store, [point.record for point in new])
+        check_present(found.store, [point.record for point in new])
+        dataset = load_data(found.study, where, LoadHooks(say) if say else None)
+        same_data(found.store, found.records, dataset)
+        unit = unit_of(found.store, found.records)
+        held = next((seen.latency.machine for seen in before if seen.latency), unit and unit.machine)
+        device = "cpu" if where.device == "auto" and held and held.device == "cpu" else where.device
+        again = look(found.study, new, dataset, device, before, unit)
+        if say:
+            points = "1 point" if len(new) == 1 else f"{len(new)} points"
+            say(f"Measuring {points} again and reading the test split ...")
+        for seen in again:
+            if isinstance(seen, Unread):
+                warn(f"left out: trial {seen.trial} could not be looked at: {seen.reason}")
+            else:
+                found.store.add_looks([seen])
+    return found.final
+
+
+def trial_of(found: Found, number: int) -> TrialRecord:
+    """The trial of a number.
+
+    Raises:
+        UserError: there is none.
+    """
+    for record in found.records:
+        if record.number == number:
+            return record
+    known = [record.number for record in found.records]
+    allowed = f"{min(known)} to {max(known)}" if known else "there is none yet"
+    raise UserError("no such trial", where=f"study {found.study.name}", value=number, allowed=allowed)
+
+
+def point_of(found: Found, number: int) -> FrontPoint:
+    """Returns the point of that number, whether `front` shows it or leaves it out.
+
+    Raises:
+        UserError: there is none.
+    """
+    chosen = {point.number: point for point in found.front(most=None)}
+    if number in chosen:
+        return chosen[number]
+    where = f"front of {found.study.name}"
+    if not chosen:
+        raise UserError("no such point", where=where, value=number, allowed="there is no front yet")
+    if found.records is found.searched:
+        allowed = f"1 to {len(chosen)}; --trial takes a trial's number"
+        raise UserError("no such point", where=where, value=number, allowed=allowed)
+    known = ", ".join(map(str, chosen))
+    raise UserError("no such point was measured again", where=where, value=number, allowed=f"known: {known}")

@@ -1,0 +1,29 @@
+"""Ctrl-C, and a notebook's stop button: the running step is ended first, and everything is kept."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, current_thread, main_thread
+
+
+@contextmanager
+def ends_on_interrupt(stop: Event, say: Callable[[str], None]) -> Iterator[None]:
+    """Ctrl-C sets `stop`, and says so; a second one ends at once.
+
+    Signals come to the main thread alone: in another thread nothing is changed.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def interrupt(signum: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say("Ending after the running step; Ctrl-C again ends at once.")
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,274 @@
+"""From what a user asks to what is run: a study with its overrides, its space, and where; begun, or gone on with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from searchlab.data.folder_spec import is_folder, parse_folder
+from searchlab.errors import UserError
+from searchlab.search.catalog import (
+    SourceFile,
+    find,
+    label_of,
+    load_studies,
+    named_studies,
+    source_at,
+    space_of,
+    studies_on,
+    with_files,
+)
+from searchlab.search.definition import Definition, check_objectives
+from searchlab.search.driver import Driver
+from searchlab.search.early_stopping import with_rungs
+from searchlab.search.launch import Launch, check_total, start, start_afresh
+from searchlab.search.launch import resume as resume_study
+from searchlab.search.smoke import on_what_is_there, smoke_of
+from searchlab.search.space_function import SpaceFunction, is_function_space
+from searchlab.search.store import StudyStore, stored_study
+from searchlab.session.data_options import check_output, images_of, is_data_set, root_of
+from searchlab.study import BUDGET_FIELDS, OTHER_BUDGETS, RunOptions, Study, with_more
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of a search.
+
+    Attributes:
+        study: its name, the path of its file, or the study itself; a name of the store where it is resumed.
+        overrides: fields of the study with their values; those that are None are left as they are.
+        data: folder with the files of data sets, None: the default.
+        images: images of the user's own, in place of the study's.
+        where: where it runs and is kept; its `data_root` is filled in from `data`.
+        smoke: try it out on a few hundred images.
+        warm_start: a study of the same store whose front is tried first.
+        say: is told what was decided for the user.
+    """
+
+    study: str | Study | None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    images: str | None = None
+    where: RunOptions = field(default_factory=RunOptions)
+    runner: str = "local"
+    smoke: bool = False
+    warm_start: str | None = None
+    say: Callable[[str], None] = _silent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that is about to be searched, and how it begins: `start`, `start_afresh` or `resume`."""
+
+    definition: Definition
+    space: SourceFile | SpaceFunction
+    where: RunOptions
+    begin: Callable[[Launch], Driver]
+    runner: str = "local"
+
+    @property
+    def study(self) -> Study:
+        """What is searched, overrides included."""
+        return self.definition.study
+
+
+class DefinitionChanged(UserError):
+    """The study's file or space is another than the one it was begun with.
+
+    Attributes:
+        diff: the lines of a diff from the stored definition to the one of now.
+    """
+
+    diff: tuple[str, ...] = ()
+
+
+def plans_for(request: Request) -> list[Plan]:
+    """The searches that begin: one, or one for every study of a file.
+
+    Raises:
+        UserError: the study, an override, the data or the place is invalid; nothing was written.
+    """
+    spec = images_of(request.images, request.data)
+    source, studies = _studies(request.study, spec)
+    _check_name(request.overrides.get("name"), studies)
+    changed = [(written, with_rungs(_overridden(_on(written, spec), request.overrides))) for written in studies]
+    effective = [study for _, study in changed]
+    given = None if request.data is None or is_data_set(request.data) else request.data
+    root = root_of(given, effective, download=request.where.download)
+    check_output(request.where.output, effective)
+    where = replace(request.where, data_root=root)
+    if request.smoke:
+        changed = [(written, _smoke(study, where, request.say)) for written, study in changed]
+    begin = start_afresh if request.smoke else start
+    if request.warm_start is not None:
+        begin = partial(_warmly, begin, stored_study(request.warm_start, where))
+    return [_plan(source, written, study, replace(request, where=where), begin) for written, study in changed]
+
+
+def resume_plan(request: Request, *, force: bool = False) -> Plan:
+    """The study of the store as it goes on, with a new budget if the overrides have one.
+
+    Raises:
+        DefinitionChanged: its file or space has changed since it was begun, and not `force`.
+        UserError: there is no such study, its objectives have changed, or the data or the place is invalid.
+    """
+    store = stored_study(_stored_name(request.study), request.where)
+    before = store.definition
+    root = root_of(request.data, [before.study], download=request.where.download)
+    written, source = _as_written_now(request.study, before)
+    beside = source.path if source else None
+    space = _space_now(written, beside, before)
+    written = replace(written, space=written.space_name)
+    effective = _overridden(_carried_over(before, written), request.overrides)
+    check_objectives(before.study, effective, store.optuna.directions)
+    check_total(store, effective)
+    effective = with_files(effective, beside or (Path(before.path) if before.path else None), known=before.study.files)
+    now = Definition(effective, written, space.text, str(source.path.absolute()) if source else before.path)
+    changes = before.changes(now)
+    if changes and not force:
+        where_it_is = f"study {effective.name}"
+        error = DefinitionChanged(
+            "its definition has changed since it was begun", where=where_it_is, allowed="--force goes on"
+        )
+        error.diff = tuple(changes)
+        raise error
+    where = replace(request.where, data_root=root)
+    return Plan(now, space, where, partial(resume_study, store=store), request.runner)
+
+
+def check_kept(store: StudyStore, overrides: Mapping[str, Any]) -> None:
+    """Whether a stored study has the overrides already, its budget aside, which may change.
+
+    Raises:
+        UserError: a field has another value.
+    """
+    study = store.definition.study
+    for name, value in overrides.items():
+        if (
+            value is not None
+            and name not in BUDGET_FIELDS
+            and getattr(replace(study, **{name: value}), name) != (kept := getattr(study, name))
+        ):
+            what = f"{name} of a study that was begun cannot change"
+            allowed = f"so far {kept!r}; --name NAME begins another study"
+            raise UserError(what, where=f"study {study.name}", value=value, allowed=allowed)
+
+
+def _studies(study: str | Study | None, spec: str | None) -> tuple[SourceFile | None, tuple[Study, ...]]:
+    if isinstance(study, str):
+        return studies_on(study, spec)
+    assert study is not None
+    return None, (named(study),)
+
+
+def named(study: Study) -> Study:
+    """A study that is no file's, with a name: that of its space and its data where it has none."""
+    space = study.space_name.removesuffix("()")
+    return with_files(replace(study, name=study.name or f"{label_of(space)}-{label_of(study.data)}"))
+
+
+def _check_name(name: str | None, studies: Sequence[Study]) -> None:
+    if name is not None and len(studies) > 1:
+        known = ", ".join(each.name for each in studies)
+        raise UserError("several studies cannot have one name", where="--name", value=name, allowed=f"run one: {known}")
+
+
+def _warmly(begin: Callable[[Launch], Driver], earlier: StudyStore, launch: Launch) -> Driver:
+    return begin(replace(launch, warm_start=earlier))
+
+
+def _smoke(study: Study, where: RunOptions, say: Callable[[str], None]) -> Study:
+    small = on_what_is_there(smoke_of(study), where)
+    if small.data != study.data:
+        say(f"{study.data} is not in {where.data_root}: {small.data} (embedded, real images) stand in for it")
+    return small
+
+
+def _on(study: Study, spec: str | None) -> Study:
+    """The study on other data, if any are given, which its name then says."""
+    if spec is None or study.data == spec:
+        return study
+    size = parse_folder(spec).size if is_folder(spec) else None
+    return replace(study, data=spec, image_size=size or study.image_size, name=f"{study.name}-{label_of(spec)}")
+
+
+def _plan(
+    source: SourceFile | None, written: Study, effective: Study, request: Request, begin: Callable[[Launch], Driver]
+) -> Plan:
+    beside = source.path if source else None
+    space, effective = space_of(written, beside), with_files(effective, beside)
+    path = str(source.path.absolute()) if source else ""
+    known_as = written.space_name
+    definition = Definition(replace(effective, space=known_as), replace(written, space=known_as), space.text, path)
+    return Plan(definition, space, request.where, begin, request.runner)
+
+
+def _stored_name(study: str | Study | None) -> str | None:
+    """The name in the store of a study given by name or by path."""
+    if isinstance(study, Study):
+        return named(study).name
+    if study is None or not study.endswith(".py"):
+        return study
+    names = [each.name for each in load_studies(find("study", study))]
+    if len(names) > 1:
+        raise UserError("the file holds several studies", value=study, allowed=f"resume one: {', '.join(names)}")
+    return names[0]
+
+
+def _as_written_now(study: str | Study | None, before: Definition) -> tuple[Study, SourceFile | None]:
+    """The study as its file has it today; as it was stored where the file is not at hand."""
+    name = before.written.name
+    if isinstance(study, Study):
+        return named(study), None
+    if study is not None and study.endswith(".py"):
+        source = find("study", study)
+    elif not before.path:
+        # A space on one's own images, or a `Study` of Python, which has no file.
+        return before.written, None
+    elif Path(before.path).is_file():
+        source = source_at(Path(before.path))
+    else:
+        try:
+            source, _ = named_studies(name)
+        except UserError:
+            return before.written, None
+    studies = load_studies(source)
+    found = studies if len(studies) == 1 else [each for each in studies if each.name == name]
+    if not found:
+        known = ", ".join(each.name for each in studies)
+        raise UserError("holds no such study any more", where=str(source.path), value=name, allowed=f"it has {known}")
+    return found[0], source
+
+
+def _space_now(written: Study, beside: Path | None, before: Definition) -> SourceFile | SpaceFunction:
+    """The space as it stands today; a function that is not at hand is run from the source that the store keeps."""
+    if isinstance(written.space, str) and is_function_space(written.space):
+        return SpaceFunction(written.space, before.space_text)
+    return space_of(written, beside)
+
+
+def _carried_over(before: Definition, written: Study) -> Study:
+    """Today's file with the overrides that the study was begun with."""
+    fields = vars(before.study)
+    ours = {name: value for name, value in fields.items() if name != "files"}
+    overridden = {name: value for name, value in ours.items() if value != getattr(before.written, name)}
+    if "enqueue" in overridden:
+        # A warm start added to what the file had; the file may have more today.
+        had = before.written.enqueue
+        added = {name: params for name, params in before.study.enqueue.items() if name not in had}
+        overridden["enqueue"] = with_more(written.enqueue, added)
+    return replace(written, **overridden)
+
+
+def _overridden(study: Study, overrides: Mapping[str, Any]) -> Study:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    # Who asks for two hours, or until it stalls, does not mean the number of trials that the study's file has; but a
+    # study that trains what it enqueues, and no more, goes on to do so.
+    searches = study.trials is None or study.trials > len(study.enqueue)
+    lifted = {"trials": None} if OTHER_BUDGETS & given.keys() and searches else {}
+    return replace(study, **lifted | given)

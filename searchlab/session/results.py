@@ -1,0 +1,295 @@
+"""What a study found, for notebooks and scripts: its front, its trials, its best point, a classifier of any point."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from searchlab.artefacts import load_network
+from searchlab.candidate import Candidate
+from searchlab.deploy.classifier import ImageClassifier, ImageFacts
+from searchlab.deploy.own_scores import use_scores
+from searchlab.errors import UserError, unknown
+from searchlab.front.points import FrontPoint, doubt_of, entries_of, exit_names, study_front, study_hypervolume
+from searchlab.measure.device import resolve_device
+from searchlab.operating_point import ExitRule
+from searchlab.record import TrialRecord
+from searchlab.report import units
+from searchlab.report.frames import front_frame, points_frame, predictions_frame, trials_frame
+from searchlab.report.page import front_table
+from searchlab.report.plots import front_figure
+from searchlab.report.tables import trial_counts
+from searchlab.search.launch import load_data
+from searchlab.search.study_facts import same_data
+from searchlab.search.study_folder import check_artefacts, check_present
+from searchlab.session.console import say
+from searchlab.session.found import Found, point_of, with_test
+from searchlab.session.python_words import in_python
+from searchlab.study import RunOptions, Study
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST = 12
+"""Points of a front that are shown where no number is asked for: those that keep most of it."""
+
+
+class Results:
+    """A study in a store: its front, its trials, and a classifier of any point.
+
+    It holds what was known when it was opened; `searchlab.open_study` reads the store again.
+
+    Attributes:
+        study: what was searched, overrides included.
+        records: everything that is known of every trial, in the order of their numbers.
+    """
+
+    def __init__(self, name: str | None, where: RunOptions, *, progress: bool = True) -> None:
+        """Read a study of a store; the one begun last where the name is None.
+
+        Raises:
+            UserError: there is no store, or no such study in it.
+        """
+        self._found, self._where, self._say = Found.of(name, where), where, say if progress else None
+        self.study: Study = self._found.study
+        self.records: list[TrialRecord] = self._found.records
+
+    @property
+    def hypervolume(self) -> float:
+        """Share of the space of objectives that the front dominates, 0 to 1."""
+        return study_hypervolume(self.study, self.records)
+
+    @in_python()
+    def front(self, points: int = MOST, *, test: bool = False) -> "DataFrame":
+        """The Pareto front, a row a point, at most `points` of them; `point` is the number that `point()` takes.
+
+        Accuracies are those of the validation split, 0 to 1; latencies are in milliseconds. With `test`, the points are
+        measured again and read on the test split (`test_accuracy`), once: the store keeps what was seen.
+
+        Raises:
+            UserError: latencies are of different machines; or, with `test`, data or artefacts have changed.
+        """
+        found = with_test(self._found, self._where, points, self._say) if test else self._found
+        return front_frame(found.front(points))
+
+    def trials(self) -> "DataFrame":
+        """Every trial, a row each: how it ended, its most accurate point, costs, epochs, seconds and reason."""
+        return trials_frame(self.records)
+
+    def points(self) -> "DataFrame":
+        """Every operating point of every complete trial, a row each; `point` is its number where it is on the front."""
+        return points_frame(self._all_points())
+
+    def point(self, number: int) -> "Point":
+        """The point of that number on the front, whether `front()` shows it or leaves it out.
+
+        Raises:
+            UserError: there is no such point.
+        """
+        return Point(self, point_of(self._found, number))
+
+    def best(self, **limits: float | None) -> "Point":
+        """The most accurate point within some limits; the cheapest where accuracy is the only limit.
+
+        Args:
+            limits: of `max_latency_ms`, `min_accuracy` (0 to 1, of the validation split), `max_macs` and `max_params`
+                those that count. All points of all complete trials are looked at, not those of the front alone.
+
+        Raises:
+            UserError: no point is within the limits (the nearest is named), or a limit is unknown.
+        """
+        found = self._all_points()
+        if not found:
+            least = f"{trial_counts(self.records)}; min_accuracy is {self.study.min_accuracy}"
+            raise UserError("there is no operating point yet", where=f"study {self.study.name}", allowed=least)
+        return Point(self, chosen(self.study.name, found, _checked(limits)))
+
+    def plot(self) -> Any:
+        """The front with every trial's frontier behind it, as a figure of plotly's: a notebook shows it.
+
+        Raises:
+            UserError: no trial is complete, or latencies are of different machines.
+        """
+        return front_figure(self.study, self.records)
+
+    def _all_points(self) -> list[FrontPoint]:
+        """Points that are not on the front have the number 0."""
+        front = self._found.front(None)
+        numbers = {(point.record.number, point.point.rule): point.number for point in front}
+        return [
+            FrontPoint(numbers.get((record.number, point.rule), 0), len(front), record, point)
+            for record in self.records
+            for _, point in entries_of(record, self.study)
+        ]
+
+    def _classifier(self, entry: FrontPoint, device_name: str) -> ImageClassifier:
+        record = entry.record
+        check_artefacts(self._found.store, [record])
+        check_present(self._found.store, [record])
+        use_scores(self.study)
+        facts, device = self._facts(record), resolve_device(device_name)
+        network = load_network(Path(record.directory), record.candidate, facts.images)
+        return ImageClassifier(network, entry.point.rule, facts, device)
+
+    def _facts(self, record: TrialRecord) -> ImageFacts:
+        """What the record says of the data; of an old record, which does not, the data set is read."""
+        data = record.data
+        if data.images is None or not (data.mean and data.std and data.class_names):
+            dataset = load_data(self.study, self._where)
+            same_data(self._found.store, self.records, dataset)
+            data = dataset.facts
+        assert data.images is not None
+        return ImageFacts(data.images, data.mean, data.std, data.class_names)
+
+    def __repr__(self) -> str:
+        return f"Results of study {self.study.name}: {trial_counts(self.records)}, hypervolume {self.hypervolume:.3f}"
+
+    def _repr_html_(self) -> str:
+        table = front_table(study_front(self.study, self.records, most=MOST))
+        return f"<p>{self!r}</p>{table}"
+
+
+class Point:
+    """A network of a study with an exit rule, and what the two give: see its `classifier()`.
+
+    Attributes:
+        number: on the front as `Results.front()` shows it; None where it is not there.
+        record: everything that is known of the trial that trained the network.
+    """
+
+    def __init__(self, results: Results, entry: FrontPoint) -> None:
+        self._results, self._entry = results, entry
+        self.number, self.record = entry.number or None, entry.record
+
+    @property
+    def trial(self) -> int:
+        """The number of the trial that trained the network."""
+        return self.record.number
+
+    @property
+    def candidate(self) -> Candidate:
+        """The network and its training, as the space proposed them."""
+        return self.record.candidate
+
+    @property
+    def rule(self) -> ExitRule:
+        """Which exits are in use, by which score and at which thresholds an image leaves."""
+        return self._entry.point.rule
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the validation images that are classified right, 0 to 1."""
+        return self._entry.point.accuracy
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Expected milliseconds an image, on the study's machine; None where none was measured."""
+        return self._entry.point.latency_ms
+
+    @property
+    def macs(self) -> float:
+        """Expected MACs an image."""
+        return self._entry.point.macs
+
+    @property
+    def params(self) -> int:
+        """Parameters that are needed: of stages up to the last exit in use, and of the heads in use."""
+        return self._entry.point.params
+
+    @in_python()
+    def classifier(self, device: str = "auto") -> "Classifier":
+        """The trained network under the point's rule, ready for images; `device` is auto, cpu, cuda or cuda:N.
+
+        Raises:
+            UserError: the weights are missing or damaged, or the data set's facts are unknown and it is not there.
+        """
+        return Classifier(self._results._classifier(self._entry, device))
+
+    def __repr__(self) -> str:
+        return described(self._entry)
+
+
+class Classifier:
+    """A trained network with its exit rule, normalisation and class names, ready for images.
+
+    Attributes:
+        class_names: by their indices.
+        network: the trained torch module, in eval mode.
+        rule: the exit rule.
+    """
+
+    def __init__(self, classifier: ImageClassifier) -> None:
+        self._classifier = classifier
+        self.class_names, self.network, self.rule = classifier.class_names, classifier.network, classifier.rule
+
+    def predict(self, images: Any) -> "DataFrame":
+        """Classify one image or several; a row each: class, confidence (0 to 1), and the exit where it left.
+
+        Args:
+            images: paths of image files, PIL images, numpy arrays or torch tensors, alone or in a list; an array of
+                H,W or H,W,C or C,H,W, or of several such images, of uint8 or of fractions from 0 to 1. They are
+                resized, cut and normalised as the images of the training were.
+
+        Raises:
+            UserError: a file is missing or no image, or an array has another shape, type or range.
+        """
+        return predictions_frame(self._classifier.classified(images))
+
+
+LIMITS = {"max_latency_ms": "latency_ms", "min_accuracy": "accuracy", "max_macs": "macs", "max_params": "params"}
+"""What `Results.best` may be limited by, and what it limits."""
+
+
+def _checked(limits: Mapping[str, float | None]) -> dict[str, float]:
+    for name in limits:
+        if name not in LIMITS:
+            raise unknown("limit", name, LIMITS, where="best")
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def chosen(study: str, points: list[FrontPoint], limits: Mapping[str, float]) -> FrontPoint:
+    """The most accurate point within the limits, the cheapest of equals; the cheapest where accuracy alone is limited.
+
+    Raises:
+        UserError: none is within them; the nearest is named.
+    """
+    within = [entry for entry in points if not _excess(entry, limits)]
+    if not within:
+        nearest = min(points, key=lambda entry: (_excess(entry, limits), -entry.point.accuracy))
+        value = ", ".join(f"{name}={limit:g}" for name, limit in limits.items())
+        allowed = f"the nearest is {described(nearest)}"
+        raise UserError("no point is within the limits", where=f"study {study}", value=value, allowed=allowed)
+    if limits.keys() == {"min_accuracy"}:
+        return min(within, key=lambda entry: (_cost(entry), -entry.point.accuracy))
+    return min(within, key=lambda entry: (-entry.point.accuracy, _cost(entry)))
+
+
+def _cost(entry: FrontPoint) -> tuple[float, float]:
+    latency_ms = entry.point.latency_ms
+    return float("inf") if latency_ms is None else latency_ms, entry.point.macs
+
+
+def _excess(entry: FrontPoint, limits: Mapping[str, float]) -> float:
+    """How far a point is beyond the limits, as a sum of shares of them; 0 within them."""
+    total = 0.0
+    for name, limit in limits.items():
+        value = getattr(entry.point, LIMITS[name])
+        if value is None:
+            return float("inf")
+        beyond = limit - value if name.startswith("min_") else value - limit
+        total += max(0.0, beyond) / max(abs(limit), 1e-12)
+    return total
+
+
+def described(entry: FrontPoint) -> str:
+    """A point in a line: "trial 3: 94.4 % at 0.086 ms, 78.4 k MACs, 1.4 k parameters, exits 1, final by margin"."""
+    point, candidate = entry.point, entry.record.candidate
+    place = f"point {entry.number}, trial" if entry.number else "trial"
+    latency = f" at {units.marked(units.milliseconds(point.latency_ms), doubt_of(entry.record))}"
+    parts = [
+        f"{units.percent(point.accuracy)}{latency if point.latency_ms is not None else ''}",
+        f"{units.count(point.macs)} MACs",
+        f"{units.count(point.params)} parameters",
+        candidate.architecture.described,
+        f"exits {', '.join(exit_names(candidate, point.rule))}",
+    ]
+    return f"{place} {entry.record.number}: {', '.join(parts)}"
