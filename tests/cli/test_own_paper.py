@@ -19,9 +19,8 @@ def study():
         trials=2,
         max_images=100,
         scores=("margin",),
-        levels=11,
-        enqueue=({"width": 2}, {"width": 4}),
-        rows=("narrow", "wide"),
+        thresholds_per_exit=11,
+        enqueue={"narrow": {"width": 2}, "wide": {"width": 4}},
         paper="paper_mine",
     )
 ''',
