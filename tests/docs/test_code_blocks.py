@@ -6,12 +6,17 @@ The blocks of a page share a folder and run in their order: a file that one bloc
 import re
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import typer
 from pages import PAGES, ROOT, Block, blocks
+from PIL import Image
+from sklearn.datasets import load_digits
 
+import searchlab
 from searchlab.cli.main import app_for, main
 
 SHELLS = ("console", "bash", "sh")
@@ -38,12 +43,24 @@ def check_command(line: str) -> None:
             group.commands[arguments[0]].make_context(arguments[0], arguments[1:])
 
 
+@contextmanager
+def smaller(options: tuple[str, ...]) -> Iterator[None]:
+    """Overrides arguments of `searchlab.run` ("epochs=2"), so that an example takes seconds."""
+    changed = {name: int(value) for name, _, value in (option.partition("=") for option in options)}
+    with pytest.MonkeyPatch.context() as patch:
+        if changed:
+            real = searchlab.run
+            patch.setattr(searchlab, "run", lambda study, **given: real(study, **given | changed))
+        yield
+
+
 def execute(block: Block) -> None:
     if block.language == "python":
-        if block.file_name:
-            Path(block.file_name).parent.mkdir(parents=True, exist_ok=True)
-            Path(block.file_name).write_text(block.text)
-        exec(compile(block.text, "block", "exec"), {"__name__": "__main__", "__file__": block.file_name or ""})
+        path = Path(block.file_name or f"line_{block.line}.py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+        with smaller(block.options):
+            exec(compile(block.text, str(path), "exec"), {"__name__": "__main__", "__file__": str(path)})
         return
     for line in block.commands:
         program, *arguments = shlex.split(line, comments=True)
@@ -69,8 +86,9 @@ def go_through(path: Path, *, slow: bool) -> None:
 
 @pytest.fixture
 def page_folder(tmp_path, monkeypatch):
-    """An empty working folder; what a block registers or imports is forgotten afterwards."""
+    """A working folder with one image, of a handwritten seven."""
     monkeypatch.chdir(tmp_path)
+    Image.fromarray((load_digits().images[7] * 15).astype("uint8")).save("seven.png")
     monkeypatch.setattr(sys, "argv", ["searchlab"])
     return tmp_path
 
