@@ -36,6 +36,10 @@ def widest(
     width = start
     for _ in range(3):
         width = max(1, int(width * room(width) ** 0.5))
+    if room(2 * width) == room(width) >= 1:
+        # Every width would fit, and the search would never end.
+        what, allowed = "the cost of a backbone does not grow with its width", "channels that follow from `width`"
+        raise UserError(what, where="architecture", value=make(1).architecture.kind, allowed=allowed)
     while room(width + 1) >= 1:
         width += 1
     while width > 1 and room(width) < 1:

@@ -4,6 +4,7 @@ import pytest
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate
+from searchlab.errors import UserError
 from searchlab.limits import Limits
 from searchlab.model.width import excess_over, widest
 from searchlab.record import NetworkCost, SegmentCost
@@ -37,3 +38,8 @@ def test_the_widest_is_never_above_the_largest_width_that_is_allowed(largest, wi
 
 def test_without_a_cap_on_size_the_width_is_that_of_the_start():
     assert widest(make, IMAGES, Limits(max_latency_ms=1.0), start=7, largest=64) == 7
+
+
+def test_a_backbone_whose_cost_does_not_grow_with_its_width_is_refused():
+    with pytest.raises(UserError, match="does not grow with its width: 'resnet'"):
+        widest(lambda width: make(4), IMAGES, Limits(max_params=1_000_000), start=8)
