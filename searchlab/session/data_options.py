@@ -6,7 +6,7 @@ from pathlib import Path
 from searchlab.data.folder_spec import FOLDER, is_folder, parse_folder
 from searchlab.errors import UserError
 from searchlab.study import RunOptions, Study
-from searchlab.user_file import is_file_name, path_named
+from searchlab.user_file import is_file_name
 
 
 def is_data_set(given: str) -> bool:
@@ -66,19 +66,23 @@ def images_of(given: str | None, data: str | None) -> str | None:
     Raises:
         UserError: both name one, or there is no such folder or file.
     """
+    option = "--images"
     if data is not None and is_data_set(data):
         if given is not None:
             raise UserError("two data sets", where="--data", value=data, allowed="leave --data or --images out")
-        given = data
+        given, option = data, "--data"
     if given is None:
         return None
     if is_file_name(given):
-        return str(path_named("data set", given).absolute())
+        path = Path(given).expanduser().absolute()
+        if not path.is_file():
+            raise UserError("no such data set file", where=option, value=given, allowed="a path to a .py file")
+        return str(path)
     folder = parse_folder(given if is_folder(given) else f"{FOLDER}{given}")
     if folder.is_url:
         return given if is_folder(given) else f"{FOLDER}{given}"
     spec = f"{FOLDER}{Path(given.removeprefix(FOLDER)).expanduser().resolve()}"
     if not Path(parse_folder(spec).place).is_dir():
         allowed = "a folder with a folder per class, perhaps with ?size=N; or a .py file"
-        raise UserError("no such folder of images", where="--images", value=given, allowed=allowed)
+        raise UserError("no such folder of images", where=option, value=given, allowed=allowed)
     return spec

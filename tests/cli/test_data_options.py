@@ -21,7 +21,11 @@ WRONG = {
     "data and images": (["run", "little", "--data", "folder:pets", "--images", "pets"], "--data: two data sets"),
     "images that are missing": (["run", "little", "--images", "nowhere"], "no such folder of images: 'nowhere'"),
     "data that are missing": (["run", "little", "--data", "folder:nowhere"], "of images: 'folder:nowhere'"),
-    "a file that is missing": (["run", "little", "--data", "nowhere.py"], "no such data set file: 'nowhere.py'"),
+    "a file that is missing": (["run", "little", "--data", "nowhere.py"], "--data: no such data set file: 'nowhere.py'"),
+    "images in a file that is missing": (
+        ["run", "little", "--images", "nowhere.py"],
+        "--images: no such data set file: 'nowhere.py'",
+    ),
     "no folder": (["run", "little", "--images", ""], "no folder named"),
     "a size that is none": (["run", "little", "--images", "pets?size=big"], "invalid image size: 'big'"),
     "a space without images": (["run", "small_resnet"], "where a study is needed: 'small_resnet' (`searchlab run "),

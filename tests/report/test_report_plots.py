@@ -67,6 +67,20 @@ def test_a_latency_in_doubt_is_marked_on_the_page_and_in_the_picture(tmp_path, m
     assert "1" in texts and not any("~" in text for text in texts)
 
 
+def test_page_and_picture_number_points_as_the_whole_front_does(tmp_path, monkeypatch):
+    study, records = fake_study(), fake_records(5)
+    whole, shown = study_front(study, records, most=None), study_front(study, records)
+    numbers = [str(entry.number) for entry in shown]
+    assert len(shown) < len(whole) and numbers != [str(i) for i in range(1, len(shown) + 1)]
+    page = page_html(study, records, shown, "")
+    assert f"The front: {len(shown)} of {len(whole)} points" in page
+    assert all(f"<tr><td>{number}</td>" in page for number in numbers)
+    texts = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: texts.extend(t.get_text() for t in figure.axes[0].texts))
+    write_png(tmp_path / "front.png", study, records)
+    assert texts[: len(numbers)] == numbers
+
+
 def test_one_point_alone_can_be_drawn(tmp_path):
     records = [fake_record(0, [fake_point(300, 1e6, 1000)], machine=None)]
     write_png(tmp_path / "one.png", fake_study("accuracy", "macs", "params"), records)

@@ -223,6 +223,9 @@ def test_on_a_terminal_each_trial_says_what_it_does_and_for_how_long_yet(clock):
         drawn(lambda: watch.on_start(spec(0)))
         assert "exits after stages 0, 1 · measuring latency" in drawn(lambda: watch.on_phase(0, "measuring latency"))
         assert drawn(watch.tick) == "", "nothing is drawn while a latency is measured"
+        again = "latency in doubt: measuring again"
+        assert f" · {again}" in drawn(lambda: watch.on_word(0, again))
+        assert drawn(watch.tick) == "", "nor while it is measured again"
         assert "training, epoch 1 of 20" in drawn(lambda: watch.on_phase(0, "training"))
         trained_for(watch, clock, 1, 2, 3, 4, 5, 6)
         now = drawn(watch.tick)
