@@ -21,7 +21,7 @@ WRONG = {
     "data and images": (["run", "little", "--data", "folder:pets", "--images", "pets"], "--data: two data sets"),
     "images that are missing": (["run", "little", "--images", "nowhere"], "no such folder of images: 'nowhere'"),
     "data that are missing": (["run", "little", "--data", "folder:nowhere"], "of images: 'folder:nowhere'"),
-    "a file that is missing": (["run", "little", "--data", "nowhere.py"], "--data: no such data set file: 'nowhere.py'"),
+    "a file that is missing": (["run", "little", "--data", "nowhere.py"], "--data: no such data set file: '"),
     "images in a file that is missing": (
         ["run", "little", "--images", "nowhere.py"],
         "--images: no such data set file: 'nowhere.py'",
