@@ -16,6 +16,7 @@ from searchlab.deploy.scores import SCORE_FUNCTIONS
 from searchlab.exits.scores import SCORES
 from searchlab.measure.references import REFERENCES
 from searchlab.search.early_stopping import EARLY_STOPPING
+from searchlab.search.launch import RUNNERS
 from searchlab.search.samplers import SAMPLERS
 from searchlab.train.regimes import REGIMES
 from searchlab.train.schedules import SCHEDULES
@@ -50,3 +51,4 @@ REFERENCES["made_up_reference"] = REFERENCES["resnet8"]
 EARLY_STOPPING["made-up-rule"] = EARLY_STOPPING["accuracy-asha"]
 RULE_FAMILIES["made_up_rules"] = RULE_FAMILIES["shared_threshold"]
 POLICY_FAMILIES["made_up_policies"] = POLICY_FAMILIES["patience"]
+RUNNERS["made-up-runner"] = RUNNERS["local"]

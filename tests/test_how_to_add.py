@@ -13,6 +13,7 @@ from pages import ROOT, blocks
 TESTS = Path(__file__).parent
 
 ENUMERATE = (
+    "cli/test_search_options.py",
     "data/test_datasets.py",
     "deploy/test_scores.py",
     "exits/test_exit_scores.py",

@@ -81,13 +81,6 @@ MaxLatency = Annotated[
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the sampler and of the trainings.", rich_help_panel=LIMITS)
 ]
-Sampler = Annotated[
-    str | None, typer.Option(help="tpe, nsga2, gp, random or qmc; or a .py file of your own.", rich_help_panel=LIMITS)
-]
-EarlyStopping = Annotated[
-    str | None,
-    typer.Option(help="Rule that ends weak trials: none, moasha, median-hv or accuracy-asha.", rich_help_panel=LIMITS),
-]
 WarmStart = Annotated[
     str | None,
     typer.Option(
@@ -95,10 +88,6 @@ WarmStart = Annotated[
         metavar="STUDY",
         rich_help_panel=LIMITS,
     ),
-]
-Objectives = Annotated[
-    str | None,
-    typer.Option(help="Two or three of accuracy,latency_ms,macs,params.", metavar="A,B", rich_help_panel=LIMITS),
 ]
 Smoke = Annotated[
     bool,
@@ -110,9 +99,6 @@ Smoke = Annotated[
 Name = Annotated[str | None, typer.Option(help="Name in the store; default: the study's own.", rich_help_panel=STORE)]
 
 
-Runner = Annotated[
-    str, typer.Option(help="local: one trial after the other, in this process; tune: several at a time, on Ray.")
-]
 Address = Annotated[
     str | None,
     typer.Option(help="A running Ray cluster: HOST:PORT, or auto. Default: a Ray of its own.", rich_help_panel=RAY),

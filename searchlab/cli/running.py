@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from searchlab.cli import options as opt
+from searchlab.cli import search_options as more
 from searchlab.cli.console import show
 from searchlab.cli.papers import filled_from, stored_as
 from searchlab.cli.store_options import kept_words
@@ -38,9 +39,9 @@ def run(
     max_params: opt.MaxParams = None,
     max_macs: opt.MaxMacs = None,
     max_latency: opt.MaxLatency = None,
-    objectives: opt.Objectives = None,
-    sampler: opt.Sampler = None,
-    early_stopping: opt.EarlyStopping = None,
+    objectives: more.Objectives = None,
+    sampler: more.Sampler = None,
+    early_stopping: more.EarlyStopping = None,
     warm_start: opt.WarmStart = None,
     seed: opt.Seed = None,
     name: opt.Name = None,
@@ -51,7 +52,7 @@ def run(
     threads: opt.Threads = None,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
-    runner: opt.Runner = "local",
+    runner: more.Runner = "local",
     cluster: Cluster = opt.OWN_CLUSTER,
 ) -> None:
     """Search: train and measure candidates until the budget is spent, then show the front (or the paper's table).
@@ -94,7 +95,7 @@ def resume(
     threads: opt.Threads = None,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
-    runner: opt.Runner = "local",
+    runner: more.Runner = "local",
     cluster: Cluster = opt.OWN_CLUSTER,
 ) -> None:
     """Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.

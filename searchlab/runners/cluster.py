@@ -31,7 +31,7 @@ TUNE = {
 
 
 def run_tune(source: TrialSource, dataset: Dataset) -> None:
-    """Runs the trials of a source on a Ray cluster, several at a time, until none is left.
+    """Runs several trials at a time, on Ray.
 
     Raises:
         UserError: ray is not installed, or the cluster cannot run the study; see `runners.tune.run`.

@@ -13,7 +13,7 @@ from searchlab.trial_hooks import TrialHooks
 
 
 def run_local(source: TrialSource, dataset: Dataset) -> None:
-    """Runs the trials of a source one after the other until none is left.
+    """Runs trials one after the other, in this process.
 
     Raises:
         Interrupted: the user asked to end; the running trial has no result in the store.
