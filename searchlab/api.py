@@ -136,7 +136,12 @@ def run(
         plans = plans_for(request)
         if len(plans) > 1:
             known = ", ".join(plan.study.name for plan in plans)
-            raise UserError("the file holds several studies", value=str(study), allowed=f"run one of them: {known}")
+            raise UserError(
+                "several-studies",
+                "the file holds several studies",
+                value=str(study),
+                allowed=f"run one of them: {known}",
+            )
         plan = _continued(plans[0], request) if overrides.get("resume") and not request.smoke else plans[0]
         return _searched(plan, progress=progress)
 
@@ -213,7 +218,13 @@ def _request(
     if (sampler := changed.get("sampler")) is not None and is_file_name(sampler):
         changed["sampler"] = str(Path(sampler).expanduser().absolute())
     if (cluster := where.get("cluster")) is not None and runner != "tune":
-        raise UserError('only for runner="tune"', where="cluster", value=cluster.address, allowed="leave it out")
+        raise UserError(
+            "conflicting-options",
+            'only for runner="tune"',
+            where="cluster",
+            value=cluster.address,
+            allowed="leave it out",
+        )
     options = RunOptions(output=Path(output), **where)
     return Request(
         study if study is None or isinstance(study, Study) else os.fspath(study),

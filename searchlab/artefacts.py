@@ -63,7 +63,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         return load_file(folder / WEIGHTS), json.loads((folder / STATE).read_text())
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError("no readable checkpoint", where=str(folder), value=str(error)) from error
+        raise UserError("artefact-unreadable", "no readable checkpoint", where=str(folder), value=str(error)) from error
 
 
 def packed(folder: Path) -> dict[str, bytes]:
@@ -110,10 +110,12 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
     try:
         network.load_state_dict(load_file(path))
     except (FileNotFoundError, SafetensorError) as error:
-        raise UserError("no readable weights", where=str(path), allowed="the file that the trial wrote") from error
+        raise UserError(
+            "artefact-unreadable", "no readable weights", where=str(path), allowed="the file that the trial wrote"
+        ) from error
     except RuntimeError as error:
         # torch names every tensor on a line of its own, after a heading.
         first, *more = str(error).splitlines()[1:]
         allowed = f"{first.strip()}{f'; and {len(more)} more' if more else ''}"
-        raise UserError("weights of another network", where=str(path), allowed=allowed) from error
+        raise UserError("weights-mismatch", "weights of another network", where=str(path), allowed=allowed) from error
     return network.eval()

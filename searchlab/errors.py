@@ -6,26 +6,31 @@ from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import ErrorDetails
+
+from searchlab.error_codes import CODES
 
 
 class UserError(Exception):
     """A mistake of the user's: the command line prints it as one line and exits with 2.
 
     Attributes:
+        code: the stable name of the fault, one of `error_codes.CODES` ("unknown-data-set").
         what: what is wrong, as a short clause ("unknown data set").
         where: the file, option or field that is wrong, or "" where there is none.
         value: the offending value as it was given, or None.
         allowed: what is allowed, or what mends it.
     """
 
-    def __init__(self, what: str, *, where: str = "", value: object = None, allowed: str = "") -> None:
-        self.what, self.where, self.value, self.allowed = what, where, value, allowed
-        super().__init__(str(self))
+    def __init__(self, code: str, what: str, *, where: str = "", value: object = None, allowed: str = "") -> None:
+        assert code in CODES, code
+        self.code, self.what, self.where, self.value, self.allowed = code, what, where, value, allowed
+        # What pickle makes it from again, in another process.
+        super().__init__(code, what)
 
     def __str__(self) -> str:
         line = f"{self.where}: {self.what}" if self.where else self.what
@@ -35,13 +40,26 @@ class UserError(Exception):
             line += f" ({self.allowed})"
         return " ".join(line.split())
 
+    def at(self, where: str, value: object = None) -> Self:
+        """The same fault at another place, with another value if one is given."""
+        value = self.value if value is None else value
+        return type(self)(self.code, self.what, where=where, value=value, allowed=self.allowed)
+
 
 class RunError(UserError):
     """A fault of the run as a whole: the disk, the device or the store. It ends the run, and never fails a trial."""
 
 
 class TrialFailure(Exception):
-    """A trial cannot go on (divergence, out of memory). It becomes the `reason` of a failed record."""
+    """A trial cannot continue (divergence, out of memory). It becomes the `reason` of a failed record."""
+
+    def __init__(self, code: str, what: str) -> None:
+        assert code in CODES, code
+        self.code = code
+        super().__init__(code, what)
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 def reason_of(error: Exception) -> str:
@@ -71,12 +89,14 @@ def _importable(file: str) -> str:
 def unknown(kind: str, value: str, known: Iterable[object], *, where: str = "", besides: str = "") -> UserError:
     """The error for a name that is in no dict of extensions; a known name that is close comes before the others.
 
-    `besides` is what may be given that is no name ("a .py file").
+    Its code is "unknown-" and the kind, of "study or space" the first. `besides` is what may be given that is no name
+    ("a .py file").
     """
+    code = "unknown-" + kind.partition(" or ")[0].replace(" ", "-")
     names = sorted(str(name) for name in known)
     more = f"; or {besides}" if besides else ""
     allowed = f"{did_you_mean(value, names)}known: {', '.join(names) or 'none'}{more}"
-    return UserError(f"unknown {kind}", where=where, value=value, allowed=allowed)
+    return UserError(code, f"unknown {kind}", where=where, value=value, allowed=allowed)
 
 
 def did_you_mean(value: str, known: Iterable[str]) -> str:
@@ -103,7 +123,8 @@ def from_validation(error: ValidationError, where: str) -> UserError:
     if first["type"] == "unexpected_keyword_argument" and len(first["loc"]) == 1:
         meant = did_you_mean(str(first["loc"][0]), (f.name for kind in _nouns(error.title) for f in fields(kind)))
         meant = f"; {meant.rstrip()}" if meant else ""
-    return UserError(f"{path} is not valid", where=where, value=given, allowed=_wish(first) + meant + more)
+    code = _CODES_OF.get(first["type"], "invalid-field")
+    return UserError(code, f"{path} is not valid", where=where, value=given, allowed=_wish(first) + meant + more)
 
 
 def _nouns(title: str) -> list[type[Any]]:
@@ -119,6 +140,7 @@ def _field_path(loc: tuple[int | str, ...], title: str) -> list[str]:
     return path
 
 
+_CODES_OF = {"missing": "missing-field", "unexpected_keyword_argument": "unknown-field"}
 _WISHES = {"missing": "it is required", "unexpected_keyword_argument": "there is no such field"}
 
 

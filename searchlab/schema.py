@@ -35,7 +35,7 @@ def version_of(plain: Mapping[str, Any], where: str) -> int:
     """
     version = plain.get(KEY, 0)
     if not isinstance(version, int) or isinstance(version, bool) or version < 0:
-        raise UserError("invalid schema version", where=where, value=version, allowed=f"0 to {SCHEMA}")
+        raise UserError("store-damaged", "invalid schema version", where=where, value=version, allowed=f"0 to {SCHEMA}")
     if version > SCHEMA:
         raise newer(version, where)
     return version
@@ -45,7 +45,10 @@ def newer(version: int, where: str) -> UserError:
     """The error for what a newer searchlab wrote."""
     mend = f"this one reads schema versions up to {SCHEMA}: update searchlab; nothing was changed"
     return UserError(
-        f"written by a newer version of searchlab, with schema version {version}", where=where, allowed=mend
+        "store-newer",
+        f"written by a newer version of searchlab, with schema version {version}",
+        where=where,
+        allowed=mend,
     )
 
 

@@ -161,7 +161,9 @@ def _recorded(bench: _TrialContext, record: TrialRecord) -> TrialRecord:
         raise error.raised from None
     except OSError as error:
         allowed = "mend it, then resume: the trial begins again"
-        raise RunError(f"cannot run trials: {error}", where=str(error.filename or ""), allowed=allowed) from error
+        raise RunError(
+            "io-error", f"cannot run trials: {error}", where=str(error.filename or ""), allowed=allowed
+        ) from error
     except Exception as error:
         # Nobody can foresee what a candidate raises in torch, and the next one may be sound. Left running, it would be
         # the first trial of every resume. A fault that is not the candidate's fails the others too, which ends a study.

@@ -27,9 +27,13 @@ def disk_errors(folder: Path, see: str = "--output") -> Iterator[None]:
         yield
     except OSError as error:
         mend = "make room, then resume" if error.errno == errno.ENOSPC else f"see {see}"
-        raise RunError(f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend) from error
+        raise RunError(
+            "cannot-write", f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend
+        ) from error
     except SafetensorError as error:
-        raise RunError(f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?") from error
+        raise RunError(
+            "cannot-write", f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?"
+        ) from error
 
 
 def read_record(folder: Path) -> Plain:

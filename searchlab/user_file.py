@@ -62,10 +62,12 @@ def read_file(name: str, path: Path) -> UserFile:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = io.TextIOWrapper(io.BytesIO(content), encoding).read()
     except OSError as error:
-        raise UserError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise UserError("cannot-read", f"cannot read: {error.strerror or error}", where=str(path)) from error
     except (SyntaxError, UnicodeDecodeError) as error:
         wrong = next((i for i, line in enumerate(content.split(b"\n"), start=1) if not _is_utf8(line)), 1)
-        raise UserError("is no UTF-8 text", where=f"{path}:{wrong}", allowed="save it as UTF-8") from error
+        raise UserError(
+            "invalid-encoding", "is no UTF-8 text", where=f"{path}:{wrong}", allowed="save it as UTF-8"
+        ) from error
     return UserFile(name, str(path.absolute()), text)
 
 
@@ -86,14 +88,14 @@ def parsed(file: UserFile) -> ast.Module:
     if "\0" in file.text:
         before, _, _ = file.text.partition("\0")
         where = f"{file.place}:{before.count(chr(10)) + 1}"
-        raise UserError("does not parse: it holds a null byte", where=where)
+        raise UserError("invalid-python", "does not parse: it holds a null byte", where=where)
     try:
         return ast.parse(file.text, file.path)
     except SyntaxError as error:
         where, line = f"{file.place}:{error.lineno}", (error.text or "").strip()
-        raise UserError(f"does not parse: {error.msg}", where=where, value=line) from error
+        raise UserError("invalid-python", f"does not parse: {error.msg}", where=where, value=line) from error
     except (RecursionError, MemoryError) as error:
-        raise UserError("does not parse: it is nested too deeply", where=file.place) from error
+        raise UserError("invalid-python", "does not parse: it is nested too deeply", where=file.place) from error
 
 
 def bound(tree: ast.Module, name: str) -> int:
@@ -130,7 +132,7 @@ def path_named(kind: str, name: str, beside: Path | None = None) -> Path:
     path = path if beside is None or path.is_absolute() else beside.parent / path
     if not path.is_file():
         where, allowed = str(beside or ""), "give a name or a path to a .py file"
-        raise UserError(f"no such {kind} file", where=where, value=str(path), allowed=allowed)
+        raise UserError("path-not-found", f"no such {kind} file", where=where, value=str(path), allowed=allowed)
     return path
 
 
@@ -142,7 +144,7 @@ def function_of(file: UserFile, name: str) -> Callable[..., Any]:
     """
     function = getattr(_run(file), name, None)
     if not callable(function):
-        raise UserError(f"defines no function {name}()", where=file.place)
+        raise UserError("missing-function", f"defines no function {name}()", where=file.place)
     return function  # type: ignore[no-any-return]
 
 
@@ -163,7 +165,7 @@ def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] 
         # An assertion often has no message but its source line.
         text = str(error) or (frames[-1].line if isinstance(error, AssertionError) else "") or "no message"
         said = f"{what} raised {type(error).__name__}: {text}".strip()
-        raise UserError(said, where=f"{file.place}{line_of(error, file.path)}") from error
+        raise UserError("user-code-raised", said, where=f"{file.place}{line_of(error, file.path)}") from error
 
 
 def _run(file: UserFile) -> ModuleType:

@@ -1,19 +1,21 @@
+import pickle
+
 import pytest
 from pydantic import ValidationError
 
 from searchlab.architecture import ResNet
 from searchlab.candidate import Head, Training
-from searchlab.errors import TrialFailure, UserError, from_validation, line_of, reason_of, unknown
+from searchlab.errors import RunError, TrialFailure, UserError, from_validation, line_of, reason_of, unknown
 from searchlab.study import Study
 
 
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (UserError("the disk is full"), "the disk is full"),
-        (UserError("is no number", where="--cap", value="x"), "--cap: is no number: 'x'"),
-        (UserError("is too small", value=0, allowed="at least 1"), "is too small: 0 (at least 1)"),
-        (UserError("two\n  lines", where="a.py", allowed="one\tonly"), "a.py: two lines (one only)"),
+        (UserError("cannot-write", "the disk is full"), "the disk is full"),
+        (UserError("invalid-field", "is no number", where="--cap", value="x"), "--cap: is no number: 'x'"),
+        (UserError("invalid-field", "is too small", value=0, allowed="at least 1"), "is too small: 0 (at least 1)"),
+        (UserError("invalid-field", "two\n  lines", where="a.py", allowed="one\tonly"), "a.py: two lines (one only)"),
     ],
 )
 def test_a_user_error_is_one_line_with_what_is_known(error, line):
@@ -21,8 +23,42 @@ def test_a_user_error_is_one_line_with_what_is_known(error, line):
 
 
 def test_a_user_error_keeps_its_parts():
-    error = UserError("what", where="where", value=3, allowed="allowed")
-    assert (error.what, error.where, error.value, error.allowed) == ("what", "where", 3, "allowed")
+    error = UserError("cannot-build", "what", where="where", value=3, allowed="allowed")
+    assert parts_of(error) == ("cannot-build", "what", "where", 3, "allowed")
+
+
+def parts_of(error):
+    return (error.code, error.what, error.where, error.value, error.allowed)
+
+
+@pytest.mark.parametrize("kind", [UserError, RunError])
+def test_an_error_is_the_same_in_another_process(kind):
+    error = kind("cannot-build", "what", where="where", value=3, allowed="allowed")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind and parts_of(again) == parts_of(error) and str(again) == str(error)
+
+
+def test_a_failure_of_a_trial_is_the_same_in_another_process():
+    again = pickle.loads(pickle.dumps(TrialFailure("training-diverged", "the loss is nan")))
+    assert (again.code, str(again)) == ("training-diverged", "the loss is nan")
+
+
+def test_an_error_at_another_place_is_the_same_fault():
+    error = RunError("cannot-build", "what", where="here", value=3, allowed="allowed")
+    assert parts_of(error.at("there")) == ("cannot-build", "what", "there", 3, "allowed")
+    assert parts_of(error.at("there", 4)) == ("cannot-build", "what", "there", 4, "allowed")
+    assert type(error.at("there")) is RunError
+
+
+def test_a_code_that_is_not_registered_is_our_own_fault():
+    for kind in (UserError, TrialFailure):
+        with pytest.raises(AssertionError, match="made-up"):
+            kind("made-up", "what")
+
+
+def test_the_code_of_an_unknown_name_is_that_of_its_kind():
+    assert unknown("early stopping rule", "x", []).code == "unknown-early-stopping-rule"
+    assert unknown("study or space", "x", []).code == "unknown-study"
 
 
 def test_an_unknown_name_lists_the_known_ones_in_order():
@@ -112,6 +148,9 @@ def test_the_reason_of_a_failure_is_one_line_without_a_folder_of_this_machine():
     assert reason_of(KeyError(3)) == "KeyError: 3" and reason_of(AssertionError()) == "AssertionError: no message"
 
 
-@pytest.mark.parametrize("error", [TrialFailure("the training diverged"), UserError("too small", value=0)])
+@pytest.mark.parametrize(
+    "error",
+    [TrialFailure("training-diverged", "the training diverged"), UserError("invalid-field", "too small", value=0)],
+)
 def test_a_failure_that_was_foreseen_needs_no_place(error):
     assert reason_of(raised(error)) == str(error)

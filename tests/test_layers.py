@@ -34,6 +34,7 @@ TOP_TO_BOTTOM = (
     ("architecture", "user_file", "trial_files"),
     ("serialization", "seeds", "schema"),
     ("errors",),
+    ("error_codes",),
 )
 LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}
 """Part of the package (a folder, or a module beside them) to its level: it may import parts of lower levels only."""

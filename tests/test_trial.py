@@ -289,7 +289,7 @@ def test_whatever_a_candidate_raises_in_whatever_step_is_a_failed_record(digits,
 
 
 @pytest.mark.parametrize("hook", ["interrupted", "on_epoch", "on_rung"])
-@pytest.mark.parametrize("error", [UserError("locked"), RuntimeError("ours"), OSError(5, "io")])
+@pytest.mark.parametrize("error", [UserError("store-unusable", "locked"), RuntimeError("ours"), OSError(5, "io")])
 def test_what_a_hook_raises_is_not_the_candidates_fault(digits, hook, error):
     def broken(*given):
         raise error

@@ -56,7 +56,9 @@ def test_what_a_library_raises_names_the_line_of_the_file_that_called_it():
         function_of(file, "made")()
 
 
-@pytest.mark.parametrize("error", [UserError("said"), Interrupted(), KeyError("passes"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [UserError("no-gates", "said"), Interrupted(), KeyError("passes"), KeyboardInterrupt()]
+)
 def test_errors_of_searchlab_and_those_that_pass_stay_as_they_are(error):
     file = UserFile("mine.py", "mine.py", "")
     with pytest.raises(type(error)) as raised, blamed(file, passing=(KeyError,)):

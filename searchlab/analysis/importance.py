@@ -61,17 +61,23 @@ def importances(store: StudyStore, history: SearchHistory) -> Importances:
     trials = [trial for trial in told if trial.number in records]
     if len(trials) < FEWEST:
         allowed = f"at least {FEWEST} are needed: searchlab resume {history.study.name} --trials N"
-        raise UserError("too few complete trials for importances", where=where, value=len(trials), allowed=allowed)
+        raise UserError(
+            "no-results", "too few complete trials for importances", where=where, value=len(trials), allowed=allowed
+        )
     common = set.intersection(*(set(trial.params) for trial in trials))
     if not common:
-        raise UserError("no parameter is in every complete trial", where=where, allowed="importances need one")
+        raise UserError(
+            "no-results", "no parameter is in every complete trial", where=where, allowed="importances need one"
+        )
     conditional = sorted(set().union(*(trial.params for trial in trials)) - common)
     trials = trials[:: -(-len(trials) // MOST)]
     values = {o.label: {t.number: _best(records[t.number], o) for t in trials} for o in history.study.objectives}
     own = {trial.number: history.own(records[trial.number]) for trial in trials}
     varying = {label: given for label, given in {**values, "hypervolume": own}.items() if np.ptp([*given.values()])}
     if not varying:
-        raise UserError("all complete trials have the same values", where=where, allowed="importances need others")
+        raise UserError(
+            "no-results", "all complete trials have the same values", where=where, allowed="importances need others"
+        )
     shares = {label: _shares(store, given) for label, given in varying.items()}
     chance = {label: _by_chance(store, given) for label, given in varying.items()}
     return Importances(shares, chance, len(trials), conditional)

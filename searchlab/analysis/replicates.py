@@ -93,7 +93,9 @@ def replicate(asked: Replication) -> None:
     wanted = originals(study, records, asked.points)
     if not wanted:
         what, where = "its front is empty, so there is nothing to repeat", f"study {study.name}"
-        raise UserError(what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`")
+        raise UserError(
+            "no-results", what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`"
+        )
     check_writable(asked.store.storage, asked.store.url)
     use_scores(study)
     asked.watch.on_phase(None, f"reading {study.data}")

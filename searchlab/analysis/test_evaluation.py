@@ -113,6 +113,7 @@ def _unit_here(
         assert unit is not None
         if here != unit.machine:
             raise UserError(
+                "machine-differs",
                 "its points were measured again on another machine, and latencies do not mix",
                 where=f"study {study.name}",
                 value=here.in_full,

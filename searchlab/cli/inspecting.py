@@ -51,7 +51,12 @@ def front(
     where = RunOptions(data_root=root, output=output, storage=storage, device=device)
     if replicates:
         if test:
-            raise UserError("--replicates have test figures of their own", where="front", allowed="leave out --test")
+            raise UserError(
+                "conflicting-options",
+                "--replicates have test figures of their own",
+                where="front",
+                allowed="leave out --test",
+            )
         from searchlab.cli.replicating import show_replicated
 
         show_replicated(found.store, points, as_json=as_json, csv=csv)
@@ -131,5 +136,11 @@ def _number_and_study(targets: list[str]) -> tuple[int, str | None]:
     numbers = [target for target in targets if target.isdecimal() and len(target) < LONGEST_NUMBER]
     names = [target for target in targets if target not in numbers]
     if len(numbers) != 1 or len(names) > 1:
-        raise UserError("give one number", where="show", value=" ".join(targets), allowed="searchlab show N [STUDY]")
+        raise UserError(
+            "invalid-usage",
+            "give one number",
+            where="show",
+            value=" ".join(targets),
+            allowed="searchlab show N [STUDY]",
+        )
     return int(numbers[0]), names[0] if names else None

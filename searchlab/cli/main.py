@@ -76,8 +76,10 @@ def _as_user_error(error: ValidationError | TyperException, given: Sequence[str]
     for option in getattr(getattr(error, "param", None), "opts", ()):
         if (value := _value_of(option, given)) is not None:
             message = error.message.removeprefix("Input ")
-            return UserError("not valid", where=option, value=value, allowed=f"{message}; see {command} --help")
-    return UserError(error.format_message().rstrip("."), allowed=f"see {command} --help")
+            return UserError(
+                "invalid-usage", "not valid", where=option, value=value, allowed=f"{message}; see {command} --help"
+            )
+    return UserError("invalid-usage", error.format_message().rstrip("."), allowed=f"see {command} --help")
 
 
 def _invalid_field(error: ValidationError, given: Sequence[str]) -> UserError:
@@ -115,7 +117,9 @@ def _value_of(option: str, given: Sequence[str]) -> str | None:
 def _complain(error: UserError, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {escape(str(error))}")
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"[red]error:[/red] {escape(f'{error} [{error.code}]')}"
+    )
     return USER_ERROR
 
 

@@ -151,7 +151,11 @@ def cluster_of(runner: str, **given: Any) -> Cluster:
         name, value = next(iter(options.items()))
         option = f"--{name.replace('_', '-')}"
         raise UserError(
-            "only for --runner tune", where=option, value=value, allowed="add --runner tune, or leave it out"
+            "conflicting-options",
+            "only for --runner tune",
+            where=option,
+            value=value,
+            allowed="add --runner tune, or leave it out",
         )
     return Cluster(**options)
 
@@ -197,7 +201,9 @@ def sampler_of(name: str | None) -> str | None:
         return name
     path = Path(name).expanduser().absolute()
     if not path.is_file():
-        raise UserError("no such file", where="--sampler", value=name, allowed="a name or a path to a .py file")
+        raise UserError(
+            "path-not-found", "no such file", where="--sampler", value=name, allowed="a name or a path to a .py file"
+        )
     return str(path)
 
 
@@ -215,5 +221,5 @@ def objectives_of(names: str | None) -> tuple[Objective, ...] | None:
             raise unknown("objective", name, OBJECTIVES, where="--objectives")
     if not 2 <= len(set(found)) == len(found) <= 3:
         allowed = f"two or three different ones of {', '.join(sorted(OBJECTIVES))}"
-        raise UserError("not a set of objectives", where="--objectives", value=names, allowed=allowed)
+        raise UserError("invalid-usage", "not a set of objectives", where="--objectives", value=names, allowed=allowed)
     return tuple(OBJECTIVES[name] for name in found)

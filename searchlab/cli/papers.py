@@ -96,7 +96,7 @@ def filled_from(studies: Sequence[Finished]) -> Filled:
     study = studies[0].study
     if not study.paper:
         allowed = f"see `searchlab front {study.name}`, or --params"
-        raise UserError("fills no table of a paper", where=f"study {study.name}", allowed=allowed)
+        raise UserError("no-table", "fills no table of a paper", where=f"study {study.name}", allowed=allowed)
     paper = load_paper(study.paper)
     return Filled(paper.title, paper.tables(studies), tuple(line for each in studies for line in _missing(each, paper)))
 
@@ -141,5 +141,5 @@ def costs(name: str, where: RunOptions) -> Filled:
             tables.append(cost_table(study, found, load_paper(study.paper).params if study.paper else {}))
     if not tables:
         allowed = "its space is searched: see `searchlab trials` after a run"
-        raise UserError("enqueues no configurations", where=f"study {name}", allowed=allowed)
+        raise UserError("no-table", "enqueues no configurations", where=f"study {name}", allowed=allowed)
     return Filled(studies[0].description, tuple(tables))

@@ -46,6 +46,9 @@ def _agreed(study: str) -> bool:
     """
     if not sys.stdin.isatty():
         raise UserError(
-            "asks before it removes, and there is no terminal to ask", where=f"study {study}", allowed="--yes"
+            "confirmation-needed",
+            "asks before it removes, and there is no terminal to ask",
+            where=f"study {study}",
+            allowed="--yes",
         )
     return typer.confirm("Remove it for good?")

@@ -92,7 +92,7 @@ def replicated(store: StudyStore, points: int = 12) -> list[Repeated]:
     study, found = store.definition.study, replicates_of(store)
     if not found:
         allowed = f"`searchlab replicate {study.name}` trains them"
-        raise UserError("there are no replicates yet", where=f"study {study.name}", allowed=allowed)
+        raise UserError("no-results", "there are no replicates yet", where=f"study {study.name}", allowed=allowed)
     return repeated(study_front(study, store.records(), most=points), found)
 
 

@@ -54,6 +54,7 @@ def check_augmentation(augmentation: Augmentation, height: int, width: int) -> N
         value = getattr(augmentation, field)
         if value >= min(height, width):
             raise UserError(
+                "invalid-augmentation",
                 "larger than the images allow",
                 where=f"training.augmentation.{field}",
                 value=value,

@@ -70,7 +70,7 @@ def load_folder(
 def _listed(path: Path) -> Listed:
     if not path.is_dir():
         allowed = "the only option of a folder is ?size=N" if "?" in str(path) else ""
-        raise UserError("no such folder of images", where="data", value=shown(path), allowed=allowed)
+        raise UserError("path-not-found", "no such folder of images", where="data", value=shown(path), allowed=allowed)
     ignored: Counter[str] = Counter()
     folders = _split_folders(path, ignored)
     first = folders["train"] if folders else path
@@ -81,7 +81,7 @@ def _listed(path: Path) -> Listed:
     try:
         train, validation, test = _split(found, class_names)
     except UserError as error:
-        raise UserError(error.what, where=shown(path), value=error.value, allowed=error.allowed) from error
+        raise error.at(shown(path)) from error
     return Listed(tuple(class_names), train, validation, test, (*_how_split(folders), *_passed_over(ignored)))
 
 
@@ -110,6 +110,7 @@ def _split_folders(path: Path, ignored: Counter[str]) -> dict[str, Path]:
     given = [folder.name for folders in found.values() for folder in folders]
     if not {"train", "test"} <= found.keys():
         raise UserError(
+            "invalid-image-folder",
             "incomplete splits of an image folder",
             where=shown(path),
             value=", ".join(given),
@@ -117,7 +118,13 @@ def _split_folders(path: Path, ignored: Counter[str]) -> dict[str, Path]:
         )
     if twice := next((folders for folders in found.values() if len(folders) > 1), None):
         names = ", ".join(folder.name for folder in twice)
-        raise UserError("several folders for one split", where=shown(path), value=names, allowed="keep one of them")
+        raise UserError(
+            "invalid-image-folder",
+            "several folders for one split",
+            where=shown(path),
+            value=names,
+            allowed="keep one of them",
+        )
     others = [entry.name for entry in _folders(path, ignored) if entry.name not in given]
     ignored.update(f"folder {name!r} beside the splits" for name in others)
     return {role: folders[0] for role, folders in found.items()}
@@ -159,9 +166,10 @@ def _class_names(folder: Path, ignored: Counter[str]) -> list[str]:
             name.encode()
         except UnicodeEncodeError as error:
             what = "name of a class folder is not UTF-8"
-            raise UserError(what, where=shown(folder), value=name, allowed="rename it") from error
+            raise UserError("invalid-encoding", what, where=shown(folder), value=name, allowed="rename it") from error
     if len(names) < 2:
         raise UserError(
+            "invalid-image-folder",
             "too few classes in an image folder",
             where=shown(folder),
             value=", ".join(names) or "none",
@@ -174,6 +182,7 @@ def _refuse_other_classes(first: Path, class_names: list[str], other: Path) -> N
     difference = sorted(set(class_names) ^ {entry.name for entry in _folders(other, Counter())})
     if difference:
         raise UserError(
+            "invalid-image-folder",
             f"classes differ from those of {first.name}",
             where=shown(other),
             value=", ".join(difference),
@@ -187,7 +196,7 @@ def _files(folder: Path, class_names: Sequence[str], ignored: Counter[str]) -> F
         files = sorted(_images(folder / name, ignored))
         if not files:
             allowed = f"files in {', '.join(sorted(SUFFIXES))}"
-            raise UserError("class without images", where=shown(folder), value=name, allowed=allowed)
+            raise UserError("too-few-images", "class without images", where=shown(folder), value=name, allowed=allowed)
         listed += [(file, label) for file in files]
     return listed
 

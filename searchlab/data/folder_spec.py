@@ -59,13 +59,17 @@ def parse_folder(data: str) -> FolderSpec:
     try:
         data.encode()
     except UnicodeEncodeError as error:
-        raise UserError("path is not UTF-8", where="data", value=data, allowed="rename the folder") from error
+        raise UserError(
+            "invalid-encoding", "path is not UTF-8", where="data", value=data, allowed="rename the folder"
+        ) from error
     rest = data.removeprefix(FOLDER)
     place, sizes = _of_url(rest) if is_url(rest) else _of_path(rest)
     if not place:
-        raise UserError("no folder named", where="data", value=data, allowed="folder:PATH or folder:URL")
+        raise UserError(
+            "invalid-data-spec", "no folder named", where="data", value=data, allowed="folder:PATH or folder:URL"
+        )
     if len(sizes) > 1:
-        raise UserError("two image sizes", where="data", value=data, allowed=ALLOWED)
+        raise UserError("invalid-data-spec", "two image sizes", where="data", value=data, allowed=ALLOWED)
     return FolderSpec(place, _pixels(sizes[0]) if sizes else None)
 
 
@@ -80,13 +84,21 @@ def with_size(data: str, image_size: int | None) -> str:
     where = "Study.image_size"
     if not is_folder(data):
         what = f"{data} has a size of its own"
-        raise UserError(what, where=where, value=image_size, allowed="only folder:PATH takes a size")
+        raise UserError(
+            "invalid-data-spec", what, where=where, value=image_size, allowed="only folder:PATH takes a size"
+        )
     spec = parse_folder(data)
     if spec.size not in (None, image_size):
         what = f"not the size in {data!r}"
-        raise UserError(what, where=where, value=image_size, allowed="leave one of the two out")
+        raise UserError("invalid-data-spec", what, where=where, value=image_size, allowed="leave one of the two out")
     if not SMALLEST <= image_size <= LARGEST:
-        raise UserError("invalid image size", where=where, value=image_size, allowed=f"{SMALLEST} to {LARGEST} pixels")
+        raise UserError(
+            "invalid-data-spec",
+            "invalid image size",
+            where=where,
+            value=image_size,
+            allowed=f"{SMALLEST} to {LARGEST} pixels",
+        )
     if spec.size is not None:
         return data
     return f"{data}{'&' if spec.is_url and '?' in data else '?'}size={image_size}"
@@ -114,5 +126,5 @@ def _of_url(rest: str) -> tuple[str, list[str]]:
 
 def _pixels(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text) or not SMALLEST <= int(text) <= LARGEST:
-        raise UserError("invalid image size", where="data", value=text, allowed=ALLOWED)
+        raise UserError("invalid-data-spec", "invalid image size", where="data", value=text, allowed=ALLOWED)
     return int(text)

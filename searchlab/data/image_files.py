@@ -95,6 +95,7 @@ def scales_of(files: Sequence[Path], looks: Sequence[Look]) -> Scales:
         out = [n for n, seen in enumerate(looks) if seen.kind == kind and not 0 <= seen.low <= seen.high <= RANGES[-1]]
         if out:
             raise UserError(
+                "invalid-images",
                 f"{len(out)} {names} hold values outside 0 to {RANGES[-1]:,}",
                 value=shown(files[out[0]]),
                 allowed="save them with 8 or 16 bits a pixel, all of them on one scale",
@@ -103,6 +104,7 @@ def scales_of(files: Sequence[Path], looks: Sequence[Look]) -> Scales:
     # Of 16 bits a channel Pillow reads the upper 8.
     if deep and (highest := max(looks[n].high for n in deep)) < 128:
         raise UserError(
+            "invalid-images",
             f"{len(deep)} colour images of 16 bits a channel hold nothing above {256 * highest + 255:,.0f} of 65,535",
             value=shown(files[deep[0]]),
             allowed="they would be read as nearly black: save them with 8 bits a channel",

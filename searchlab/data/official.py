@@ -83,6 +83,7 @@ def read(name: str, root: Path, *, download: bool) -> tuple[Split, Split, tuple[
         missing = _missing(source, root)
     if missing:
         raise MissingFiles(
+            "data-missing",
             f"{name} is not there, {len(missing)} of its {len(source.checks)} files are missing",
             where=str(root),
             value=missing[0],
@@ -106,6 +107,7 @@ def _refuse_corrupt(source: OfficialFiles, root: Path) -> None:
     if corrupt:
         more = f", and {len(corrupt) - 1} more like it" if len(corrupt) > 1 else ""
         raise UserError(
+            "data-corrupt",
             f"truncated or corrupt file{more}",
             where=str(root / corrupt[0]),
             allowed="delete it, then fetch it with --download",
@@ -119,7 +121,7 @@ def _download(name: str, root: Path) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             SOURCES[name].kind(str(root), download=True)
     except (OSError, RuntimeError, EOFError, tarfile.TarError, http.client.HTTPException) as error:
-        raise MissingFiles(f"{name} cannot be downloaded, {error}", where=str(root)) from error
+        raise MissingFiles("download-failed", f"{name} cannot be downloaded, {error}", where=str(root)) from error
 
 
 def _split(part: Any, classes: int, folder: Path) -> Split:
@@ -128,6 +130,7 @@ def _split(part: Any, classes: int, folder: Path) -> Split:
     labels_N = torch.as_tensor(part.targets, dtype=torch.int64)
     if not 0 < len(images) == len(labels_N) or int(labels_N.max()) >= classes:
         raise UserError(
+            "data-corrupt",
             f"corrupt files, {len(images)} images with {len(labels_N)} labels",
             where=str(folder),
             allowed=f"as many labels as images, each below {classes}; delete them, then fetch them with --download",

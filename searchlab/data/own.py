@@ -22,7 +22,11 @@ def load_own(file: UserFile, root: Path, *, download: bool) -> Dataset:
     if not isinstance(found, Dataset):
         allowed = "a Dataset: see searchlab.data.splits.assemble"
         raise UserError(
-            f"{FUNCTION}() must return a Dataset", where=file.place, value=type(found).__name__, allowed=allowed
+            "wrong-return-type",
+            f"{FUNCTION}() must return a Dataset",
+            where=file.place,
+            value=type(found).__name__,
+            allowed=allowed,
         )
     _check(found, file.place)
     return replace(found, name=file.name)
@@ -35,12 +39,20 @@ def _check(dataset: Dataset, where: str) -> None:
     for name in ("train", "validation", "test"):
         part = getattr(dataset, name)
         if not len(part):
-            raise UserError(f"the {name} split is empty", where=where, allowed="at least one image")
+            raise UserError("invalid-data-set", f"the {name} split is empty", where=where, allowed="at least one image")
         if tuple(part.images_NCHW.shape[1:]) != shape:
             value = "x".join(map(str, part.images_NCHW.shape[1:]))
             allowed = f"channels x height x width of the training images: {'x'.join(map(str, shape))}"
-            raise UserError(f"images of the {name} split have another shape", where=where, value=value, allowed=allowed)
+            raise UserError(
+                "invalid-data-set",
+                f"images of the {name} split have another shape",
+                where=where,
+                value=value,
+                allowed=allowed,
+            )
         low, high = int(part.labels_N.min()), int(part.labels_N.max())
         if low < 0 or high >= spec.classes:
             wrong, allowed = low if low < 0 else high, f"0 to {spec.classes - 1}: there are {spec.classes} class names"
-            raise UserError(f"invalid label in the {name} split", where=where, value=wrong, allowed=allowed)
+            raise UserError(
+                "invalid-data-set", f"invalid label in the {name} split", where=where, value=wrong, allowed=allowed
+            )

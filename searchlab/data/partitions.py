@@ -21,7 +21,7 @@ from searchlab.data.cifar100_partitions import (
     THREE_GROUPS,
 )
 from searchlab.data.splits import Split, chunks
-from searchlab.errors import UserError, unknown
+from searchlab.errors import UserError
 from searchlab.seeds import library_seed
 
 Groups = tuple[tuple[int, ...], ...]
@@ -60,7 +60,7 @@ def check_names(groups: Sequence[Sequence[str]], class_names: Sequence[str]) -> 
     for what, names in wrong.items():
         if names:
             allowed = f"every one of the {len(class_names)} classes in one group"
-            raise UserError(what, where="partition", value=", ".join(names), allowed=allowed)
+            raise UserError("invalid-partition", what, where="partition", value=", ".join(names), allowed=allowed)
 
 
 def check_partition(groups: Groups, class_names: Sequence[str]) -> None:
@@ -120,7 +120,7 @@ def induced_by_means(features_NF: NDArray[np.floating], labels_N: NDArray[np.int
 
     counts_C = np.bincount(labels_N)
     if not counts_C.all():
-        raise UserError("class without an image", where="partition", value=int(np.argmin(counts_C)))
+        raise UserError("too-few-images", "class without an image", where="partition", value=int(np.argmin(counts_C)))
     means = [features_NF[labels_N == number].mean(axis=0, dtype=np.float64) for number in range(len(counts_C))]
     means_CF = np.stack(means)
     distance_CC = pairwise_distances(means_CF)
@@ -144,7 +144,7 @@ def _blocks(items: Sequence[int], groups: int) -> Groups:
 def _check_count(groups: int, most: int, of: str) -> None:
     if not 2 <= groups <= most:
         allowed = f"2 to {most}: there are {most} {of}"
-        raise UserError("number of groups", where="partition", value=groups, allowed=allowed)
+        raise UserError("invalid-partition", "number of groups", where="partition", value=groups, allowed=allowed)
 
 
 def _spectral(affinity_CC: NDArray[np.float64], groups: int, seed: int) -> Groups:
@@ -176,7 +176,10 @@ def _listed(group_of_class: dict[int, str]) -> Callable[[int], Groups]:
 
     def groups_of(groups: int) -> Groups:
         if groups not in group_of_class:
-            raise unknown("number of groups", str(groups), group_of_class, where="partition")
+            known = ", ".join(map(str, group_of_class))
+            raise UserError(
+                "invalid-partition", "unknown number of groups", where="partition", value=groups, allowed=known
+            )
         digits = group_of_class[groups]
         return tuple(tuple(n for n, digit in enumerate(digits) if digit == str(group)) for group in range(groups))
 

@@ -125,7 +125,9 @@ def prepared(wanted: Wanted, root: Path | None, hooks: LoadHooks) -> tuple[Parts
             return _found(wanted, place) or _made(wanted, place, hooks)
     except OSError as error:
         where, allowed = shown(place.parent if place else Path(tempfile.gettempdir())), "see --data"
-        raise UserError(f"cannot keep prepared images: {error.strerror}", where=where, allowed=allowed) from error
+        raise UserError(
+            "cannot-write", f"cannot keep prepared images: {error.strerror}", where=where, allowed=allowed
+        ) from error
 
 
 def _home(root: Path | None) -> Path | None:
@@ -252,6 +254,7 @@ def _refuse_unreadable(wanted: Wanted, unreadable: Sequence[bool]) -> None:
         return
     names = [shown(file.relative_to(wanted.folder)) for file, bad in zip(wanted.files, unreadable, strict=True) if bad]
     raise UserError(
+        "invalid-images",
         f"{len(names)} of {len(wanted.files)} images cannot be read",
         where=shown(wanted.folder),
         value=", ".join(sorted(names)[:3]) + (", …" if len(names) > 3 else ""),
@@ -264,7 +267,7 @@ def _check_room(wanted: Wanted, disk: Path) -> None:
     if free < wanted.bytes:
         what = f"no room for prepared images, which take up to {_bytes(wanted.bytes)}"
         mend = "make room, name another folder with --data, or ask for a smaller size"
-        raise UserError(what, where=shown(disk.parent), value=f"{_bytes(free)} free", allowed=mend)
+        raise UserError("cannot-write", what, where=shown(disk.parent), value=f"{_bytes(free)} free", allowed=mend)
 
 
 def _drop_colour(file: IO[bytes], images: int, size: int) -> None:

@@ -46,7 +46,7 @@ def fetched(url: str, root: Path, hooks: LoadHooks | None = None) -> Path:
                 copy_files(folder, str(half), source_filesystem=files)
                 half.rename(copy)
     except (OSError, pyarrow.ArrowException) as error:
-        raise UserError(f"cannot be copied: {_line(error)}", where="data", value=url) from error
+        raise UserError("download-failed", f"cannot be copied: {_line(error)}", where="data", value=url) from error
     return copy
 
 
@@ -57,9 +57,11 @@ def _folder_at(url: str) -> tuple[FileSystem, str]:
         # Object stores have no folders, only common prefixes of names.
         there = kind == FileType.Directory or bool(files.get_file_info(FileSelector(folder, allow_not_found=True)))
     except (OSError, pyarrow.ArrowException) as error:
-        raise UserError(f"cannot be reached: {_line(error)}", where="data", value=url, allowed=ALLOWED) from error
+        raise UserError(
+            "download-failed", f"cannot be reached: {_line(error)}", where="data", value=url, allowed=ALLOWED
+        ) from error
     if not there:
-        raise UserError("no such folder of images", where="data", value=url, allowed=ALLOWED)
+        raise UserError("path-not-found", "no such folder of images", where="data", value=url, allowed=ALLOWED)
     return files, folder
 
 

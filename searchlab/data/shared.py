@@ -78,7 +78,9 @@ class OnNode:
                 return
             path = Path(named.place).expanduser()
         if not path.is_dir():
-            raise UserError("no data there", where=str(path), allowed="every node needs them at the same path")
+            raise UserError(
+                "data-missing", "no data there", where=str(path), allowed="every node needs them at the same path"
+            )
 
     def dataset(self) -> Dataset:
         """Loads the data set.
@@ -90,5 +92,7 @@ class OnNode:
         dataset = load(self.name, self.root, files=self.files)
         dataset = dataset if self.max_images is None else limited(dataset, self.max_images)
         if dataset.hash != self.hash:
-            raise UserError("other data than the driver's", where=self.name, value=dataset.hash, allowed=self.hash)
+            raise UserError(
+                "data-differ", "other data than the driver's", where=self.name, value=dataset.hash, allowed=self.hash
+            )
         return dataset

@@ -250,7 +250,11 @@ def limited(dataset: Dataset, images: int) -> Dataset:
     classes, share = dataset.spec.classes, images / len(dataset.train)
     if images < classes:
         raise UserError(
-            "too few images", where="max_images", value=images, allowed=f"at least one of {classes} classes"
+            "too-few-images",
+            "too few images",
+            where="max_images",
+            value=images,
+            allowed=f"at least one of {classes} classes",
         )
     if share >= 1:
         return dataset
@@ -282,6 +286,7 @@ def _refuse_scarce(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> N
     scarce = int(per_class.argmin())
     if per_class[scarce] < FEWEST:
         raise UserError(
+            "too-few-images",
             f"class {class_names[scarce]!r} has too few images to be split",
             value=int(per_class[scarce]),
             allowed=f"at least {FEWEST} images of every class, or splits of your own",

@@ -30,7 +30,7 @@ def pixels_of(images: Any, spec: ImageSpec, scales: Scales) -> Iterator[tuple[st
     """
     several = isinstance(images, list | tuple)
     if several and not images:
-        raise UserError("no images", where="predict", value=images, allowed=ALLOWED)
+        raise UserError("invalid-images", "no images", where="predict", value=images, allowed=ALLOWED)
     for position, image in enumerate(images if several else [images]):
         where = f"image {position}" if several else "images"
         if isinstance(image, str | Path):
@@ -41,15 +41,19 @@ def pixels_of(images: Any, spec: ImageSpec, scales: Scales) -> Iterator[tuple[st
             for pixels_NCHW in _of_array(_as_numpy(image), spec, where, first=isinstance(image, Tensor)):
                 yield "", pixels_NCHW
         else:
-            raise UserError("not an image", where=where, value=type(image).__name__, allowed=ALLOWED)
+            raise UserError("invalid-images", "not an image", where=where, value=type(image).__name__, allowed=ALLOWED)
 
 
 def _of_file(path: Path, spec: ImageSpec, scales: Scales) -> Tensor:
     if not path.is_file():
-        raise UserError("no such image file", where="predict", value=str(path), allowed="paths of image files")
+        raise UserError(
+            "path-not-found", "no such image file", where="predict", value=str(path), allowed="paths of image files"
+        )
     pixels_HWC = read(path, (spec.width, spec.height), scales)
     if pixels_HWC is None:
-        raise UserError("no readable image", where="predict", value=str(path), allowed="such as PNG or JPEG")
+        raise UserError(
+            "invalid-images", "no readable image", where="predict", value=str(path), allowed="such as PNG or JPEG"
+        )
     return _of_rgb(pixels_HWC, spec)
 
 
@@ -93,11 +97,15 @@ def _as_bytes(array: NDArray[Any], where: str) -> NDArray[Any]:
     if array.dtype == np.bool_:
         return array * np.uint8(255)
     if not np.issubdtype(array.dtype, np.floating):
-        raise UserError("invalid type of pixels", where=where, value=str(array.dtype), allowed=ALLOWED)
+        raise UserError(
+            "invalid-images", "invalid type of pixels", where=where, value=str(array.dtype), allowed=ALLOWED
+        )
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if not 0 <= low <= high <= 1:
         allowed = "fractions from 0 to 1, or uint8 from 0 to 255; they are normalised here"
-        raise UserError("invalid range of pixels", where=where, value=f"{low:.4g} to {high:.4g}", allowed=allowed)
+        raise UserError(
+            "invalid-images", "invalid range of pixels", where=where, value=f"{low:.4g} to {high:.4g}", allowed=allowed
+        )
     return array * 255.0
 
 
@@ -117,7 +125,7 @@ def _channels_last(array: NDArray[Any], spec: ImageSpec, where: str, *, first: b
     possible = [order for order, (channels, _) in orders.items() if channels in (1, 3)]
     if not possible or 0 in shape:
         allowed = f"such as {spec.height},{spec.width},{spec.channels} or N,{spec.channels},{spec.height},{spec.width}"
-        raise UserError("invalid shape of images", where=where, value=shape, allowed=allowed)
+        raise UserError("invalid-images", "invalid shape of images", where=where, value=shape, allowed=allowed)
     # Of several orders that with the network's size and channels; else the usual one of tensors, or of arrays.
     usual = "CHW" if first else "HWC"
     order = min(possible, key=lambda each: (orders[each][1] != size, orders[each][0] != spec.channels, each != usual))

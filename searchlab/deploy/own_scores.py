@@ -37,7 +37,7 @@ def use_scores(study: Study) -> None:
         file = file_named("score", name, study.files)
         if name_of(name) in taken:
             what, allowed = "another score has this name", f"rename the file; taken: {', '.join(taken)}"
-            raise UserError(what, where=file.place, value=name_of(name), allowed=allowed)
+            raise UserError("duplicate-name", what, where=file.place, value=name_of(name), allowed=allowed)
         taken.append(name_of(name))
         OWN_SCORES[name_of(name)], OWN_FUNCTIONS[name_of(name)] = _functions(file)
 
@@ -73,13 +73,18 @@ def _compare(score: Score, routed: ScoreFunction, file: UserFile) -> None:
         value = f"{score_NK.flat[worst]:.6g} and {routed_NK.flat[worst]:.6g}"
         what = f"{SEARCHED}() and {ROUTED}() return different scores for the same logits"
         allowed = "they must return the same score"
-        raise UserError(what, where=file.place, value=value, allowed=allowed)
+        raise UserError("invalid-score", what, where=file.place, value=value, allowed=allowed)
 
 
 def _checked(score: NDArray[np.float64], shape: tuple[int, ...], file: UserFile, function: str) -> NDArray[np.float64]:
     if score.shape != shape:
         what, allowed = f"{function}() returned an array of another shape", f"one score for each of {shape}"
-        raise UserError(what, where=file.place, value=score.shape, allowed=allowed)
+        raise UserError("invalid-score", what, where=file.place, value=score.shape, allowed=allowed)
     if not np.isfinite(score).all():
-        raise UserError(f"{function}() returned a score that is not finite", where=file.place, allowed="finite numbers")
+        raise UserError(
+            "invalid-score",
+            f"{function}() returned a score that is not finite",
+            where=file.place,
+            allowed="finite numbers",
+        )
     return score

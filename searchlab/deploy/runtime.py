@@ -56,11 +56,19 @@ class EarlyExitRuntime:
         self._score = score_functions([rule.score])[rule.score]
         if rule.exits[-1] >= len(network.cuts):
             raise UserError(
-                "no such exit", where="exit rule", value=rule.exits[-1], allowed=f"0 to {len(network.cuts) - 1}"
+                "unknown-exit",
+                "no such exit",
+                where="exit rule",
+                value=rule.exits[-1],
+                allowed=f"0 to {len(network.cuts) - 1}",
             )
         if rule.score == GATE and not list(network.gates):
             raise UserError(
-                "this network has no gates", where="exit rule", value=GATE, allowed=", ".join(SCORE_FUNCTIONS)
+                "no-gates",
+                "this network has no gates",
+                where="exit rule",
+                value=GATE,
+                allowed=", ".join(SCORE_FUNCTIONS),
             )
         if isinstance(network, nn.Module):
             network.eval()

@@ -21,7 +21,9 @@ def scores_of(table: ExitTable, score: str) -> Scores:
     """
     if score == GATE:
         if table.gates_NG is None:
-            raise UserError("this network has no gates", where="score", value=GATE, allowed=", ".join(SCORES))
+            raise UserError(
+                "no-gates", "this network has no gates", where="score", value=GATE, allowed=", ".join(SCORES)
+            )
         return np.pad(table.gates_NG.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf)
     return score_named(score)(table.logits_NKC)
 

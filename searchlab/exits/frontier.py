@@ -58,7 +58,11 @@ class FrontierSettings:
         }.items():
             if getattr(self, name) < least:
                 raise UserError(
-                    "too small", where=f"frontier {name}", value=getattr(self, name), allowed=f"from {least}"
+                    "invalid-field",
+                    "too small",
+                    where=f"frontier {name}",
+                    value=getattr(self, name),
+                    allowed=f"from {least}",
                 )
 
 

@@ -92,5 +92,5 @@ def available_scores(scores: Sequence[str], gated: bool) -> tuple[str, ...]:
     """
     others = tuple(name_of(score) for score in scores if score != GATE)
     if not others and not gated:
-        raise UserError("a network without gates needs another score", where="Study.scores", value=GATE)
+        raise UserError("no-gates", "a network without gates needs another score", where="Study.scores", value=GATE)
     return (*others, GATE) if gated else others

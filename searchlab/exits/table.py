@@ -40,12 +40,12 @@ class ExitTable:
         assert self.logits_NKC.ndim == 3 and min(self.logits_NKC.shape) > 0, self.logits_NKC.shape
         assert self.labels_N.shape == self.logits_NKC.shape[:1], (self.labels_N.shape, self.logits_NKC.shape)
         if not np.isfinite(self.logits_NKC).all():
-            raise TrialFailure("logits of the exit table are not finite")
+            raise TrialFailure("training-diverged", "logits of the exit table are not finite")
         if self.gates_NG is not None:
             assert self.gates_NG.dtype == np.float32
             assert self.gates_NG.shape == (self.samples, self.exits - 1), (self.gates_NG.shape, self.logits_NKC.shape)
             if not np.isfinite(self.gates_NG).all():
-                raise TrialFailure("gates of the exit table are not finite")
+                raise TrialFailure("training-diverged", "gates of the exit table are not finite")
 
     @property
     def samples(self) -> int:
@@ -88,17 +88,19 @@ def load_table(path: Path) -> ExitTable:
         with np.load(path, allow_pickle=False) as arrays:
             logits, labels, gates = arrays["logits_NKC"], arrays["labels_N"], arrays.get("gates_NG")
     except FileNotFoundError as error:
-        raise UserError("no such exit table", where=str(path)) from error
+        raise UserError("artefact-unreadable", "no such exit table", where=str(path)) from error
     except UNREADABLE as error:
-        raise UserError("not readable as an exit table", where=str(path), value=str(error), allowed=allowed) from error
+        raise UserError(
+            "artefact-unreadable", "not readable as an exit table", where=str(path), value=str(error), allowed=allowed
+        ) from error
     right_kinds = logits.dtype == np.float32 and labels.dtype == np.int64
     if not right_kinds or logits.ndim != 3 or 0 in logits.shape or labels.shape != logits.shape[:1]:
         found = f"logits {logits.dtype}{logits.shape}, labels {labels.dtype}{labels.shape}"
-        raise UserError("not an exit table", where=str(path), value=found, allowed=allowed)
+        raise UserError("artefact-unreadable", "not an exit table", where=str(path), value=found, allowed=allowed)
     fitting = (len(logits), logits.shape[1] - 1)
     if gates is not None and (gates.dtype != np.float32 or gates.shape != fitting):
         found = f"gates {gates.dtype}{gates.shape}, logits {logits.dtype}{logits.shape}"
-        raise UserError("not an exit table", where=str(path), value=found, allowed=allowed)
+        raise UserError("artefact-unreadable", "not an exit table", where=str(path), value=found, allowed=allowed)
     if not np.isfinite(logits).all() or (gates is not None and not np.isfinite(gates).all()):
-        raise UserError("logits are not finite", where=str(path), allowed=allowed)
+        raise UserError("artefact-unreadable", "logits are not finite", where=str(path), allowed=allowed)
     return ExitTable(logits, labels, gates)

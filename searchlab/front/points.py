@@ -193,6 +193,7 @@ def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | No
     for record, other in others:
         if other != machine:
             raise UserError(
+                "machine-differs",
                 "latencies of different machines do not mix in one front",
                 where=f"study {study.name}",
                 value=f"trial {first.number}: {machine.in_full}; trial {record.number}: {other.in_full}",

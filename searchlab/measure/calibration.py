@@ -43,6 +43,7 @@ def other_machine(unit: TimeUnit, here: str, where: str = "latency", see: str = 
     """Makes the error for a latency from another machine than the unit's; `see` names options."""
     mend = f"{see}, or begin another" if see else "begin another"
     return UserError(
+        "machine-differs",
         "its latencies so far are of another machine, and do not mix",
         where=where,
         value=here,
@@ -53,6 +54,7 @@ def other_machine(unit: TimeUnit, here: str, where: str = "latency", see: str = 
 def other_reference(unit: TimeUnit, here: str, where: str = "latency") -> UserError:
     """Makes the error for a latency beside another reference than the unit's."""
     return UserError(
+        "reference-differs",
         "its latencies so far were measured beside another reference, and do not compare",
         where=where,
         value=here,

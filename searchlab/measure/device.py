@@ -29,9 +29,13 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if len(there) > 1 else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise RunError("unknown device", value=name, allowed=f"auto, cpu, cuda, cuda:N; here: {', '.join(there)}")
+        raise RunError(
+            "unknown-device", "unknown device", value=name, allowed=f"auto, cpu, cuda, cuda:N; here: {', '.join(there)}"
+        )
     if name not in there and not (name == "cuda" and len(there) > 1):
-        raise RunError("no such device on this machine", value=name, allowed=f"here: {', '.join(there)}")
+        raise RunError(
+            "unknown-device", "no such device on this machine", value=name, allowed=f"here: {', '.join(there)}"
+        )
     return torch.device(name)
 
 

@@ -54,6 +54,7 @@ def check_size(backbone: str, images: ImageSpec, least: tuple[int, int]) -> None
     """Raises UserError if images are smaller than a backbone's least height and width."""
     if images.height < least[0] or images.width < least[1]:
         raise UserError(
+            "unsupported-images",
             f"images are too small for {backbone}",
             where="architecture",
             value=f"{images.height} x {images.width}",

@@ -114,6 +114,7 @@ def _dropout(head: Head) -> list[nn.Module]:
 def _check_pool(pool: int, stage: Stage, where: str) -> None:
     if pool > min(stage.height, stage.width):
         raise UserError(
+            "pooling-too-large",
             "pooling is larger than the map",
             where=where,
             value=pool,

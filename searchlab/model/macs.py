@@ -117,4 +117,6 @@ def _check_graph(stage: fx.GraphModule, path: str) -> None:
 
 def _uncountable(value: str, path: str) -> UserError:
     allowed = "add its kind to COUNTED, or to UNCOUNTED, in searchlab/model/macs.py"
-    return UserError("layer has no rule for counting its MACs", where=path, value=value, allowed=allowed)
+    return UserError(
+        "uncountable-layer", "layer has no rule for counting its MACs", where=path, value=value, allowed=allowed
+    )

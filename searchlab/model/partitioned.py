@@ -118,11 +118,13 @@ def check_partitioned(architecture: Partitioned, classes: int) -> None:
     for number, (backbone, group) in enumerate(zip(architecture.experts, architecture.groups, strict=True)):
         if isinstance(backbone, Torchvision) and len(group) < 2:
             what = "torchvision's classifiers tell two classes apart at least"
-            raise UserError(what, where=f"expert {number}", value=len(group))
+            raise UserError("unsupported-network", what, where=f"expert {number}", value=len(group))
     if isinstance(architecture.generalist, Torchvision):
         # Its own final head would be after the candidate's exits.
         where, allowed = "generalist", "resnet, vgg, alexnet or googlenet"
-        raise UserError("torchvision's classifiers are no generalists", where=where, allowed=allowed)
+        raise UserError(
+            "unsupported-network", "torchvision's classifiers are no generalists", where=where, allowed=allowed
+        )
 
 
 def check_coverage(groups: Sequence[Sequence[int]], classes: int) -> None:
@@ -140,7 +142,13 @@ def check_coverage(groups: Sequence[Sequence[int]], classes: int) -> None:
     for what, numbers in wrong.items():
         if numbers:
             once = f"every class number from 0 to {classes - 1}, once"
-            raise UserError(f"class numbers that {what}", where="partition", value=sorted(numbers), allowed=once)
+            raise UserError(
+                "invalid-partition",
+                f"class numbers that {what}",
+                where="partition",
+                value=sorted(numbers),
+                allowed=once,
+            )
 
 
 def _classifier(backbone: Backbone, images: ImageSpec, classes: int, where: str) -> Classifier:

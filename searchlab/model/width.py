@@ -39,7 +39,9 @@ def widest(
     if room(2 * width) == room(width) >= 1:
         # Every width would fit, and the search would never end.
         what, allowed = "the cost of a backbone does not grow with its width", "channels that follow from `width`"
-        raise UserError(what, where="architecture", value=make(1).architecture.kind, allowed=allowed)
+        raise UserError(
+            "unsupported-network", what, where="architecture", value=make(1).architecture.kind, allowed=allowed
+        )
     while room(width + 1) >= 1:
         width += 1
     while width > 1 and room(width) < 1:
@@ -71,5 +73,5 @@ def with_width(part: Architecture, where: str) -> Any:
     """
     if not hasattr(part, "width"):
         what, allowed = "no base width to fit to the limits", "a backbone whose noun has the field `width`"
-        raise UserError(what, where=where, value=part.kind, allowed=allowed)
+        raise UserError("unsupported-network", what, where=where, value=part.kind, allowed=allowed)
     return part

@@ -112,7 +112,9 @@ def load_findings(records: Sequence[TrialRecord]) -> dict[int, Findings]:
                 found[record.number] = json.loads(_path(record).read_text())
             except ValueError as error:
                 mend = "delete it, then `searchlab resume` the study"
-                raise UserError("not readable as JSON", where=str(_path(record)), allowed=mend) from error
+                raise UserError(
+                    "artefact-unreadable", "not readable as JSON", where=str(_path(record)), allowed=mend
+                ) from error
     return found
 
 

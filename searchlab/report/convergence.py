@@ -83,7 +83,7 @@ def lines_of(study: Study, records: Sequence[TrialRecord]) -> tuple[Line, ...]:
         kinds.setdefault(record.candidate.architecture.kind, []).append(record)
     if not kinds:
         allowed = "needs a trial that is trained, and curves=True"
-        raise UserError("no curves to plot", where=f"study {study.name}", allowed=allowed)
+        raise UserError("no-results", "no curves to plot", where=f"study {study.name}", allowed=allowed)
     return tuple(
         _line(study, record, _shade(hue, place / max(1, len(alike) - 1)), DASHES[place % len(DASHES)])
         for hue, alike in zip(cycle(HUES), kinds.values(), strict=False)

@@ -70,7 +70,9 @@ def write_csv(path: Path, frame: "pd.DataFrame") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_csv(path, index=False)
     except OSError as error:
-        raise UserError(f"cannot write: {error.strerror or error}", where=str(path), allowed="see --csv") from error
+        raise UserError(
+            "cannot-write", f"cannot write: {error.strerror or error}", where=str(path), allowed="see --csv"
+        ) from error
 
 
 def _flat(row: Plain) -> Plain:

@@ -110,7 +110,7 @@ def write_growth_png(path: Path, history: SearchHistory) -> None:
 def _drawn(history: SearchHistory) -> list[Step]:
     if not history.trained:
         allowed = "needs at least one trial that was trained"
-        raise UserError("nothing to plot", where=f"study {history.study.name}", allowed=allowed)
+        raise UserError("no-results", "nothing to plot", where=f"study {history.study.name}", allowed=allowed)
     return history.trained
 
 

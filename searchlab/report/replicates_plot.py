@@ -101,7 +101,7 @@ def doubt_of(study: Study, front: Sequence[Repeated]) -> Doubt:
     axes, known = axes_of(study), [entry for entry in front if entry.readings]
     if not known:
         allowed = "needs a complete replicate of a point on the front"
-        raise UserError("no replicates to plot", where=f"study {study.name}", allowed=allowed)
+        raise UserError("no-results", "no replicates to plot", where=f"study {study.name}", allowed=allowed)
     picked_x = [coordinate(entry.picked.point, axes.x) for entry in known]
     picked_y = [coordinate(entry.picked.point, axes.y) for entry in known]
     none = ([0.0] * len(known), [0.0] * len(known))

@@ -38,7 +38,9 @@ def run_tune(source: TrialSource, dataset: Dataset) -> None:
         Interrupted: the user asked to end; running trials have no result in the store.
     """
     if importlib.util.find_spec("ray") is None:
-        raise UserError("ray is not installed", where="--runner tune", allowed="pip install 'ray[tune]'")
+        raise UserError(
+            "package-missing", "ray is not installed", where="--runner tune", allowed="pip install 'ray[tune]'"
+        )
     for name, value in (TUNE if source.options.cluster.address else TUNE | OWN_RAY).items():
         os.environ.setdefault(name, value)
     from searchlab.runners.tune.run import run_on_tune

@@ -37,4 +37,6 @@ def run_local(source: TrialSource, dataset: Dataset) -> None:
         source.tell(record)
         if record.state == "failed" and not is_usable(resolve_device(spec.device)):
             allowed = "`searchlab resume` goes on in a new process"
-            raise RunError(f"trial {spec.number} left the device unusable", where=spec.device, allowed=allowed)
+            raise RunError(
+                "device-unusable", f"trial {spec.number} left the device unusable", where=spec.device, allowed=allowed
+            )

@@ -100,7 +100,9 @@ def damaged(where: str, name: str, why: str) -> UserError:
     """Makes the error for an attribute with invalid content."""
     short = why if len(why) <= 160 else f"{why[:160]} ..."
     allowed = "restore the store from a copy, or begin another study under --name"
-    return UserError(f"the store is damaged there: {short}", where=f"{where}, attribute {name!r}", allowed=allowed)
+    return UserError(
+        "store-damaged", f"the store is damaged there: {short}", where=f"{where}, attribute {name!r}", allowed=allowed
+    )
 
 
 def _part(name: str, digest: str, index: int) -> str:

@@ -127,7 +127,7 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
             return SourceFile(name, path)
     error = unknown(kind, name, [source.name for source in available(kind)])
     looked = f"{error.allowed}; looked in {places(kind, beside)}"
-    raise UserError(error.what, where=error.where, value=error.value, allowed=looked)
+    raise UserError(error.code, error.what, where=error.where, value=error.value, allowed=looked)
 
 
 def load_studies(source: SourceFile) -> tuple[Study, ...]:
@@ -147,7 +147,9 @@ def load_studies(source: SourceFile) -> tuple[Study, ...]:
     wrong = [study for study in studies if not isinstance(study, Study)] or ([] if studies else [()])
     if wrong:
         kind, allowed = type(wrong[0]).__name__, "a Study, or a tuple of them"
-        raise UserError("study() must return a Study", where=str(source.path), value=kind, allowed=allowed)
+        raise UserError(
+            "wrong-return-type", "study() must return a Study", where=str(source.path), value=kind, allowed=allowed
+        )
     return tuple(with_files(study, source.path) for study in named_after(source, studies))
 
 
@@ -168,7 +170,9 @@ def named_after(source: SourceFile, studies: tuple[Study, ...]) -> tuple[Study, 
     )
     names = [study.name for study in named]
     if len(set(names)) < len(names):
-        raise UserError("studies of one name", where=str(source.path), value=names, allowed="give each a name")
+        raise UserError(
+            "duplicate-name", "studies of one name", where=str(source.path), value=names, allowed="give each a name"
+        )
     return named
 
 
@@ -230,13 +234,13 @@ def studies_on(name: str, data: str | None) -> tuple[SourceFile | None, tuple[St
         try:
             return named_studies(name)
         except UserError as error:
-            if data is None or not error.what.startswith("unknown"):
+            if data is None or error.code != "unknown-study":
                 raise
             known = {source.name for kind in FOLDERS for source in available(kind)}
             raise unknown("study or space", name, known) from error
     if data is None:
         allowed = f"`searchlab run {name} --images FOLDER` searches it on images of your own"
-        raise UserError("a space, where a study is needed", value=name, allowed=allowed)
+        raise UserError("not-a-study", "a space, where a study is needed", value=name, allowed=allowed)
     # Files of searchlab are found by name on every machine.
     known_as = space.name if space.is_brought and not is_file_name(name) else str(space.path.absolute())
     description = f"The space {space.name} on {data}"

@@ -101,4 +101,6 @@ def check_objectives(before: Study, now: Study, directions: Sequence[StudyDirect
         where, value = f"study {now.name}", ", ".join(objective.name for objective in now.objectives)
         so_far = ", ".join(objective.name for objective in before.objectives)
         allowed = f"so far {so_far}; `searchlab run` with --name NAME begins another study"
-        raise UserError("objectives of a study cannot change", where=where, value=value, allowed=allowed)
+        raise UserError(
+            "definition-changed", "objectives of a study cannot change", where=where, value=value, allowed=allowed
+        )

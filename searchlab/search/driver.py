@@ -157,7 +157,12 @@ class Driver:
         trained = [r for r in self.records if r.state != "infeasible"]
         if len(trained) >= FAILURES_AT_FIRST and all(r.state == "failed" for r in trained):
             where = f"study {self.study.name}"
-            raise UserError(f"all {len(trained)} trials failed, so no more begin", where=where, allowed=record.reason)
+            raise UserError(
+                "all-trials-failed",
+                f"all {len(trained)} trials failed, so no more begin",
+                where=where,
+                allowed=record.reason,
+            )
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Passes the epoch to the observer."""

@@ -282,7 +282,8 @@ def check_names(study: Study) -> None:
         UserError: one is not; the known ones are listed.
     """
     if not re.fullmatch(NAME, study.name):
-        raise UserError("no name for a study", value=study.name, allowed="letters, digits and . _ + -; see --name")
+        allowed = "letters, digits and . _ + -; see --name"
+        raise UserError("invalid-study-name", "no name for a study", value=study.name, allowed=allowed)
     check_sampler(study.sampler, study.files)
     rule_for(study.early_stopping)
     if study.reference not in REFERENCES:
@@ -309,8 +310,8 @@ def check_total(store: StudyStore, study: Study) -> None:
     if most is None or most == store.definition.study.trials or most >= begun:
         return
     has = "1 trial" if begun == 1 else f"{begun} trials"
-    allowed = f"the number is the total: --trials {begun + 1} adds one"
-    raise UserError(f"study {study.name} already has {has}", where="--trials", value=most, allowed=allowed)
+    what, allowed = f"study {study.name} already has {has}", f"the number is the total: --trials {begun + 1} adds one"
+    raise UserError("invalid-usage", what, where="--trials", value=most, allowed=allowed)
 
 
 def check_schema(name: str, options: RunOptions) -> None:
@@ -355,12 +356,13 @@ def only_driver(name: str, options: RunOptions) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise UserError(f"cannot write: {error.strerror}", where=str(folder), allowed="see --output") from error
+        what = f"cannot write: {error.strerror}"
+        raise UserError("cannot-write", what, where=str(folder), allowed="see --output") from error
     try:
         _take(handle, name)
         if not _is_at(handle, folder / LOCK):
             what = "the study was removed just now"
-            raise UserError(what, where=f"study {name}", allowed="give the command again")
+            raise UserError("study-removed", what, where=f"study {name}", allowed="give the command again")
         try:
             yield
         finally:
@@ -391,6 +393,6 @@ def _take(handle: int, name: str) -> None:
     except BlockingIOError as error:
         owner = os.read(handle, 20).decode().strip()
         where, what = f"study {name}", f"process {owner} is running this study"
-        raise UserError(what, where=where, allowed="wait for it, or end it") from error
+        raise UserError("study-running", what, where=where, allowed="wait for it, or end it") from error
     os.truncate(handle, 0)
     os.write(handle, f"{os.getpid()}\n".encode())

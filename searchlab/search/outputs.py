@@ -65,7 +65,9 @@ def owner_of(folder: Path) -> Owner | None:
         return from_plain(Owner, json.loads(path.read_text()))
     except (OSError, ValueError, UserError) as error:
         mend = "delete it: `searchlab resume` writes it again"
-        raise UserError("does not say which study the folder belongs to", where=str(path), allowed=mend) from error
+        raise UserError(
+            "artefact-unreadable", "does not say which study the folder belongs to", where=str(path), allowed=mend
+        ) from error
 
 
 @dataclass(frozen=True)

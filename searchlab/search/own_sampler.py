@@ -27,7 +27,9 @@ def own_sampler(file: UserFile, seed: int) -> BaseSampler:
         made = function(seed)
     if not isinstance(made, BaseSampler):
         what, value = f"{FUNCTION}() must return a sampler of Optuna's", type(made).__name__
-        raise UserError(what, where=file.place, value=value, allowed="an optuna.samplers.BaseSampler")
+        raise UserError(
+            "wrong-return-type", what, where=file.place, value=value, allowed="an optuna.samplers.BaseSampler"
+        )
     return _Blamed(made, file)
 
 

@@ -39,7 +39,7 @@ def load_paper(name: str) -> Paper:
     paper = getattr(import_part(name, TABLES), PAPER, None)
     if not isinstance(paper, Paper):
         where, allowed = str(folder / f"{TABLES}.py"), f"write {PAPER} = Paper(...)"
-        raise UserError(f"defines no {PAPER}", where=where, allowed=allowed)
+        raise UserError("missing-function", f"defines no {PAPER}", where=where, allowed=allowed)
     return paper
 
 
@@ -77,7 +77,7 @@ def _folder(name: str) -> Path:
     if name not in known:
         error, looked = unknown("paper", name, known, where="Study.paper"), in_words(paper_folders())
         allowed = f"{error.allowed}; looked for NAME/{TABLES}.py in {looked}"
-        raise UserError(error.what, where=error.where, value=error.value, allowed=allowed)
+        raise UserError(error.code, error.what, where=error.where, value=error.value, allowed=allowed)
     return known[name]
 
 

@@ -86,7 +86,7 @@ def planned(name: str, options: RunOptions) -> Removal:
     study = stored_study_of(storage, name, names)
     if study.standing == "foreign" or not re.fullmatch(NAME, name):
         what, mend = f"study {name!r} was not made by searchlab", "`optuna delete-study` removes it"
-        raise UserError(what, where=public(url), allowed=mend)
+        raise UserError("foreign-study", what, where=public(url), allowed=mend)
     if study.standing == "newer":
         check_schema(name, options)
     if study.standing == "running":
@@ -140,7 +140,7 @@ def _is_anothers(folder: Path, storage: BaseStorage, name: str) -> bool:
 
 
 def _at_work(name: str, who: str) -> UserError:
-    return UserError(f"{who} works on it", where=f"study {name}", allowed="wait for it, or end it")
+    return UserError("study-running", f"{who} works on it", where=f"study {name}", allowed="wait for it, or end it")
 
 
 def _leave(folder: Path) -> None:

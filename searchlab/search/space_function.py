@@ -56,7 +56,9 @@ def space_function(space: Space) -> SpaceFunction:
     plain = inspect.unwrap(space)
     if not isinstance(plain, FunctionType) or not plain.__name__.isidentifier():
         allowed = "def NAME(choose): ... in a file or a notebook cell; or the name of a space"
-        raise UserError("a space must be a function with a name", where="Study.space", value=name, allowed=allowed)
+        raise UserError(
+            "invalid-space", "a space must be a function with a name", where="Study.space", value=name, allowed=allowed
+        )
     source = _Source(plain.__name__)
     source.add(plain.__name__, _scope(plain), plain)
     return SpaceFunction(
@@ -108,7 +110,7 @@ class _Source:
         if not _is_literal(value):
             what = f"the source of {name!r} is unknown" if name != self.space else "its source is unknown"
             allowed = "define it in a file or a notebook cell, beside the space; or put the space into a .py file"
-            raise UserError(what, where=f"space {self.space}{CALLED}", allowed=allowed)
+            raise UserError("invalid-space", what, where=f"space {self.space}{CALLED}", allowed=allowed)
         self.statements.append(f"{name} = {value!r}")
 
 

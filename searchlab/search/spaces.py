@@ -71,7 +71,7 @@ class TrialChoose:
         before = self.asked.setdefault(name, what)
         if before != what:
             allowed = f"{before}; then {what}: give each a name of its own"
-            raise UserError("one name for two parameters", value=name, allowed=allowed)
+            raise UserError("duplicate-name", "one name for two parameters", value=name, allowed=allowed)
 
 
 def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> Candidate:
@@ -91,12 +91,14 @@ def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> 
         if error.where:
             raise
         place = where + _line(space, error)
-        raise UserError(error.what, where=place, value=error.value, allowed=error.allowed) from error
+        raise error.at(place) from error
     except Exception as error:
         place = where + _line(space, error)
-        raise UserError(f"raised {type(error).__name__}: {error}", where=place, value=trial.params) from error
+        raise UserError(
+            "user-code-raised", f"raised {type(error).__name__}: {error}", where=place, value=trial.params
+        ) from error
     if not isinstance(candidate, Candidate):
-        raise UserError("must return a Candidate", where=where, value=type(candidate).__name__)
+        raise UserError("wrong-return-type", "must return a Candidate", where=where, value=type(candidate).__name__)
     check_regime(candidate.training.regime)
     check_schedule(candidate.training.schedule)
     return candidate
@@ -123,7 +125,7 @@ def enqueued_candidates(space: Space, images: ImageSpec, study: Study) -> list[C
         try:
             found.append(propose(space, FixedTrial(known), images, study))
         except UserError as error:
-            raise UserError(error.what, where=where, value=known, allowed=error.allowed) from error
+            raise error.at(where, known) from error
     return found
 
 
@@ -139,7 +141,7 @@ def check_partitions(space: Space, dataset: Dataset, study: Study) -> None:
                 check_partition(candidate.architecture.groups, dataset.class_names)
             except UserError as error:
                 where = ", ".join((source, *filter(None, [error.where])))
-                raise UserError(error.what, where=where, value=error.value, allowed=error.allowed) from error
+                raise error.at(where) from error
 
 
 def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
@@ -155,7 +157,9 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
             if head.params > study.max_params:
                 allowed = f"max_params is {study.max_params:,}, all heads counted"
                 where, value = f"{source}, head {head.name}", f"{head.params:,} parameters"
-                raise UserError("a head breaks the cap by itself", where=where, value=value, allowed=allowed)
+                raise UserError(
+                    "limits-too-low", "a head breaks the cap by itself", where=where, value=value, allowed=allowed
+                )
 
 
 def _first(space: Space, images: ImageSpec, study: Study, sampled: int = 0) -> Iterator[tuple[str, Candidate]]:
@@ -184,10 +188,12 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     for name in ("params", "macs"):
         if all(name in excess for excess in over):
             least = f"the least of {SAMPLED} sampled has {min(getattr(cost, name) for cost in costs):,}"
-            raise UserError(what + name, where=where, value=getattr(study, f"max_{name}"), allowed=least)
+            raise UserError(
+                "limits-too-low", what + name, where=where, value=getattr(study, f"max_{name}"), allowed=least
+            )
     limits = (study.max_params, study.max_macs)
     neither = f"each of {SAMPLED} sampled breaks one or the other"
-    raise UserError(what + "params and max_macs together", where=where, value=limits, allowed=neither)
+    raise UserError("limits-too-low", what + "params and max_macs together", where=where, value=limits, allowed=neither)
 
 
 def _cost(candidate: Candidate, images: ImageSpec, where: str) -> NetworkCost:
@@ -195,6 +201,6 @@ def _cost(candidate: Candidate, images: ImageSpec, where: str) -> NetworkCost:
         return network_cost(candidate, images)
     except UserError as error:
         place = ", ".join(filter(None, (where, error.where)))
-        raise UserError(error.what, where=place, value=error.value, allowed=error.allowed) from error
+        raise error.at(place) from error
     except Exception as error:  # Of any type: torch builds the network.
-        raise UserError(f"a candidate cannot be built: {reason_of(error)}", where=where) from error
+        raise UserError("cannot-build", f"a candidate cannot be built: {reason_of(error)}", where=where) from error

@@ -31,7 +31,7 @@ def read_studies(source: SourceFile) -> tuple[Study, ...] | Sketch:
     if function is None:
         if bound(tree, "study"):
             return Sketch(source.summary, ())
-        raise UserError("defines no function study()", where=str(source.path))
+        raise UserError("missing-function", "defines no function study()", where=str(source.path))
     known = _constants(tree)
     try:
         returned = [_study(source, call, known) for call in _returned(function)]

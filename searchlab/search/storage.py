@@ -47,7 +47,7 @@ def storage_errors(url: str) -> Iterator[None]:
             "readonly": _COPY_IT,
         }
         hint = next((mend for word, mend in hints.items() if word in text), "is the URL right, and the server up?")
-        raise UserError(f"cannot use the store: {text}", where=public(url), allowed=hint) from error
+        raise UserError("store-unusable", f"cannot use the store: {text}", where=public(url), allowed=hint) from error
 
 
 ATTRIBUTES = {
@@ -75,7 +75,9 @@ def _no_json(url: str) -> UserError:
                         json.loads(text)
                     except ValueError as error:
                         return damaged(f"{public(url)}: {owner} {number}", name, str(error))
-    return UserError("the store is damaged: a value in it is no JSON", where=public(url), allowed="restore a copy")
+    return UserError(
+        "store-damaged", "the store is damaged: a value in it is no JSON", where=public(url), allowed="restore a copy"
+    )
 
 
 def public(url: str) -> str:
@@ -110,7 +112,7 @@ def is_absent(url: str) -> bool:
     try:
         return path is not None and not path.is_file()
     except OSError as error:
-        raise UserError(f"cannot read the store: {error.strerror}", where=str(path)) from error
+        raise UserError("cannot-read", f"cannot read the store: {error.strerror}", where=str(path)) from error
 
 
 def open_storage(url: str, *, create: bool) -> BaseStorage:
@@ -125,7 +127,7 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
         if not create:
             near = "".join(f"; there is one in {folder}" for folder in folders_nearby()[:3])
             mend = f"`searchlab run STUDY` makes one; see --output, --storage{near}"
-            raise UserError("no store", where=str(path), allowed=mend)
+            raise UserError("store-not-found", "no store", where=str(path), allowed=mend)
         _make_folder(path.parent)
         path = None
     with storage_errors(url):
@@ -136,21 +138,25 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
         except ImportError as error:
             mend = DRIVERS.get(make_url(url).get_backend_name(), "install the Python package of that driver")
             raise UserError(
-                "its driver is not installed", where="--storage", value=public(url), allowed=mend
+                "package-missing", "its driver is not installed", where="--storage", value=public(url), allowed=mend
             ) from error
         except (sqlalchemy.exc.ArgumentError, ValueError) as error:
             allowed = "such as sqlite:///FILE.db"
-            raise UserError("no storage URL", where="--storage", value=public(url), allowed=allowed) from error
+            raise UserError(
+                "invalid-storage-url", "no storage URL", where="--storage", value=public(url), allowed=allowed
+            ) from error
         except RuntimeError as error:
-            raise UserError(str(error), where=public(url), allowed="it is of another version of Optuna") from error
+            raise UserError(
+                "version-differs", str(error), where=public(url), allowed="it is of another version of Optuna"
+            ) from error
         except OSError as error:
-            raise UserError(f"cannot read the store: {error.strerror}", where=public(url)) from error
+            raise UserError("cannot-read", f"cannot read the store: {error.strerror}", where=public(url)) from error
 
 
 def check_writable(storage: BaseStorage, url: str) -> None:
     """Raises UserError if the store is read-only, before any result is computed that could not be stored."""
     if is_read_only(storage):
-        raise UserError("the store may only be read", where=public(url), allowed=_COPY_IT)
+        raise UserError("store-read-only", "the store may only be read", where=public(url), allowed=_COPY_IT)
 
 
 def is_read_only(storage: BaseStorage) -> bool:
@@ -216,4 +222,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the folder: {error.strerror}", where=str(folder)) from error
+        raise UserError("cannot-write", f"cannot make the folder: {error.strerror}", where=str(folder)) from error

@@ -89,7 +89,7 @@ class StudyStore:
                 if not is_stub(made.user_attrs, made.get_trials(deepcopy=False)):
                     mend = f"`searchlab resume {name}` goes on with it, --name NAME starts another"
                     what = f"the store holds a study {name!r} already"
-                    raise UserError(what, where=public(url), allowed=mend) from error
+                    raise UserError("study-exists", what, where=public(url), allowed=mend) from error
             store = cls(made, storage, url, output)
             store.redefine(definition)
             return store
@@ -111,9 +111,9 @@ class StudyStore:
                 return store
             if is_stub(store.optuna.user_attrs, store.trials()):
                 what, mend = f"study {name!r} never began: its process died first", f"`searchlab run {name}` begins it"
-            else:
-                what, mend = f"study {name!r} was not made by searchlab", "--name another"
-            raise UserError(what, where=public(url), allowed=mend)
+                raise UserError("study-not-started", what, where=public(url), allowed=mend)
+            what, mend = f"study {name!r} was not made by searchlab", "--name another"
+            raise UserError("foreign-study", what, where=public(url), allowed=mend)
 
     @classmethod
     def discard(cls, name: str, storage: BaseStorage, url: str) -> None:
@@ -388,7 +388,7 @@ def stored_study(name: str | None, options: RunOptions) -> StudyStore:
             known = [one for one in optuna.get_all_study_summaries(storage) if not one.study_name.endswith(COMPANION)]
         known = [one for one in known if DEFINED in one.user_attrs] or known
         if not known:
-            raise UserError("the store holds no study", where=public(url), allowed="`searchlab run STUDY` begins one")
+            raise UserError("store-empty", "empty store", where=public(url), allowed="`searchlab run STUDY` begins one")
         began = {one.study_name: one.datetime_start.timestamp() if one.datetime_start else 0.0 for one in known}
         name = max(began, key=lambda one: began[one])
     return StudyStore.load(name, storage, url, options.output)

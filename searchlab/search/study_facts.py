@@ -64,6 +64,7 @@ def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: "Datas
     hashes = {known, *(record.data.hash for record in records)} - {""}
     if hashes - {dataset.hash}:
         raise UserError(
+            "data-differ",
             "the data are not those of the study so far",
             where=dataset.name,
             value=dataset.hash,

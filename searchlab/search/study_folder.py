@@ -87,6 +87,7 @@ def check_free(folder: Path) -> None:
 
 def _of_another(folder: Path, owner: Owner | None) -> UserError:
     return UserError(
+        "folder-of-another-study",
         "it holds trials of another study",
         where=str(folder),
         value=owner.store if owner else None,
@@ -112,6 +113,7 @@ def check_folder(folder: Path, store: StudyStore) -> None:
     owner = owner_of(folder)
     if owner is not None and owner.identity != identity_of(store):
         raise UserError(
+            "folder-of-another-study",
             "it belongs to another study",
             where=str(folder),
             value=owner.store,
@@ -132,7 +134,13 @@ def check_artefacts(store: StudyStore, records: Sequence[TrialRecord]) -> None:
         if record.directory and (folder / RECORD).is_file() and not _is_of(folder, [record]):
             where = f"trial {record.number} of study {store.optuna.study_name}"
             mend = "restore it from a copy, or run the study again under another --name or --output"
-            raise UserError("another study wrote into its folder", where=where, value=str(folder), allowed=mend)
+            raise UserError(
+                "folder-of-another-study",
+                "another study wrote into its folder",
+                where=where,
+                value=str(folder),
+                allowed=mend,
+            )
 
 
 def check_present(store: StudyStore, records: Sequence[TrialRecord]) -> None:
@@ -146,6 +154,7 @@ def check_present(store: StudyStore, records: Sequence[TrialRecord]) -> None:
             seen = store.codec.outputs.seen.get(record.output)
             written = f"written to {seen.path} on {seen.host}: " if seen else ""
             raise UserError(
+                "artefact-unreadable",
                 "its artefacts are missing",
                 where=f"trial {record.number} of study {store.optuna.study_name}",
                 value=record.directory,

@@ -31,14 +31,28 @@ def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudySt
     where = f"warm start from {before.name}"
     ours, theirs = ([objective.name for objective in each.objectives] for each in (study, before))
     if ours != theirs:
-        raise UserError("it has other objectives", where=where, value=", ".join(theirs), allowed=", ".join(ours))
+        raise UserError(
+            "warm-start-mismatch",
+            "it has other objectives",
+            where=where,
+            value=", ".join(theirs),
+            allowed=", ".join(ours),
+        )
     differing = _differing(distributions_of(space, images, study), _recorded(earlier))
     if differing:
-        raise UserError("it has another space", where=where, value="; ".join(differing), allowed="the same parameters")
+        raise UserError(
+            "warm-start-mismatch",
+            "it has another space",
+            where=where,
+            value="; ".join(differing),
+            allowed="the same parameters",
+        )
     front = study_front(before, earlier.records(), most=None)
     numbers = list(dict.fromkeys(point.record.number for point in front))
     if not numbers:
-        raise UserError("its front is empty", where=where, allowed="a study with at least one complete trial")
+        raise UserError(
+            "no-results", "its front is empty", where=where, allowed="a study with at least one complete trial"
+        )
     trials = {trial.number: trial for trial in earlier.trials()}
     names = {number: f"{before.name} trial {number}" if study.rows else unnamed(number) for number in numbers}
     known = {names[number]: dict(trials[number].params) for number in numbers}

@@ -37,15 +37,19 @@ def _given_root(given: str, studies: Iterable[Study], *, download: bool) -> Path
 
     if is_data_set(given):
         allowed = "the study has its images: leave it out, or see `searchlab run --images`"
-        raise UserError("invalid folder of data set files", where="--data", value=given, allowed=allowed)
+        raise UserError(
+            "invalid-usage", "invalid folder of data set files", where="--data", value=given, allowed=allowed
+        )
     names = {study.data for study in studies}
     if names and names <= EMBEDDED:
         what = f"the study reads no data set files, as {', '.join(sorted(names))} comes with searchlab"
-        raise UserError(what, where="--data", value=given, allowed="leave it out, or see `searchlab run --images`")
+        raise UserError(
+            "invalid-usage", what, where="--data", value=given, allowed="leave it out, or see `searchlab run --images`"
+        )
     root = Path(given).expanduser()
     if not root.is_dir() and not (download and not root.exists()):
         allowed = "the folder that holds the files of data sets; --download makes it"
-        raise UserError("no such folder", where="--data", value=given, allowed=allowed)
+        raise UserError("path-not-found", "no such folder", where="--data", value=given, allowed=allowed)
     return root
 
 
@@ -55,7 +59,13 @@ def _check_apart(study: Study, folder: Path, option: str) -> None:
         return
     if folder.resolve().is_relative_to(Path(images.place).expanduser().resolve()):
         allowed = f"run from another folder, or name one elsewhere with {option}"
-        raise UserError("lies among the images of the study", where=option, value=str(folder), allowed=allowed)
+        raise UserError(
+            "folder-among-images",
+            "lies among the images of the study",
+            where=option,
+            value=str(folder),
+            allowed=allowed,
+        )
 
 
 def images_of(given: str | None, data: str | None) -> str | None:
@@ -69,14 +79,22 @@ def images_of(given: str | None, data: str | None) -> str | None:
     option = "--images"
     if data is not None and is_data_set(data):
         if given is not None:
-            raise UserError("two data sets", where="--data", value=data, allowed="leave --data or --images out")
+            raise UserError(
+                "conflicting-options",
+                "two data sets",
+                where="--data",
+                value=data,
+                allowed="leave --data or --images out",
+            )
         given, option = data, "--data"
     if given is None:
         return None
     if is_file_name(given):
         path = Path(given).expanduser().absolute()
         if not path.is_file():
-            raise UserError("no such data set file", where=option, value=given, allowed="a path to a .py file")
+            raise UserError(
+                "path-not-found", "no such data set file", where=option, value=given, allowed="a path to a .py file"
+            )
         return str(path)
     folder = parse_folder(given if is_folder(given) else f"{FOLDER}{given}")
     if folder.is_url:
@@ -84,5 +102,5 @@ def images_of(given: str | None, data: str | None) -> str | None:
     spec = f"{FOLDER}{Path(given.removeprefix(FOLDER)).expanduser().resolve()}"
     if not Path(parse_folder(spec).place).is_dir():
         allowed = "a folder with a folder per class, perhaps with ?size=N; or a .py file"
-        raise UserError("no such folder of images", where=option, value=given, allowed=allowed)
+        raise UserError("path-not-found", "no such folder of images", where=option, value=given, allowed=allowed)
     return spec

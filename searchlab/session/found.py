@@ -107,7 +107,7 @@ def trial_of(found: Found, number: int) -> TrialRecord:
             return record
     known = [record.number for record in found.records]
     allowed = f"{min(known)} to {max(known)}" if known else "there is none yet"
-    raise UserError("no such trial", where=f"study {found.study.name}", value=number, allowed=allowed)
+    raise UserError("unknown-trial", "no such trial", where=f"study {found.study.name}", value=number, allowed=allowed)
 
 
 def point_of(found: Found, number: int) -> FrontPoint:
@@ -121,9 +121,11 @@ def point_of(found: Found, number: int) -> FrontPoint:
         return chosen[number]
     where = f"front of {found.study.name}"
     if not chosen:
-        raise UserError("no such point", where=where, value=number, allowed="there is no front yet")
+        raise UserError("unknown-point", "no such point", where=where, value=number, allowed="there is no front yet")
     if found.records is found.searched:
         allowed = f"1 to {len(chosen)}; --trial takes a trial's number"
-        raise UserError("no such point", where=where, value=number, allowed=allowed)
+        raise UserError("unknown-point", "no such point", where=where, value=number, allowed=allowed)
     known = ", ".join(map(str, chosen))
-    raise UserError("no such point was measured again", where=where, value=number, allowed=f"known: {known}")
+    raise UserError(
+        "unknown-point", "no such point was measured again", where=where, value=number, allowed=f"known: {known}"
+    )

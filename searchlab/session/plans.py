@@ -131,10 +131,8 @@ def resume_plan(request: Request, *, force: bool = False) -> Plan:
     now = Definition(effective, written, space.text, str(source.path.absolute()) if source else before.path)
     changes = before.changes(now)
     if changes and not force:
-        where_it_is = f"study {effective.name}"
-        error = DefinitionChanged(
-            "its definition has changed since it was begun", where=where_it_is, allowed="--force goes on"
-        )
+        what, where_it_is = "its definition has changed since it was begun", f"study {effective.name}"
+        error = DefinitionChanged("definition-changed", what, where=where_it_is, allowed="--force goes on")
         error.diff = tuple(changes)
         raise error
     where = replace(request.where, data_root=root)
@@ -156,7 +154,7 @@ def check_kept(store: StudyStore, overrides: Mapping[str, Any]) -> None:
         ):
             what = f"{name} of a study that was begun cannot change"
             allowed = f"so far {kept!r}; --name NAME begins another study"
-            raise UserError(what, where=f"study {study.name}", value=value, allowed=allowed)
+            raise UserError("definition-changed", what, where=f"study {study.name}", value=value, allowed=allowed)
 
 
 def _studies(study: str | Study | None, spec: str | None) -> tuple[SourceFile | None, tuple[Study, ...]]:
@@ -175,7 +173,13 @@ def named(study: Study) -> Study:
 def _check_name(name: str | None, studies: Sequence[Study]) -> None:
     if name is not None and len(studies) > 1:
         known = ", ".join(each.name for each in studies)
-        raise UserError("several studies cannot have one name", where="--name", value=name, allowed=f"run one: {known}")
+        raise UserError(
+            "several-studies",
+            "several studies cannot have one name",
+            where="--name",
+            value=name,
+            allowed=f"run one: {known}",
+        )
 
 
 def _warmly(begin: Callable[[Launch], Driver], earlier: StudyStore, launch: Launch) -> Driver:
@@ -216,7 +220,9 @@ def _stored_name(study: str | Study | None) -> str | None:
         return study
     names = [each.name for each in load_studies(find("study", study))]
     if len(names) > 1:
-        raise UserError("the file holds several studies", value=study, allowed=f"resume one: {', '.join(names)}")
+        raise UserError(
+            "several-studies", "the file holds several studies", value=study, allowed=f"resume one: {', '.join(names)}"
+        )
     return names[0]
 
 
@@ -241,7 +247,13 @@ def _as_written_now(study: str | Study | None, before: Definition) -> tuple[Stud
     found = studies if len(studies) == 1 else [each for each in studies if each.name == name]
     if not found:
         known = ", ".join(each.name for each in studies)
-        raise UserError("holds no such study any more", where=str(source.path), value=name, allowed=f"it has {known}")
+        raise UserError(
+            "unknown-study",
+            "holds no such study any more",
+            where=str(source.path),
+            value=name,
+            allowed=f"it has {known}",
+        )
     return found[0], source
 
 

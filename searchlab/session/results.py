@@ -100,7 +100,9 @@ class Results:
         found = self._all_points()
         if not found:
             least = f"{trial_counts(self.records)}; min_accuracy is {self.study.min_accuracy}"
-            raise UserError("there is no operating point yet", where=f"study {self.study.name}", allowed=least)
+            raise UserError(
+                "no-results", "there is no operating point yet", where=f"study {self.study.name}", allowed=least
+            )
         return Point(self, chosen(self.study.name, found, _checked(limits)))
 
     def plot(self) -> Any:
@@ -257,7 +259,9 @@ def chosen(study: str, points: list[FrontPoint], limits: Mapping[str, float]) ->
         nearest = min(points, key=lambda entry: (_excess(entry, limits), -entry.point.accuracy))
         value = ", ".join(f"{name}={limit:g}" for name, limit in limits.items())
         allowed = f"the nearest is {described(nearest)}"
-        raise UserError("no point is within the limits", where=f"study {study}", value=value, allowed=allowed)
+        raise UserError(
+            "no-results", "no point is within the limits", where=f"study {study}", value=value, allowed=allowed
+        )
     if limits.keys() == {"min_accuracy"}:
         return min(within, key=lambda entry: (_cost(entry), -entry.point.accuracy))
     return min(within, key=lambda entry: (-entry.point.accuracy, _cost(entry)))

@@ -127,7 +127,7 @@ def _advance(schedule: Schedule) -> None:
 
 def _epoch(number: int, loss: float, rate: float) -> Epoch:
     if not math.isfinite(loss):
-        raise TrialFailure(f"the loss is {loss} in epoch {number}: the training diverged")
+        raise TrialFailure("training-diverged", f"the loss is {loss} in epoch {number}: the training diverged")
     return Epoch(number, loss, rate)
 
 

@@ -77,7 +77,7 @@ def stored_features(
         except OSError as error:
             mend = "give a folder with room for them, or train heads without `stored`"
             raise RunError(
-                "features cannot be stored", where=str(scratch or ""), value=str(error), allowed=mend
+                "cannot-write", "features cannot be stored", where=str(scratch or ""), value=str(error), allowed=mend
             ) from error
         yield _read(folder, shapes, split)
 

@@ -234,7 +234,10 @@ def test_one_that_failed_is_kept_and_not_tried_again(options, store, monkeypatch
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (TrialFailure("logits of the exit table are not finite"), "logits of the exit table are not finite"),
+        (
+            TrialFailure("training-diverged", "logits of the exit table are not finite"),
+            "logits of the exit table are not finite",
+        ),
         (MemoryError("9 GiB"), "out of memory: 9 GiB"),
     ],
 )

@@ -201,7 +201,9 @@ def test_first_looks_are_in_the_studys_milliseconds_on_its_machine_and_in_their_
     assert max(elsewhere) == pytest.approx(min(elsewhere)) and max(elsewhere) < 1, "the median of its own"
 
 
-@pytest.mark.parametrize("error", [TrialFailure("not finite"), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize(
+    "error", [TrialFailure("training-diverged", "not finite"), torch.OutOfMemoryError("CUDA out of memory")]
+)
 def test_a_trial_that_cannot_be_looked_at_is_named_and_the_others_are_read(counted, digits, monkeypatch, error):
     study, records = counted
     points, calls = study_front(study, records, most=None), []

@@ -139,7 +139,10 @@ def test_a_paper_without_an_evaluation_lacks_nothing(searchlab, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (TrialFailure("the loss is nan in epoch 1: the training diverged"), "the loss is nan in epoch 1"),
+        (
+            TrialFailure("training-diverged", "the loss is nan in epoch 1: the training diverged"),
+            "the loss is nan in epoch 1",
+        ),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes\nand more"), "out of memory: Default"),
     ],
 )

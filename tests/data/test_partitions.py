@@ -65,7 +65,7 @@ def test_only_cifar100_has_the_papers():
 
 
 def test_a_number_of_groups_that_is_in_no_table_is_refused():
-    with pytest.raises(UserError, match=re.escape("partition: unknown number of groups: '9' (known: 2, 3")):
+    with pytest.raises(UserError, match=re.escape("partition: unknown number of groups: 9 (2, 3")):
         origins(100)["pixel_means"](9)
 
 

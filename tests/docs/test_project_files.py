@@ -63,12 +63,3 @@ def test_the_guide_names_dicts_that_exist():
     assert len(named) >= 10
     gone = [name for name, file in named if f"\n{name}: " not in (ROOT / "searchlab" / file).read_text()]
     assert gone == []
-
-
-def test_the_files_that_the_pages_name_exist():
-    """Paths in code style, of the repository or below searchlab/, must not outlive a rename."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
-    named = {(page.name, path) for page in pages for path in re.findall(r"`([\w/]+/[\w/]+\.py)`", page.read_text())}
-    places = (ROOT, ROOT / "searchlab")
-    gone = sorted(f"{page}: {path}" for page, path in named if not any((place / path).exists() for place in places))
-    assert gone == []

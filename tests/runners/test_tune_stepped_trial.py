@@ -114,7 +114,7 @@ def test_broken_off_it_ends_where_it_waits_or_after_a_step(executor):
     assert stepped.hooks.interrupted()
 
 
-@pytest.mark.parametrize("error", [UserError("no such cut"), ValueError("a bug")])
+@pytest.mark.parametrize("error", [UserError("invalid-cut", "no such cut"), ValueError("a bug")])
 def test_what_a_trial_raises_comes_through(executor, error):
     stepped = played(executor, until=1, ends_with=error)
     with pytest.raises(type(error), match=str(error)):
@@ -223,7 +223,7 @@ def test_a_candidate_that_raises_comes_back_as_a_failed_record_and_is_not_tried_
     [
         (ValueError("no"), TrialFailure, "ValueError: no"),
         (MemoryError("9 GiB"), TrialFailure, "out of memory: 9 GiB"),
-        (RunError("no such device"), RunError, "no such device"),
+        (RunError("unknown-device", "no such device"), RunError, "no such device"),
     ],
 )
 def test_what_another_node_raises_while_it_measures_is_told_apart(monkeypatch, digits, cause, kind, says):

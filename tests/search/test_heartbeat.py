@@ -217,7 +217,7 @@ def test_the_heartbeat_outlives_a_store_that_cannot_be_written_for_a_while(drive
     def fails_twice(at):
         beats.append(at)
         if len(beats) in (2, 3):
-            raise UserError("cannot use the store: database is locked")
+            raise UserError("store-unusable", "cannot use the store: database is locked")
         write(at)
         if len(beats) == 4:
             again.set()

@@ -303,7 +303,7 @@ def test_a_process_that_was_killed_lets_go(options):
 
 def test_a_run_that_is_refused_leaves_no_folder(options, monkeypatch):
     def refusing(source, dataset):
-        raise UserError("the cluster cannot be reached")
+        raise UserError("cluster-not-found", "the cluster cannot be reached")
 
     with monkeypatch.context() as earlier:
         earlier.setitem(RUNNERS, "made up", refusing)
@@ -350,7 +350,7 @@ def test_what_never_began_can_be_given_again(options, monkeypatch):
     launch = launch_of(tiny_study(trials=1), options)
 
     def unreachable(source, dataset):
-        raise UserError("no Ray cluster there", where="--address")
+        raise UserError("cluster-not-found", "no Ray cluster there", where="--address")
 
     monkeypatch.setitem(RUNNERS, "unreachable", unreachable)
     with pytest.raises(UserError, match="no Ray cluster there"):
@@ -364,7 +364,7 @@ def test_what_had_begun_is_kept_when_a_runner_gives_up(options, monkeypatch):
 
     def gives_up(source, dataset):
         source.ask()
-        raise UserError("the disk is full")
+        raise UserError("cannot-write", "the disk is full")
 
     monkeypatch.setitem(RUNNERS, "gives up", gives_up)
     with pytest.raises(UserError, match="the disk is full"):

@@ -174,7 +174,7 @@ def test_killed_between_the_store_and_the_folder_the_study_can_be_resumed(option
 @pytest.mark.slow
 def test_a_folder_in_which_no_trial_ended_is_free(options, tmp_path, monkeypatch):
     def unreachable(source, dataset):
-        raise UserError("no Ray cluster there")
+        raise UserError("cluster-not-found", "no Ray cluster there")
 
     with monkeypatch.context() as patch:
         patch.setitem(RUNNERS, "made up", unreachable)

@@ -79,7 +79,7 @@ def torchvision_named(text: str) -> Torchvision:
     found = NAMED.fullmatch(text)
     if not found:
         allowed = f"{PREFIX}MODEL or {PREFIX}MODEL@MODULE,MODULE"
-        raise UserError("not the name of a torchvision classifier", value=text, allowed=allowed)
+        raise UserError("unknown-architecture", "not the name of a torchvision classifier", value=text, allowed=allowed)
     return Torchvision(found["model"], tuple(found["cuts"].split(",")) if found["cuts"] else ())
 
 
@@ -137,7 +137,9 @@ def _network(name: str, classes: int) -> nn.Module:
     known = models.list_models(module=models)
     if name not in known:
         near = ", ".join(difflib.get_close_matches(name, known, n=5)) or "see torchvision.models.list_models"
-        raise UserError("unknown torchvision classifier", where="architecture", value=name, allowed=near)
+        raise UserError(
+            "unknown-architecture", "unknown torchvision classifier", where="architecture", value=name, allowed=near
+        )
     make = partial(models.get_model, name, num_classes=classes, **WITHOUT_AUXILIARY.get(name, {}))
     try:
         network: nn.Module = make()
@@ -161,7 +163,9 @@ def _pieces(name: str, cuts: tuple[str, ...], images: ImageSpec) -> tuple[_Piece
     if order != sorted(set(order)):
         by_order = sorted(set(cuts), key=lambda cut: trace.position[trace.returned[cut]])
         allowed = f"each must run after the one before: {', '.join(by_order)}"
-        raise UserError("cuts are out of order", where=PREFIX + name, value=", ".join(cuts), allowed=allowed)
+        raise UserError(
+            "invalid-cut", "cuts are out of order", where=PREFIX + name, value=", ".join(cuts), allowed=allowed
+        )
     shapes = [trace.shapes[end][1:] for end in ends]
     return tuple(
         _Piece(cut, graph, *shape)
@@ -212,7 +216,12 @@ class _Shapes(fx.Interpreter):
 def _trace(name: str, network: nn.Module, images: ImageSpec) -> _Trace:
     """Traces a network on the meta device, with the shapes of its tensors for images of this size."""
     if images.channels not in (1, COLOURS):
-        raise UserError("takes images in grey or colour", where=PREFIX + name, value=f"{images.channels} channels")
+        raise UserError(
+            "unsupported-images",
+            "takes images in grey or colour",
+            where=PREFIX + name,
+            value=f"{images.channels} channels",
+        )
     tracer = _Tracer()
     graph = tracer.trace(network)
     for node in graph.nodes:
@@ -228,7 +237,9 @@ def _trace(name: str, network: nn.Module, images: ImageSpec) -> _Trace:
         least = min(weights.meta["min_size"] for weights in models.get_model_weights(name))
         check_size(PREFIX + name, images, least)
         size, allowed = f"{images.height} x {images.width}", f"it takes {least[0]} x {least[1]}"
-        raise UserError("cannot take images of this size", where=PREFIX + name, value=size, allowed=allowed) from error
+        raise UserError(
+            "unsupported-images", "cannot take images of this size", where=PREFIX + name, value=size, allowed=allowed
+        ) from error
     return _Trace(name, graph, tracer.returned, shapes.shapes, not isinstance(network, CHANNELS_LAST))
 
 
@@ -245,7 +256,7 @@ def _end(trace: _Trace, cut: str) -> fx.Node:
     if reason:
         levels = [name for name in trace.returned if name.count(".") <= 1 and not _why_not(trace, name)]
         allowed = f"cuts can be made after {', '.join(levels)}" if levels else "no cut can be made in this network"
-        raise UserError(reason, where=PREFIX + trace.name, value=cut, allowed=allowed)
+        raise UserError("invalid-cut", reason, where=PREFIX + trace.name, value=cut, allowed=allowed)
     return trace.returned[cut]
 
 
@@ -292,16 +303,18 @@ def _load(network: nn.Module, architecture: Torchvision) -> None:
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
-        raise UserError("no such weights file", where=PREFIX + architecture.model, value=str(path)) from error
+        raise UserError(
+            "path-not-found", "no such weights file", where=PREFIX + architecture.model, value=str(path)
+        ) from error
     except (SafetensorError, OSError) as error:
-        raise UserError("not a safetensors file", where=str(path), allowed=str(error)) from error
+        raise UserError("artefact-unreadable", "not a safetensors file", where=str(path), allowed=str(error)) from error
     needed = network.state_dict()
     misfits = [*(_misfit(name, tensors, needed) for name in {**needed, **tensors})]
     misfits = [misfit for misfit in misfits if misfit]
     if misfits:
         more = f"; and {len(misfits) - NAMED_MISFITS} more" if len(misfits) > NAMED_MISFITS else ""
         what = f"weights do not fit {architecture.model}"
-        raise UserError(what, where=str(path), allowed="; ".join(misfits[:NAMED_MISFITS]) + more)
+        raise UserError("weights-mismatch", what, where=str(path), allowed="; ".join(misfits[:NAMED_MISFITS]) + more)
     network.load_state_dict(tensors)
 
 

@@ -12,7 +12,6 @@ from ray.tune.result import DONE
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from searchlab.errors import UserError
 from searchlab.runners.tune.bridge import Bridge
 from searchlab.runners.tune.stepped_trial import Update
 
@@ -87,7 +86,7 @@ class ResultReceiver(Callback):
         if not result[DONE] or trial.trial_id not in self.bridge.tasks:
             return
         if update.mistake:
-            self.bridge.error = self.bridge.error or UserError(update.mistake)
+            self.bridge.error = self.bridge.error or update.mistake
             return
         assert update.record is not None
         self.bridge.kept(lambda: self.bridge.follow(trial.trial_id, update))

@@ -53,21 +53,27 @@ def connected(options: RunOptions, data_bytes: int) -> Iterator[None]:
 def _join(address: str) -> None:
     if address.startswith("ray://"):
         allowed = "HOST:6379 from a machine of the cluster, or submit `searchlab run` as a Ray job"
-        raise UserError("Ray Client cannot run a study", where="--address", value=address, allowed=allowed)
+        raise UserError(
+            "cluster-not-found", "Ray Client cannot run a study", where="--address", value=address, allowed=allowed
+        )
     try:
         _check_reachable(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except OSError as error:
         # Ray's ConnectionError is an OSError.
         allowed = "HOST:PORT as `ray start --head` printed it, or auto on a machine of the cluster"
-        raise UserError("no Ray cluster there", where="--address", value=address, allowed=allowed) from error
+        raise UserError(
+            "cluster-not-found", "no Ray cluster there", where="--address", value=address, allowed=allowed
+        ) from error
     except RuntimeError as error:
         if "Version mismatch" not in str(error):
             raise
         here = f"here Ray {ray.__version__}, Python {platform.python_version()}"
         versions = [line.strip() for line in str(error).splitlines() if re.match(r"\s*(Ray|Python): ", line)]
         there = ", ".join(versions[:2])
-        raise UserError("a cluster of another version", where="--address", value=there, allowed=here) from error
+        raise UserError(
+            "version-differs", "a cluster of another version", where="--address", value=there, allowed=here
+        ) from error
 
 
 def _check_reachable(address: str) -> None:
@@ -81,7 +87,9 @@ def _check_reachable(address: str) -> None:
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise UserError("no address", where="--address", value=address, allowed="HOST:PORT, or auto")
+        raise UserError(
+            "cluster-not-found", "no address", where="--address", value=address, allowed="HOST:PORT, or auto"
+        )
     socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
@@ -118,7 +126,13 @@ def slots_of(options: RunOptions) -> Slots:
         has = "; ".join(sorted({_counted(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes}))
         asked = _counted(cluster.cpus_per_trial, gpus)
         where = "--cpus-per-trial, --gpus-per-trial"
-        raise UserError("more than any node has", where=where, value=asked, allowed=f"the nodes have {has}")
+        raise UserError(
+            "insufficient-resources",
+            "more than any node has",
+            where=where,
+            value=asked,
+            allowed=f"the nodes have {has}",
+        )
     largest = max(node.get("CPU", 0.0) for node in nodes)
     return Slots(cluster.cpus_per_trial, gpus, cluster.concurrent or room, largest)
 

@@ -57,7 +57,7 @@ def measured_on(nodes: Sequence[str], images: ImageSpec, spec: TrialSpec, waitin
     except RayTaskError as error:
         if isinstance(error.cause, UserError):
             raise error.cause from error
-        raise TrialFailure(out_of_memory(error.cause) or reason_of(error.cause)) from error
+        raise TrialFailure("node-unusable", out_of_memory(error.cause) or reason_of(error.cause)) from error
     return report
 
 

@@ -40,7 +40,7 @@ class NodeReport:
     id: str
     name: str
     machine: Machine | None = None
-    mistake: str = ""
+    mistake: UserError | None = None
 
 
 def check_node(question: PreflightRequest, node: NodeReport) -> NodeReport:
@@ -52,7 +52,7 @@ def check_node(question: PreflightRequest, node: NodeReport) -> NodeReport:
             _write_to(question.place, f"{SEEN}{node.id}")
         return replace(node, machine=this_machine(resolve_device(question.device), question.threads))
     except UserError as error:
-        return replace(node, mistake=str(error))
+        return replace(node, mistake=error)
 
 
 def checked_here(question: PreflightRequest) -> NodeReport:
@@ -63,7 +63,7 @@ def checked_here(question: PreflightRequest) -> NodeReport:
     """
     node = check_node(question, NodeReport("", "here"))
     if node.mistake:
-        raise UserError(node.mistake)
+        raise node.mistake
     return node
 
 
@@ -83,6 +83,7 @@ def ask_nodes(question: PreflightRequest) -> list[NodeReport]:
     if waited:
         name = nodes[answers.index(waited[0])].name
         raise UserError(
+            "node-unusable",
             "a node does not answer",
             where=name,
             allowed=f"is searchlab installed there, for Python {platform.python_version()}?",
@@ -90,7 +91,7 @@ def ask_nodes(question: PreflightRequest) -> list[NodeReport]:
     found: list[NodeReport] = [_result(answer, node) for answer, node in zip(answers, nodes, strict=True)]
     for node in found:
         if node.mistake:
-            raise UserError(node.mistake, where=node.name)
+            raise node.mistake.at(": ".join(filter(None, (node.name, node.mistake.where))))
     if question.place:
         _check_shared(question.place, found)
     return found
@@ -109,7 +110,7 @@ def _result(answer: "ray.ObjectRef[NodeReport]", node: NodeReport) -> NodeReport
         return ray.get(answer)
     except ray.exceptions.RayError as error:
         line = next(line for line in reversed(str(error).splitlines()) if line.strip())
-        return replace(node, mistake=f"it cannot run trials: {line.strip()}")
+        return replace(node, mistake=UserError("node-unusable", f"it cannot run trials: {line.strip()}"))
 
 
 def machine_nodes(nodes: Sequence[NodeReport], wanted: str) -> list[NodeReport]:
@@ -121,10 +122,14 @@ def machine_nodes(nodes: Sequence[NodeReport], wanted: str) -> list[NodeReport]:
     kinds = {node.machine: node for node in nodes if wanted.lower() in _label(node).lower()}
     known = "; ".join(sorted({_label(node) for node in nodes}))
     if not kinds:
-        raise UserError("no node is so named", where="--latency-node", value=wanted, allowed=f"there are: {known}")
+        raise UserError(
+            "unknown-node", "no node is so named", where="--latency-node", value=wanted, allowed=f"there are: {known}"
+        )
     if len(kinds) > 1:
         what = "latencies of different machines do not mix in one front"
-        raise UserError(what, where="--latency-node", value=wanted or None, allowed=f"name one of: {known}")
+        raise UserError(
+            "machine-differs", what, where="--latency-node", value=wanted or None, allowed=f"name one of: {known}"
+        )
     (machine,) = kinds
     return [node for node in nodes if node.machine == machine]
 
@@ -141,7 +146,9 @@ def _write_to(place: str, name: str) -> None:
         with files.open_output_stream(f"{folder}/{name}") as stream:
             stream.write(b"")
     except OSError as error:
-        raise UserError(f"cannot write: {error.strerror or error}", where="--storage-path", value=place) from error
+        raise UserError(
+            "cannot-write", f"cannot write: {error.strerror or error}", where="--storage-path", value=place
+        ) from error
 
 
 def _check_shared(place: str, nodes: Sequence[NodeReport]) -> None:
@@ -151,7 +158,7 @@ def _check_shared(place: str, nodes: Sequence[NodeReport]) -> None:
     for node in nodes:
         if f"{SEEN}{node.id}" not in there:
             what, allowed = "is another folder there than here", "a folder that all nodes share, or a URL"
-            raise UserError(what, where=f"--storage-path, {node.name}", value=place, allowed=allowed)
+            raise UserError("node-unusable", what, where=f"--storage-path, {node.name}", value=place, allowed=allowed)
         files.delete_file(f"{folder}/{SEEN}{node.id}")
 
 

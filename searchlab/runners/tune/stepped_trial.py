@@ -13,7 +13,7 @@ from threading import Event
 from time import monotonic
 
 from searchlab.data.splits import Dataset
-from searchlab.errors import Interrupted
+from searchlab.errors import Interrupted, UserError
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.isolation import Waiting
 from searchlab.operating_point import Frontier
@@ -46,21 +46,21 @@ class Update:
     """Everything since the last result: epochs, messages, and possibly a rung where the trial waits, or its end.
 
     `phase` is the phase after the last epoch, "" if it did not change. `files` are the artefacts, which the driver
-    writes to the study's folder. `mistake` is the text of a UserError.
+    writes to the study's folder. `mistake` ends the run.
     """
 
     epochs: tuple[Epoch, ...] = ()
     rung: Rung | None = None
     record: TrialRecord | None = None
     files: dict[str, bytes] | None = None
-    mistake: str = ""
+    mistake: UserError | None = None
     words: tuple[str, ...] = ()
     phase: str = ""
 
     @property
     def done(self) -> bool:
         """Whether the trial has ended."""
-        return self.record is not None or bool(self.mistake)
+        return self.record is not None or self.mistake is not None
 
 
 class SteppedTrial:

@@ -85,7 +85,7 @@ class TrialWorker(tune.Trainable):
                 self.stepped = self._begun(task)
             update = self.stepped.next(task.report_every_s)
         except UserError as error:
-            update = Update(mistake=str(error))
+            update = Update(mistake=error)
         if update.record is not None:
             update = self._with_files(update, update.record)
         result = {"update": update, DONE: update.done, SHOULD_CHECKPOINT: update.rung is not None}
