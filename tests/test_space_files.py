@@ -15,11 +15,19 @@ from searchlab.limits import Limits
 from searchlab.model.cost import network_cost
 from searchlab.model.width import excess_over
 from searchlab.search.catalog import SourceFile, load_space
+from searchlab.search.places import name_of
 from searchlab.search.spaces import propose
 from searchlab.serialization import from_plain, to_plain
 from searchlab.study import Study
 
-FILES = sorted((Path(__file__).parent.parent / "spaces").glob("*.py"))
+ROOT = Path(__file__).parent.parent
+FILES = [*sorted((ROOT / "spaces").glob("*.py")), *sorted((ROOT / "studies" / "papers").glob("*/space.py"))]
+SPACES = [
+    pytest.param(path, marks=() if path.stem == "small_resnet" else pytest.mark.slow, id=name_of(path))
+    for path in FILES
+]
+"""All spaces; quick tests look at one of them."""
+
 LIMITS = [
     pytest.param(ImageSpec(1, 8, 8, 10), {"max_params": 60_000}, id="8x8x1"),
     pytest.param(ImageSpec(1, 28, 28, 10), {"max_params": 100_000, "max_macs": 10_000_000}, id="28x28x1"),
@@ -31,13 +39,13 @@ PARTS = 5
 
 def sampled(path: Path, images: ImageSpec, count: int, seed: int = 0, **limits: int) -> list[Candidate]:
     """What a space makes of random suggestions."""
-    space, study = load_space(SourceFile(path.stem, path)), Study(path.stem, "none", **limits)
+    space, study = load_space(SourceFile(name_of(path), path)), Study(name_of(path), "none", **limits)
     trials = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     return [propose(space, trials.ask(), images, study) for _ in range(count)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPACES)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_one_of_a_thousand_samples_can_be_built_and_holds_the_limits(path, part):
     for limit in LIMITS:
@@ -50,13 +58,13 @@ def test_every_one_of_a_thousand_samples_can_be_built_and_holds_the_limits(path,
         assert len({candidate.id for candidate in candidates}) > 0.9 * count
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPACES)
 @pytest.mark.parametrize(("images", "limits"), LIMITS)
 def test_a_space_needs_no_limits(path, images, limits):
     assert all(network_cost(candidate, images).params > 0 for candidate in sampled(path, images, 20))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPACES)
 def test_the_limits_are_used_and_not_only_held(path):
     """Half of what is allowed is within reach; else the cap would be an empty promise."""
     images, allowed = ImageSpec(3, 32, 32, 10), 300_000
@@ -64,15 +72,17 @@ def test_the_limits_are_used_and_not_only_held(path):
     assert max(costs) > allowed / 2
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPACES)
 def test_the_same_suggestions_make_the_same_candidate(path):
     images = ImageSpec(1, 8, 8, 10)
     one, again = (sampled(path, images, 10, max_params=60_000) for _ in range(2))
     assert one == again
 
 
-def test_there_is_a_space():
-    assert FILES
+def test_every_space_is_looked_at():
+    assert {"small_resnet", "everything", "checkpoint", "deeper", "gates", "limited", "partitions"} <= set(
+        map(name_of, FILES)
+    )
 
 
 def test_the_space_of_the_guide_works_with_and_without_gates_and_head_widths():
