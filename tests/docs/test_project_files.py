@@ -7,6 +7,7 @@ from pages import ROOT
 from test_layers import TOP_TO_BOTTOM
 
 import searchlab
+from searchlab.error_codes import CODES
 
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -63,3 +64,12 @@ def test_the_guide_names_dicts_that_exist():
     assert len(named) >= 10
     gone = [name for name, file in named if f"\n{name}: " not in (ROOT / "searchlab" / file).read_text()]
     assert gone == []
+
+
+def test_the_page_of_error_codes_lists_the_registry():
+    listed = re.findall(
+        r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|$", (ROOT / "docs/guide/errors.md").read_text(), flags=re.MULTILINE
+    )
+    assert {code: (meaning, mend) for code, meaning, mend in listed} == {
+        code: (known.meaning, known.mend) for code, known in CODES.items()
+    }
