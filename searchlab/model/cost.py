@@ -3,9 +3,8 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -16,39 +15,13 @@ from searchlab.candidate import Candidate
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.model.macs import Rule, check_countable, rule_for
 from searchlab.model.partitioned import check_partitioned
+from searchlab.model.shapes import shapes_by_rule, without_values
 from searchlab.record import NetworkCost, SegmentCost
 
 
 def parameter_count(module: nn.Module) -> int:
     """How many numbers a module learns."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _as_it_is(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
-    return values
-
-
-def _conv_shape(layer: nn.Conv2d, map_NCHW: torch.Tensor) -> torch.Tensor:
-    if isinstance(layer.padding, str):
-        return type(layer).forward(layer, map_NCHW)
-    sides = zip(map_NCHW.shape[2:], layer.kernel_size, layer.padding, layer.dilation, layer.stride, strict=True)
-    pixels = [
-        (side + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1 for side, kernel, pad, dilation, stride in sides
-    ]
-    return map_NCHW.new_empty(len(map_NCHW), layer.out_channels, *pixels)
-
-
-def _linear_shape(layer: nn.Linear, values: torch.Tensor) -> torch.Tensor:
-    return values.new_empty(*values.shape[:-1], layer.out_features)
-
-
-SHAPES: dict[type[nn.Module], Callable[[Any, torch.Tensor], torch.Tensor]] = {
-    nn.Conv2d: _conv_shape,
-    nn.Linear: _linear_shape,
-    nn.BatchNorm1d: _as_it_is,
-    nn.BatchNorm2d: _as_it_is,
-}
-"""Layers whose output has a shape that is quickly told: on the meta device they take nearly all of the time."""
 
 
 def _macs_per_part(network: EarlyExitNetwork, images_NCHW: torch.Tensor) -> list[int]:
@@ -61,17 +34,15 @@ def _macs_per_part(network: EarlyExitNetwork, images_NCHW: torch.Tensor) -> list
 
     for part, module in enumerate(parts):
         for layer in module.modules():
-            if type(layer) in SHAPES:
-                layer.forward = partial(SHAPES[type(layer)], layer)
             if rule := rule_for(layer):
                 layer.register_forward_hook(
                     lambda layer, _, output, part=part, rule=rule: count(part, rule, layer, output)
                 )
-    with torch.no_grad():
+    with shapes_by_rule(network):
         maps = network.maps(images_NCHW)
-        network.logits(maps)
-        if len(network.gates):
-            network.gate_logits(maps)
+        for readers in (network.heads, network.gates):
+            for reader, map_NCHW in zip(readers, maps, strict=False):
+                reader(map_NCHW)
     return totals
 
 
@@ -84,7 +55,7 @@ def network_cost(candidate: Candidate, images: ImageSpec) -> NetworkCost:
     """
     if isinstance(candidate.architecture, Partitioned):
         return _partitioned_cost(candidate.architecture, candidate, images)
-    with torch.device("meta"):
+    with without_values():
         network = build(candidate, images).eval()
     check_countable(network)
     macs = _macs_per_part(network, torch.empty(1, images.channels, images.height, images.width, device="meta"))
@@ -140,5 +111,5 @@ def _for_two_classes(backbone: Backbone, images: ImageSpec) -> tuple[int, int, i
 @lru_cache(maxsize=1024)
 def params_of(candidate: Candidate, images: ImageSpec) -> int:
     """Parameters alone: half the work of `network_cost`."""
-    with torch.device("meta"):
+    with without_values():
         return parameter_count(build(candidate, images))

@@ -2,10 +2,11 @@
 
 import pytest
 
-from searchlab.architecture import ImageSpec, ResNet
+from searchlab.architecture import VGG, GoogLeNet, ImageSpec, ResNet
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.limits import Limits
+from searchlab.model.cost import network_cost
 from searchlab.model.width import excess_over, widest
 from searchlab.record import NetworkCost, SegmentCost
 
@@ -43,3 +44,33 @@ def test_without_a_cap_on_size_the_width_is_that_of_the_start():
 def test_a_backbone_whose_cost_does_not_grow_with_its_width_is_refused():
     with pytest.raises(UserError, match="does not grow with its width: 'resnet'"):
         widest(lambda width: make(4), IMAGES, Limits(max_params=1_000_000), start=8)
+
+
+@pytest.mark.parametrize("start", [1, 16, 500])
+@pytest.mark.parametrize("make", [make, lambda width: Candidate(VGG((1, 2), width)), lambda w: Candidate(GoogLeNet(w))])
+@pytest.mark.parametrize("limits", [Limits(300_000), Limits(300_000, 20_000_000), Limits(max_macs=3_000_000)])
+def test_the_widest_is_found_in_few_tries_from_any_start(make, limits, start):
+    """Each try builds a network, at every proposal of a search: it was seven from near and more from far."""
+    tried = set()
+
+    def tracked(width):
+        tried.add(width)
+        return make(width)
+
+    width = widest(tracked, IMAGES, limits, start=start)
+    assert len(tried) <= (7 if start == 500 else 6)
+    assert {width, width + 1} <= tried
+    assert not excess_over(network_cost(make(width), IMAGES), limits)
+    assert excess_over(network_cost(make(width + 1), IMAGES), limits)
+
+
+def test_a_step_in_the_cost_that_two_neighbours_share_does_not_send_the_search_far_out():
+    """Where a wider network costs nearly the same, the line through both costs meets the cap at widths out of reach."""
+    tried = []
+
+    def stepped(width):
+        tried.append(width)
+        return make(4 * (width // 4) if width > 4 else 4)
+
+    width = widest(stepped, IMAGES, Limits(300_000), start=13)
+    assert width == 23 and max(tried) <= 4 * 23
