@@ -1,4 +1,4 @@
-"""What a trial leaves in its folder: weights, exit table, record.
+"""Artefacts in a trial's folder: weights, exit table, record.
 
 Weights are safetensors, tables npz, the rest JSON; nothing here is ever unpickled.
 """
@@ -25,12 +25,12 @@ from searchlab.trial_files import RECORD, STATE, TABLE, WEIGHTS, disk_errors
 
 
 def versions() -> dict[str, str]:
-    """What this ran with."""
+    """Returns the versions of searchlab and its main libraries."""
     return {name: version(name) for name in ("searchlab", "torch", "torchvision", "numpy", "optuna")}
 
 
 def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, record: TrialRecord) -> None:
-    """Writes everything; the record last, so that a folder with a record is whole.
+    """Writes all artefacts; the record last, so that a folder with a record is complete.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.
@@ -44,7 +44,7 @@ def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, re
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
-    """Writes where a training is; what is not tensors last, so that a folder with it is whole.
+    """Writes a checkpoint; its JSON last, so that a folder with it is complete.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.
@@ -55,7 +55,7 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], plain: dict[str, A
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `save_checkpoint` wrote, on the CPU.
+    """Reads a checkpoint of `save_checkpoint`, on the CPU.
 
     Raises:
         UserError: it is not whole.
@@ -67,12 +67,12 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def packed(folder: Path) -> dict[str, bytes]:
-    """The files that `save_artefacts` wrote, to be sent from a node; not the record, which says where they lie."""
+    """Reads the files of `save_artefacts` to send them from a node, except the record, which names its folder."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != RECORD}
 
 
 def unpack(folder: Path, files: dict[str, bytes], record: TrialRecord) -> TrialRecord:
-    """Writes what `packed` read into a folder, the record last; returns it with the folder in it.
+    """Writes the files of `packed` to a folder, the record last; returns the record with the folder in it.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.
@@ -87,7 +87,7 @@ def unpack(folder: Path, files: dict[str, bytes], record: TrialRecord) -> TrialR
 
 
 def write_record(folder: Path, record: TrialRecord) -> None:
-    """Writes the record with all that is in it; its folder is relative to the output folder."""
+    """Writes a self-contained record; its folder is relative to the output folder."""
     directory = divided(record.directory)[1] if record.directory else ""
     _write_json(folder / RECORD, versioned(to_plain(replace(record, directory=directory))))
 
@@ -97,14 +97,14 @@ def _write_json(path: Path, plain: object) -> None:
 
 
 def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> EarlyExitNetwork:
-    """The trained network of a trial, in eval mode on the CPU.
+    """Loads the trained network of a trial, in eval mode on the CPU.
 
     Raises:
         UserError: the weights are missing, damaged, or of another network.
     """
     path = folder / WEIGHTS
     if isinstance(candidate.architecture, Torchvision):
-        # What it began with need not be at hand any more.
+        # Its initial weights may no longer be available.
         candidate = replace(candidate, architecture=replace(candidate.architecture, weights=""))
     network = build(candidate, images)
     try:
@@ -114,7 +114,7 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
             "artefact-unreadable", "no readable weights", where=str(path), allowed="the file that the trial wrote"
         ) from error
     except RuntimeError as error:
-        # torch names every tensor on a line of its own, after a heading.
+        # torch lists every tensor on a line of its own, after a heading.
         first, *more = str(error).splitlines()[1:]
         allowed = f"{first.strip()}{f'; and {len(more)} more' if more else ''}"
         raise UserError("weights-mismatch", "weights of another network", where=str(path), allowed=allowed) from error

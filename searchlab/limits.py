@@ -1,4 +1,4 @@
-"""The caps of a study: one noun, from the study to its space and to the check of a trial."""
+"""Limits: the caps of a study, used by its space and by the check of a trial."""
 
 from typing import Annotated
 
@@ -20,15 +20,15 @@ class Limits:
 
     @property
     def cap_size(self) -> bool:
-        """Whether parameters or MACs are capped, so that a width can be too large."""
+        """Whether parameters or MACs are capped."""
         return self.max_params is not None or self.max_macs is not None
 
     def or_else(self, max_params: int) -> "Limits":
-        """The same limits, with this cap on parameters where there is none."""
+        """Adds a cap on parameters if there is none."""
         return Limits(self.max_params or max_params, self.max_macs, self.max_latency_ms)
 
     def share(self, params: float, macs: float | None = None) -> "Limits":
-        """A share of the caps on parameters and MACs, rounded down to whole numbers, at least 1.
+        """Returns a share of the caps on parameters and MACs, rounded down, at least 1.
 
         `macs` is the share of the cap on MACs where it is another. The cap on latency stays as it is.
 
@@ -44,7 +44,7 @@ class Limits:
     def excess(
         self, *, params: int | None = None, macs: int | None = None, latency_ms: float | None = None
     ) -> dict[str, float]:
-        """By what share of the cap each figure is over its cap; empty where all caps hold."""
+        """Returns by what share each figure exceeds its cap; empty if all caps hold."""
         pairs = {
             "params": (params, self.max_params),
             "macs": (macs, self.max_macs),
@@ -58,5 +58,5 @@ class Limits:
 
 
 def _share(cap: int | None, share: float) -> int | None:
-    # A cap may be too large for a float to hold all its digits.
+    # A cap may have more digits than a float.
     return cap if cap is None or share == 1 else max(1, int(cap * share))

@@ -1,4 +1,4 @@
-"""The schema of what is stored: every stored dict carries its version; an older one is upgraded when it is read.
+"""Schema of stored data: every stored dict has a version; older ones are upgraded when read.
 
 Upgrades are pure functions on plain data, so that they stay as they are while the nouns change.
 """
@@ -11,24 +11,24 @@ from typing import Any
 from searchlab.errors import UserError
 
 SCHEMA = 1
-"""The version that is written. Dicts without a version are of version 0."""
+"""Current version. Dicts without a version have version 0."""
 
 KEY = "schema"
-"""The key of a stored dict that holds its version."""
+"""Key of a stored dict with its version."""
 
 Plain = dict[str, Any]
 
 REPLICATES = "replicates"
-"""The folder within a study's folder that holds the folders of its replicates."""
+"""Folder within a study's folder for the folders of its replicates."""
 
 
 def versioned(plain: Mapping[str, Any]) -> Plain:
-    """A noun as it is stored: its fields, and the version of the schema first."""
+    """Converts a noun to its stored form: the schema version first, then its fields."""
     return {KEY: SCHEMA, **plain}
 
 
 def version_of(plain: Mapping[str, Any], where: str) -> int:
-    """The schema version of a stored dict.
+    """Returns the schema version of a stored dict.
 
     Raises:
         UserError: it is newer than this searchlab, or is no version.
@@ -42,7 +42,7 @@ def version_of(plain: Mapping[str, Any], where: str) -> int:
 
 
 def newer(version: int, where: str) -> UserError:
-    """The error for what a newer searchlab wrote."""
+    """Makes the error for data of a newer searchlab."""
     mend = f"this one reads schema versions up to {SCHEMA}: update searchlab; nothing was changed"
     return UserError(
         "store-newer",
@@ -53,13 +53,13 @@ def newer(version: int, where: str) -> UserError:
 
 
 def is_newer(plain: object) -> bool:
-    """Whether a stored dict is of a schema that this searchlab does not know."""
+    """Whether a stored dict has a newer schema than this searchlab."""
     version = plain.get(KEY, 0) if isinstance(plain, dict) else 0
     return isinstance(version, int) and version > SCHEMA
 
 
 def upgraded(kind: str, plain: Mapping[str, Any], where: str) -> Plain:
-    """A stored dict with the fields that the noun `kind` has today, without its version.
+    """Upgrades a stored dict to the fields of the noun `kind` today, without its version.
 
     Raises:
         UserError: as `version_of`.
@@ -83,7 +83,7 @@ def divided(directory: str) -> tuple[str, str]:
 
 
 def unnamed(index: int) -> str:
-    """The name of an enqueued configuration that was given none: "#1" of the first."""
+    """Name of an enqueued configuration without one: "#1" for the first."""
     return f"#{index + 1}"
 
 
@@ -92,10 +92,10 @@ def is_unnamed(name: str) -> bool:
     return bool(re.fullmatch(r"#\d+", name))
 
 
-# -- from version 0, which had no versions
+# -- from version 0, without versions
 
 RENAMED_AFTER_0 = {"table": "paper", "levels": "thresholds_per_exit"}
-"""Fields of a study that had another name in version 0: old name to new name."""
+"""Renamed fields of version 0: old name to new name."""
 
 
 def _study_0(plain: Plain) -> Plain:
@@ -124,4 +124,4 @@ def _record_0(plain: Plain) -> Plain:
 UPGRADES: dict[int, dict[str, Callable[[Plain], Plain]]] = {
     0: {"Study": _study_0, "Definition": _definition_0, "TrialRecord": _record_0},
 }
-"""Version to the steps from it to the next one, by the name of the noun; a noun that is not named did not change."""
+"""Version to the steps to the next one, by noun; other nouns did not change."""

@@ -1,4 +1,4 @@
-"""What most spaces need: exits at even distances, and the usual augmentation."""
+"""Helpers for spaces: evenly spaced exits and the standard augmentation."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from searchlab.candidate import Augmentation
 
 
 def even_cuts(stages: int, exits: int, first: float = 0.0, last: float | None = None) -> tuple[int, ...]:
-    """Cuts for early exits at even distances, ascending, in a backbone of so many stages.
+    """Returns evenly spaced cuts for early exits, ascending, in a backbone of so many stages.
 
     `first` and `last` are shares of the way from the first cut (0) to the last cut before the final head (1). Without
     `last`, the final head takes the next place after the last exit. On a short backbone some exits fall on the same
@@ -23,12 +23,12 @@ def even_cuts(stages: int, exits: int, first: float = 0.0, last: float | None = 
 
 
 def flip_and_crop(images: ImageSpec, flip: Literal["none", "random", "alternating"] = "random") -> Augmentation:
-    """Flips, and crops by 4 pixels; by 1 pixel where images are less than 16 pixels high."""
+    """Flips, and crops by 4 pixels; by 1 pixel for images of less than 16 pixels' height."""
     return Augmentation(flip=flip, crop_pixels=4 if images.height >= 16 else 1)
 
 
 def standard_augmentation(images: ImageSpec) -> Augmentation:
-    """Alternating flips and crops; where images are less than 16 pixels high, crops and small rotations."""
+    """Alternating flips and crops; for images of less than 16 pixels' height, crops and small rotations."""
     if images.height < 16:
         return Augmentation(crop_pixels=1, rotation_degrees=10)
     return flip_and_crop(images, "alternating")

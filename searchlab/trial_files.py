@@ -19,7 +19,7 @@ WEIGHTS, TABLE, RECORD, STATE = "weights.safetensors", "exit_table.npz", "record
 
 @contextmanager
 def disk_errors(folder: Path, see: str = "--output") -> Iterator[None]:
-    """Turns what the operating system says about a folder into one line for the user; the study can be resumed.
+    """Turns errors of the operating system about a folder into one line; the study can be resumed.
 
     `see` is the option that names another folder.
     """
@@ -37,7 +37,7 @@ def disk_errors(folder: Path, see: str = "--output") -> Iterator[None]:
 
 
 def read_record(folder: Path) -> Plain:
-    """The record that lies in a trial's folder, with the fields that it has today, unchecked.
+    """Reads the record in a trial's folder, with today's fields, unchecked.
 
     Raises:
         UserError: it is of a newer searchlab.

@@ -1,1 +1,1 @@
-"""Nouns of papers as studies, and what their evaluations share. The papers themselves are in `studies/papers`."""
+"""Papers as studies: nouns and shared evaluation. The papers themselves are in `studies/papers`."""

@@ -16,7 +16,7 @@ from searchlab.serialization import NOUN
 from searchlab.study import Study
 
 Cell = str | int | float | Estimate | None
-"""Content of a cell, in the unit that its column names; None where there is nothing yet."""
+"""Content of a cell, in the unit of its column; None if missing."""
 
 Findings = dict[str, Any]
 """Result of the evaluation of one trial: plain JSON."""

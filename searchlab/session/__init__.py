@@ -1,1 +1,1 @@
-"""What the command line and `searchlab.api` share: a search planned and run, its watch, what is found in a store."""
+"""Sessions: planning, running and reading of studies, shared by the command line and `searchlab.api`."""

@@ -1,4 +1,4 @@
-"""Standard output: as wide as the terminal, or wide enough for every table; plain text in a notebook."""
+"""Standard output: as wide as the terminal; wide enough for every table elsewhere; plain text in a notebook."""
 
 import os
 import sys
@@ -6,11 +6,11 @@ import sys
 from rich.console import Console
 
 PIPED_WIDTH = 120
-"""Columns where there is no terminal to ask."""
+"""Number of columns without a terminal."""
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal, or wide enough for every table where it is none."""
+    """Returns standard output, as wide as the terminal, or wide enough for every table elsewhere."""
     made = Console(highlight=False, force_jupyter=False)
     if made.is_terminal or "COLUMNS" in os.environ:
         return made
@@ -18,11 +18,11 @@ def console() -> Console:
 
 
 def say(line: str) -> None:
-    """Prints a sentence, taken literally: wrapped between words on a terminal, as one line elsewhere."""
+    """Prints a sentence without markup: wrapped between words on a terminal, as one line elsewhere."""
     to = console()
     to.print(line, markup=False, soft_wrap=not to.is_terminal)
 
 
 def warn(line: str) -> None:
-    """Prints a line to standard error, as it is now: a notebook's is another than the process's."""
+    """Prints a line to the current standard error: a notebook replaces the process's."""
     Console(file=sys.stderr, soft_wrap=True, highlight=False, force_jupyter=False).print(line, markup=False)

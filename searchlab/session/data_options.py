@@ -1,4 +1,4 @@
-"""What `--data` and `--images` mean: the folder with the files of data sets, and images of one's own."""
+"""Meaning of `--data` and `--images`: the folder of data sets, and a user's images."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from searchlab.user_file import is_file_name
 
 
 def is_data_set(given: str) -> bool:
-    """Whether what was given for `--data` is a data set, which the user means instead of the study's."""
+    """Whether the value of `--data` is a data set, meant in place of the study's."""
     return is_folder(given) or is_file_name(given)
 
 
 def root_of(given: str | None, studies: Sequence[Study] = (), *, download: bool = False) -> Path:
-    """The folder with the files of data sets, for some studies (of which none need be known).
+    """Returns the data root of some studies (of which none need be known).
 
     Raises:
         UserError: it was given and is missing, is a data set, or none of the studies reads it; or it lies among images.
@@ -27,7 +27,7 @@ def root_of(given: str | None, studies: Sequence[Study] = (), *, download: bool 
 
 
 def check_output(output: Path, studies: Iterable[Study]) -> None:
-    """Raises UserError where the store and the artefacts would lie among the images of a study."""
+    """Raises UserError if the store and the artefacts would be among the images of a study."""
     for study in studies:
         _check_apart(study, output, "--output")
 
@@ -54,7 +54,7 @@ def _given_root(given: str, studies: Iterable[Study], *, download: bool) -> Path
 
 
 def _check_apart(study: Study, folder: Path, option: str) -> None:
-    """Raises UserError where a folder that is written to lies among a study's images: it would become a class."""
+    """Raises UserError if an output folder is among a study's images: it would become a class."""
     if not is_folder(study.data) or (images := parse_folder(study.data)).is_url:
         return
     if folder.resolve().is_relative_to(Path(images.place).expanduser().resolve()):
@@ -69,7 +69,7 @@ def _check_apart(study: Study, folder: Path, option: str) -> None:
 
 
 def images_of(given: str | None, data: str | None) -> str | None:
-    """The data set that `--images` names, or `--data` where a data set is given there; None where neither does.
+    """Returns the data set of `--images`, or of `--data`; None if neither names one.
 
     Paths are made absolute, by which the study finds its images from another folder.
 

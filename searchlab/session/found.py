@@ -1,4 +1,4 @@
-"""A study in the store as it is looked at: its records, its front, single points, what was read of the test split."""
+"""Reading of a stored study: records, front, single points, and stored test evaluations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Found:
-    """A study in the store, and what is known of its trials.
+    """A stored study with its trials.
 
     `searched` are the records of the search; `records` are the same, or those of the points that were measured again.
     """
@@ -32,7 +32,7 @@ class Found:
 
     @classmethod
     def of(cls, name: str | None, where: RunOptions) -> "Found":
-        """Reads it; nothing is known of the test split unless it was looked at.
+        """Reads a study; test figures are included only if they were evaluated before.
 
         A trial whose record is damaged is said, and left out.
         """
@@ -44,7 +44,7 @@ class Found:
 
     @property
     def final(self) -> "Found":
-        """The same with the points that were looked at alone: measured again, and read on the test split."""
+        """Restricts the study to the evaluated points: measured again, and read on the test split."""
         looks = self.store.looks()
         kept = comparable(looks)
         if left_out := [seen for seen in looks if seen not in kept]:
@@ -54,12 +54,12 @@ class Found:
         return replace(self, records=records, tests=tests)
 
     def front(self, most: int | None) -> list[FrontPoint]:
-        """At most so many points of its front, with their numbers among all points of the search's."""
+        """Returns at most so many points of its front, with their numbers on the whole front."""
         return final_front(self.study, self.searched, self.records, most=most, tests=self.tests)
 
 
 def with_test(found: Found, where: RunOptions, most: int, say: Say | None) -> Found:
-    """The final front: what `study_front` chose, measured again, with its test figures; dominated points fall out.
+    """Returns the final front: the points of `study_front`, measured again, with test figures, without dominated ones.
 
     `say` is told what takes a while.
 
@@ -72,7 +72,7 @@ def with_test(found: Found, where: RunOptions, most: int, say: Say | None) -> Fo
 
     chosen = study_front(found.study, found.records, most=most)
     looks = found.store.looks()
-    # What was read on another machine is known, too: it is left out, and said to be, whenever the front is shown.
+    # Evaluations of another machine are left out, and every view of the front says so.
     before, known = comparable(looks), {(seen.trial, point.rule) for seen in looks for point in seen.validation}
     new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
     if new:
@@ -97,7 +97,7 @@ def with_test(found: Found, where: RunOptions, most: int, say: Say | None) -> Fo
 
 
 def trial_of(found: Found, number: int) -> TrialRecord:
-    """The trial of a number.
+    """Returns the trial of a number.
 
     Raises:
         UserError: there is none.
@@ -111,7 +111,7 @@ def trial_of(found: Found, number: int) -> TrialRecord:
 
 
 def point_of(found: Found, number: int) -> FrontPoint:
-    """Returns the point of that number, whether `front` shows it or leaves it out.
+    """Returns the point of that number, whether or not `front` shows it.
 
     Raises:
         UserError: there is none.

@@ -1,4 +1,4 @@
-"""Ctrl-C, and a notebook's stop button: the running step is ended first, and everything is kept."""
+"""Interrupts: Ctrl-C or a notebook's stop button ends the study after the current step."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from threading import Event, current_thread, main_thread
 
 @contextmanager
 def ends_on_interrupt(stop: Event, say: Callable[[str], None]) -> Iterator[None]:
-    """Ctrl-C sets `stop`, and says so; a second one ends at once.
+    """Lets Ctrl-C set `stop` and print a message; a second one ends at once.
 
     Signals come to the main thread alone: in another thread nothing is changed.
     """

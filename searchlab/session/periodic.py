@@ -1,4 +1,4 @@
-"""Looking again now and then while the main thread works, so that a long step is told of while it lasts."""
+"""Periodic calls while the main thread works, for progress messages of long steps."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ EVERY_S = 1.0
 
 @contextmanager
 def ticking(tick: Callable[[], None], every_s: float = EVERY_S) -> Iterator[None]:
-    """Calls `tick` in a thread of its own until the block ends."""
+    """Calls `tick` in a thread until the block ends."""
     over = Event()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""From what a user asks to what is run: a study with its overrides, its space, and where; begun, or gone on with."""
+"""Plans: from a user's request to a study with overrides, its space, and its place; new or resumed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ def _silent(line: str) -> None:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of a search.
+    """A user's request for a search.
 
     Attributes:
         study: its name, the path of its file, or the study itself; a name of the store where it is resumed.
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study that is about to be searched, and how it begins: `start`, `start_afresh` or `resume`."""
+    """A study to search, and how it begins: `start`, `start_afresh` or `resume`."""
 
     definition: Definition
     space: SourceFile | SpaceFunction
@@ -73,12 +73,12 @@ class Plan:
 
     @property
     def study(self) -> Study:
-        """What is searched, overrides included."""
+        """The study, overrides included."""
         return self.definition.study
 
 
 class DefinitionChanged(UserError):
-    """The study's file or space is another than the one it was begun with.
+    """The study's file or space has changed since the study was begun.
 
     Attributes:
         diff: the lines of a diff from the stored definition to the one of now.
@@ -88,7 +88,7 @@ class DefinitionChanged(UserError):
 
 
 def plans_for(request: Request) -> list[Plan]:
-    """The searches that begin: one, or one for every study of a file.
+    """Plans new searches: one, or one for every study of a file.
 
     Raises:
         UserError: the study, an override, the data or the place is invalid; nothing was written.
@@ -111,7 +111,7 @@ def plans_for(request: Request) -> list[Plan]:
 
 
 def resume_plan(request: Request, *, force: bool = False) -> Plan:
-    """The study of the store as it goes on, with a new budget if the overrides have one.
+    """Plans the resumption of a stored study, with a new budget if given.
 
     Raises:
         DefinitionChanged: its file or space has changed since it was begun, and not `force`.
@@ -140,7 +140,7 @@ def resume_plan(request: Request, *, force: bool = False) -> Plan:
 
 
 def check_kept(store: StudyStore, overrides: Mapping[str, Any]) -> None:
-    """Whether a stored study has the overrides already, its budget aside, which may change.
+    """Whether a stored study has the overrides already, except its budget, which may change.
 
     Raises:
         UserError: a field has another value.
@@ -165,7 +165,7 @@ def _studies(study: str | Study | None, spec: str | None) -> tuple[SourceFile | 
 
 
 def named(study: Study) -> Study:
-    """A study that is no file's, with a name: that of its space and its data where it has none."""
+    """Names a study without a file after its space and its data."""
     space = study.space_name.removesuffix("()")
     return with_files(replace(study, name=study.name or f"{label_of(space)}-{label_of(study.data)}"))
 
@@ -194,7 +194,7 @@ def _smoke(study: Study, where: RunOptions, say: Callable[[str], None]) -> Study
 
 
 def _on(study: Study, spec: str | None) -> Study:
-    """The study on other data, if any are given, which its name then says."""
+    """Replaces the data of a study, if other data are given; the study's name then says so."""
     if spec is None or study.data == spec:
         return study
     size = parse_folder(spec).size if is_folder(spec) else None
@@ -213,7 +213,7 @@ def _plan(
 
 
 def _stored_name(study: str | Study | None) -> str | None:
-    """The name in the store of a study given by name or by path."""
+    """Returns the name in the store of a study given by name or by path."""
     if isinstance(study, Study):
         return named(study).name
     if study is None or not study.endswith(".py"):
@@ -227,14 +227,14 @@ def _stored_name(study: str | Study | None) -> str | None:
 
 
 def _as_written_now(study: str | Study | None, before: Definition) -> tuple[Study, SourceFile | None]:
-    """The study as its file has it today; as it was stored where the file is not at hand."""
+    """Returns the study as in its file today; as stored if there is no file."""
     name = before.written.name
     if isinstance(study, Study):
         return named(study), None
     if study is not None and study.endswith(".py"):
         source = find("study", study)
     elif not before.path:
-        # A space on one's own images, or a `Study` of Python, which has no file.
+        # A space on a user's images, or a `Study` from Python, has no file.
         return before.written, None
     elif Path(before.path).is_file():
         source = source_at(Path(before.path))
@@ -258,19 +258,19 @@ def _as_written_now(study: str | Study | None, before: Definition) -> tuple[Stud
 
 
 def _space_now(written: Study, beside: Path | None, before: Definition) -> SourceFile | SpaceFunction:
-    """The space as it stands today; a function that is not at hand is run from the source that the store keeps."""
+    """Returns the current space; of an absent function, the stored source."""
     if isinstance(written.space, str) and is_function_space(written.space):
         return SpaceFunction(written.space, before.space_text)
     return space_of(written, beside)
 
 
 def _carried_over(before: Definition, written: Study) -> Study:
-    """Today's file with the overrides that the study was begun with."""
+    """Applies the overrides that the study was begun with to today's file."""
     fields = vars(before.study)
     ours = {name: value for name, value in fields.items() if name != "files"}
     overridden = {name: value for name, value in ours.items() if value != getattr(before.written, name)}
     if "enqueue" in overridden:
-        # A warm start added to what the file had; the file may have more today.
+        # A warm start added to the file's configurations; the file may have more today.
         had = before.written.enqueue
         added = {name: params for name, params in before.study.enqueue.items() if name not in had}
         overridden["enqueue"] = with_more(written.enqueue, added)

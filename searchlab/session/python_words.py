@@ -1,4 +1,4 @@
-"""Errors in the words of Python: what the command line calls `--max-params N` is `max_params=N` there."""
+"""Python wording of errors: `--max-params N` on the command line is `max_params=N` in Python."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ OPTION = re.compile(r"--([a-z][a-z-]+)(?: ([A-Z]+\b|(?<=runner )tune))?")
 
 @contextmanager
 def in_python() -> Iterator[None]:
-    """Errors of users name parameters and functions, not options and commands."""
+    """Makes user errors name parameters and functions instead of options and commands."""
     try:
         yield
     except ValidationError as error:
@@ -33,7 +33,7 @@ def in_python() -> Iterator[None]:
 
 
 def python_words(text: str) -> str:
-    """A message for who calls functions: "--name NAME" becomes "name=NAME", "`searchlab run x`" a call of `run`."""
+    """Translates a message: "--name NAME" to "name=NAME", "`searchlab run x`" to a call of `run`."""
     return OPTION.sub(_parameter, COMMAND.sub(_call, text))
 
 

@@ -1,4 +1,4 @@
-"""What a study found, for notebooks and scripts: its front, its trials, its best point, a classifier of any point."""
+"""Results of a study for notebooks and scripts: front, trials, best point, classifier of any point."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST = 12
-"""Points of a front that are shown where no number is asked for: those that keep most of it."""
+"""Default number of points of a front: those with the largest share of its hypervolume."""
 
 
 class Results:
-    """A study in a store: its front, its trials, and a classifier of any point.
+    """Results of a stored study: its front, its trials, and a classifier of any point.
 
     It holds what was known when it was opened; `searchlab.open_study` reads the store again.
 
@@ -44,7 +44,7 @@ class Results:
     """
 
     def __init__(self, name: str | None, where: RunOptions, *, progress: bool = True) -> None:
-        """Read a study of a store; the one begun last where the name is None.
+        """Reads a study of a store; the one begun last if the name is None.
 
         Raises:
             UserError: there is no store, or no such study in it.
@@ -55,12 +55,12 @@ class Results:
 
     @property
     def hypervolume(self) -> float:
-        """Share of the space of objectives that the front dominates, 0 to 1."""
+        """Hypervolume of the front, a share from 0 to 1."""
         return study_hypervolume(self.study, self.records)
 
     @in_python()
     def front(self, points: int = MOST, *, test: bool = False) -> "DataFrame":
-        """The Pareto front, a row a point, at most `points` of them; `point` is the number that `point()` takes.
+        """Returns the Pareto front, one row per point, at most `points` of them; `point` is the argument of `point()`.
 
         Accuracies are those of the validation split, 0 to 1; latencies are in milliseconds. With `test`, the points are
         measured again and read on the test split (`test_accuracy`), once: the store keeps what was seen.
@@ -72,15 +72,15 @@ class Results:
         return front_frame(found.front(points))
 
     def trials(self) -> "DataFrame":
-        """Every trial, a row each: how it ended, its most accurate point, costs, epochs, seconds and reason."""
+        """Returns one row per trial: state, most accurate point, costs, epochs, seconds and reason."""
         return trials_frame(self.records)
 
     def points(self) -> "DataFrame":
-        """Every operating point of every complete trial, a row each; `point` is its number where it is on the front."""
+        """Returns one row per operating point of every complete trial; `point` is its number if it is on the front."""
         return points_frame(self._all_points())
 
     def point(self, number: int) -> "Point":
-        """The point of that number on the front, whether `front()` shows it or leaves it out.
+        """Returns the point of that number on the front, whether or not `front()` shows it.
 
         Raises:
             UserError: there is no such point.
@@ -88,7 +88,7 @@ class Results:
         return Point(self, point_of(self._found, number))
 
     def best(self, **limits: float | None) -> "Point":
-        """The most accurate point within some limits; the cheapest where accuracy is the only limit.
+        """Returns the most accurate point within limits; the cheapest if accuracy is the only limit.
 
         Args:
             limits: of `max_latency_ms`, `min_accuracy` (0 to 1, of the validation split), `max_macs` and `max_params`
@@ -106,7 +106,7 @@ class Results:
         return Point(self, chosen(self.study.name, found, _checked(limits)))
 
     def plot(self) -> Any:
-        """The front with every trial's frontier behind it, as a figure of plotly's: a notebook shows it.
+        """Returns a plotly figure of the front with every trial's frontier behind it; a notebook shows it.
 
         Raises:
             UserError: no trial is complete, or latencies are of different machines.
@@ -133,7 +133,7 @@ class Results:
         return ImageClassifier(network, entry.point.rule, facts, device)
 
     def _facts(self, record: TrialRecord) -> ImageFacts:
-        """What the record says of the data; of an old record, which does not, the data set is read."""
+        """Returns the record's facts of the data; for an old record without them, reads the data set."""
         data = record.data
         if data.images is None or not (data.mean and data.std and data.class_names):
             dataset = load_data(self.study, self._where)
@@ -151,7 +151,7 @@ class Results:
 
 
 class Point:
-    """A network of a study with an exit rule, and what the two give: see its `classifier()`.
+    """A network of a study with an exit rule and its figures; see `classifier()`.
 
     Attributes:
         number: on the front as `Results.front()` shows it; None where it is not there.
@@ -164,42 +164,42 @@ class Point:
 
     @property
     def trial(self) -> int:
-        """The number of the trial that trained the network."""
+        """Number of the trial that trained the network."""
         return self.record.number
 
     @property
     def candidate(self) -> Candidate:
-        """The network and its training, as the space proposed them."""
+        """The network and its training, as proposed by the space."""
         return self.record.candidate
 
     @property
     def rule(self) -> ExitRule:
-        """Which exits are in use, by which score and at which thresholds an image leaves."""
+        """The exit rule: exits in use, score and thresholds."""
         return self._entry.point.rule
 
     @property
     def accuracy(self) -> float:
-        """Share of the validation images that are classified right, 0 to 1."""
+        """Share of correct validation images, 0 to 1."""
         return self._entry.point.accuracy
 
     @property
     def latency_ms(self) -> float | None:
-        """Expected milliseconds an image, on the study's machine; None where none was measured."""
+        """Expected milliseconds per image on the study's machine; None if not measured."""
         return self._entry.point.latency_ms
 
     @property
     def macs(self) -> float:
-        """Expected MACs an image."""
+        """Expected MACs per image."""
         return self._entry.point.macs
 
     @property
     def params(self) -> int:
-        """Parameters that are needed: of stages up to the last exit in use, and of the heads in use."""
+        """Parameters to deploy: stages up to the last exit in use, and the heads in use."""
         return self._entry.point.params
 
     @in_python()
     def classifier(self, device: str = "auto") -> "Classifier":
-        """The trained network under the point's rule, ready for images; `device` is auto, cpu, cuda or cuda:N.
+        """Makes the classifier of the trained network under the point's rule; `device` is auto, cpu, cuda or cuda:N.
 
         Raises:
             UserError: the weights are missing or damaged, or the data set's facts are unknown and it is not there.
@@ -224,7 +224,7 @@ class Classifier:
         self.class_names, self.network, self.rule = classifier.class_names, classifier.network, classifier.rule
 
     def predict(self, images: Any) -> "DataFrame":
-        """Classify one image or several; a row each: class, confidence (0 to 1), and the exit where it left.
+        """Classifies one image or several; one row each: class, confidence (0 to 1), and exit.
 
         Args:
             images: paths of image files, PIL images, numpy arrays or torch tensors, alone or in a list; an array of
@@ -238,7 +238,7 @@ class Classifier:
 
 
 LIMITS = {"max_latency_ms": "latency_ms", "min_accuracy": "accuracy", "max_macs": "macs", "max_params": "params"}
-"""What `Results.best` may be limited by, and what it limits."""
+"""Limits of `Results.best`, and the figures that they limit."""
 
 
 def _checked(limits: Mapping[str, float | None]) -> dict[str, float]:
@@ -273,7 +273,7 @@ def _cost(entry: FrontPoint) -> tuple[float, float]:
 
 
 def _excess(entry: FrontPoint, limits: Mapping[str, float]) -> float:
-    """How far a point is beyond the limits, as a sum of shares of them; 0 within them."""
+    """Returns how far a point exceeds the limits, as a sum of shares; 0 within them."""
     total = 0.0
     for name, limit in limits.items():
         value = getattr(entry.point, LIMITS[name])
@@ -285,7 +285,7 @@ def _excess(entry: FrontPoint, limits: Mapping[str, float]) -> float:
 
 
 def described(entry: FrontPoint) -> str:
-    """A point in a line: "trial 3: 94.4 % at 0.086 ms, 78.4 k MACs, 1.4 k parameters, exits 1, final by margin"."""
+    """Formats a point: "trial 3: 94.4 % at 0.086 ms, 78.4 k MACs, 1.4 k parameters, exits 1, final by margin"."""
     point, candidate = entry.point, entry.record.candidate
     place = f"point {entry.number}, trial" if entry.number else "trial"
     latency = f" at {units.marked(units.milliseconds(point.latency_ms), doubt_of(entry.record))}"

@@ -1,4 +1,4 @@
-"""Running what was planned, with a watch that tells how it goes."""
+"""Runs planned searches with progress messages."""
 
 from contextlib import nullcontext
 from threading import Event
@@ -16,11 +16,11 @@ from searchlab.session.watch import SilentWatch, watch_for
 
 
 class Stopped(Interrupted):
-    """The user ended a study that is in the store: everything is kept, and it can go on."""
+    """The user ended a stored study, which can be resumed."""
 
 
 def search(plan: Plan, *, progress: bool = True) -> Driver:
-    """Searches one study to the end of its budget; with `progress`, standard output tells how it goes.
+    """Searches one study to the end of its budget; with `progress`, reports to standard output.
 
     Raises:
         UserError: the study, its data, the device, the limits or the store are wrong; nothing was trained.

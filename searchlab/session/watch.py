@@ -1,4 +1,4 @@
-"""What is seen while a study runs: a live front on a terminal, plain lines elsewhere."""
+"""Progress of a running study: a live front on a terminal, plain lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +29,12 @@ from searchlab.time_left import Pace, Underway, at_most, left_words, study_left_
 LIVE_POINTS = 8
 
 LIVE_TRIALS = 8
-"""So many running trials have a line of their own."""
+"""Maximum number of running trials with a line of their own."""
 
 
 @dataclass
 class Running:
-    """What is shown of a running trial: what it is, and how far. `word` is what it said last in its phase."""
+    """Display of a running trial: candidate and progress. `word` is its last message in the current phase."""
 
     title: str
     pace: Pace
@@ -43,13 +43,13 @@ class Running:
     word: str = ""
 
     def begins(self, phase: str, now: float) -> None:
-        """It begins something."""
+        """Registers the start of a phase."""
         self.phase, self.word = phase, ""
         if phase == TRAINING:
             self.pace.trains(now)
 
     def ended(self, epoch: Epoch, now: float) -> None:
-        """It trained an epoch."""
+        """Registers a finished epoch."""
         self.phase, self.epoch, self.word = TRAINING, epoch, ""
         self.pace.ended(epoch.epoch, now)
 
@@ -64,7 +64,7 @@ class Running:
 
 
 class SilentWatch:
-    """Tells nothing."""
+    """Watch without output."""
 
     def say(self, line: str) -> None:
         """Prints nothing."""
@@ -78,7 +78,7 @@ class SilentWatch:
 
 
 class PlainWatch:
-    """A line when a trial begins, one when it ends, and in between one now and then.
+    """Watch with plain lines: at the start and end of a trial, and sometimes in between.
 
     `tick` is called by another thread, which only reads.
     """
@@ -91,7 +91,7 @@ class PlainWatch:
 
     def __init__(self, study: Study, printer: Console) -> None:
         self.study, self.printer = study, printer
-        # The driver's own takes its place once the study begins.
+        # Replaced by the driver's own once the study begins.
         self.history = SearchHistory(study)
         self.running: dict[int, Running] = {}
         self.spoke = self.begun = self.phase_begun = monotonic()
@@ -104,47 +104,47 @@ class PlainWatch:
         self.printer.print(line, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
 
     def on_begin(self, history: SearchHistory) -> None:
-        """What there is already."""
+        """Reports the existing trials."""
         self.history = history
         if records := history.records:
             of = f", of {self.study.most_trials}" if self.study.most_trials else ""
             self.say(f"{trial_counts(records)} so far{of}")
 
     def on_start(self, spec: TrialSpec) -> None:
-        """Which candidate."""
+        """Reports the candidate."""
         self.running[spec.number] = Running(f"trial {spec.number}: {described(spec)}", Pace(monotonic()))
         self.last = spec.number
         self.announce(spec)
 
     def announce(self, spec: TrialSpec) -> None:
-        """Tells which trial begins."""
+        """Reports the start of a trial."""
         self.say(self.running[spec.number].title)
 
     def on_phase(self, number: int | None, phase: str) -> None:
-        """What is being done, if that takes long: see `tick`."""
+        """Registers a phase, which is reported if it takes long: see `tick`."""
         if number is None:
             self.phase, self.phase_begun, self.phase_told = phase, monotonic(), False
         else:
             self._of(number).begins(phase, monotonic())
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
-        """How far, if nothing was said for a while."""
+        """Reports an epoch if nothing was printed for a while."""
         self._of(number).ended(epoch, monotonic())
         self._break_silence()
 
     def on_word(self, number: int, text: str) -> None:
-        """What a trial waits for."""
+        """Reports a message of a trial."""
         self._of(number).word = text
         self.say(f"trial {number}: {text}")
 
     def on_end(self, record: TrialRecord) -> None:
-        """How it ended, and what is left."""
+        """Reports the result of a trial, and the time left."""
         self.running.pop(record.number, None)
         count = ", ".join([self._count(), *self._spent(), *self._left()])
         self.say(f"trial {record.number}: {ending(record)}  [{count}]")
 
     def tick(self) -> None:
-        """Tells what takes long while it lasts."""
+        """Reports a long step while it lasts."""
         if self.running:
             self._break_silence()
         elif not self.phase_told and monotonic() - self.phase_begun > self.STUDY_PHASE_S:
@@ -156,7 +156,7 @@ class PlainWatch:
         return self.running.setdefault(number, Running(f"trial {number}", Pace(monotonic())))
 
     def _break_silence(self) -> None:
-        """A line about the trial that was heard of last, if none was printed for a while."""
+        """Returns a line about the most recently active trial if none was printed for a while."""
         now, trial = monotonic(), self.running.get(self.last)
         if trial is not None and now - self.spoke > max(self.EVERY_S, self.SHARE * (now - trial.pace.started)):
             self.say(f"trial {self.last}: {trial.words(self.study, now)}")
@@ -187,7 +187,7 @@ class PlainWatch:
 
 
 class LiveWatch(PlainWatch):
-    """The front so far, and the running trials below it, redrawn in place."""
+    """Watch with the current front and the running trials below it, redrawn in place."""
 
     DRAWN_EVERY_S = 0.2
     TICKS_S = 1.0
@@ -199,36 +199,36 @@ class LiveWatch(PlainWatch):
         self.grown, self.drawn = "", 0.0
 
     def on_begin(self, history: SearchHistory) -> None:
-        """What there is already."""
+        """Shows the existing trials."""
         super().on_begin(history)
         self._redraw(new_front=True)
 
     def announce(self, spec: TrialSpec) -> None:
-        """Shows which trial begins."""
+        """Shows the start of a trial."""
         self._redraw()
 
     def on_phase(self, number: int | None, phase: str) -> None:
-        """What is being done."""
+        """Shows a phase."""
         super().on_phase(number, phase)
         self._redraw(now=(number is None and not self.running) or phase in MEASURES)
 
     def on_epoch(self, number: int, epoch: Epoch) -> None:
-        """How far."""
+        """Shows an epoch."""
         self._of(number).ended(epoch, monotonic())
         self._redraw()
 
     def on_word(self, number: int, text: str) -> None:
-        """What a trial waits for, beside its name: it is gone when the trial goes on."""
+        """Shows a message beside the trial's name until the trial continues."""
         self._of(number).word = text
         self._redraw(now=True)
 
     def on_end(self, record: TrialRecord) -> None:
-        """How it ended; the front may have moved."""
+        """Shows a result and the new front."""
         super().on_end(record)
         self._redraw(new_front=True)
 
     def tick(self) -> None:
-        """Lets the time that is left go down, but not while a latency is measured, which drawing would disturb."""
+        """Updates the time left, but not during a measurement, which drawing would disturb."""
         measured = any(trial.phase in MEASURES for trial in list(self.running.values()))
         if not measured and monotonic() - self.drawn > self.TICKS_S:
             self._redraw(now=True)
@@ -238,7 +238,7 @@ class LiveWatch(PlainWatch):
         if any(record.state == "complete" for record in records):
             self.front = front_view(self.study, records, study_front(self.study, records, most=LIVE_POINTS))
             self.grown = f"{sparkline(self.history)} {standing(self.history)}"
-        # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
+        # Epochs may take milliseconds, like drawing, which must not slow the training.
         due = new_front or now or monotonic() - self.drawn > self.DRAWN_EVERY_S
         if not due:
             return
@@ -264,7 +264,7 @@ class LiveWatch(PlainWatch):
 
 @contextmanager
 def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
-    """The watch that fits standard output."""
+    """Returns the watch for standard output."""
     printer = console()
     heading = f"study {study.name}: {study.space_name} on {study.data}, {budget_words(study)}"
     printer.print(heading, style="bold", markup=False, highlight=False, soft_wrap=not printer.is_terminal)
@@ -282,7 +282,7 @@ def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
 
 
 def described(spec: TrialSpec) -> str:
-    """A candidate in a few words, its row's name first: "Approach I, resnet 1-2-3-1 of width 64, no exits"."""
+    """Describes a candidate: "Approach I, resnet 1-2-3-1 of width 64, no exits"."""
     cuts = spec.candidate.cuts[:-1]
     stages = f"{'stage' if len(cuts) == 1 else 'stages'} {', '.join(map(str, cuts))}"
     exits = f"{'exit' if len(cuts) == 1 else 'exits'} after {stages}" if cuts else "no exits"
@@ -296,7 +296,7 @@ def progress(epoch: Epoch, study: Study) -> str:
 
 
 def ending(record: TrialRecord) -> str:
-    """How a trial ended, in one line."""
+    """Formats the result of a trial in one line."""
     best = best_point(record)
     if record.state != "complete" or best is None:
         return f"{record.state}: {record.reason}"
