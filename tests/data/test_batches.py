@@ -2,12 +2,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from raises import raises_code
 from torchvision.transforms import functional as tv
 
 from searchlab.candidate import Augmentation
 from searchlab.data.batches import Normaliser, TrainBatches, evaluation_batches, seeded_generator
 from searchlab.data.splits import Split
-from searchlab.errors import UserError
 
 EVERYTHING = Augmentation(flip="alternating", crop_pixels=2, cutout_pixels=3, colour=0.3, rotation_degrees=30)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.1)
@@ -107,7 +107,7 @@ def test_evaluation_batches_hold_all_images_in_order():
 
 
 def test_augmentation_that_does_not_fit_is_refused_before_any_batch():
-    with pytest.raises(UserError, match="crop_pixels"):
+    with raises_code("invalid-augmentation", where="training.augmentation.crop_pixels", value=8):
         batches(augmentation=Augmentation(crop_pixels=8))
 
 

@@ -1,7 +1,7 @@
 import pytest
+from raises import raises_code
 
 from searchlab.data.folder_spec import FolderSpec, anywhere, parse_folder, with_size
-from searchlab.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -26,23 +26,23 @@ def test_a_size_is_told_from_a_path_and_from_a_query(data, place, size):
 @pytest.mark.parametrize("size", ["", "0", "7", "1025", "96px", "-96", "9²", "9" * 5000])
 def test_an_invalid_size_is_one_line(size):
     for place in ("pets", "s3://bucket/pets"):
-        with pytest.raises(UserError, match=r"invalid image size.*folder:PATH\?size=N, N from 8 to 1024"):
+        with raises_code("invalid-data-spec", where="data", mentions="folder:PATH?size=N, N from 8 to 1024"):
             parse_folder(f"folder:{place}?size={size}")
 
 
 @pytest.mark.parametrize("data", ["folder:", "folder:?size=96"])
 def test_a_folder_must_be_named(data):
-    with pytest.raises(UserError, match="no folder named"):
+    with raises_code("invalid-data-spec", where="data"):
         parse_folder(data)
 
 
 def test_two_sizes_of_a_url_are_refused():
-    with pytest.raises(UserError, match="two image sizes"):
+    with raises_code("invalid-data-spec", where="data", value="folder:s3://bucket/pets?size=96&size=32"):
         parse_folder("folder:s3://bucket/pets?size=96&size=32")
 
 
 def test_a_path_that_is_not_utf_8_is_one_line():
-    with pytest.raises(UserError, match="path is not UTF-8") as raised:
+    with raises_code("invalid-encoding", where="data") as raised:
         parse_folder("folder:caf\udce9")
     assert str(raised.value).isascii()
 
@@ -62,15 +62,19 @@ def test_the_size_of_a_study_goes_into_the_name(data, size, whole):
 
 
 @pytest.mark.parametrize(
-    ("data", "size", "complaint"),
+    ("data", "size", "refused"),
     [
-        ("cifar10", 96, "Study.image_size: cifar10 has a size of its own: 96"),
-        ("folder:pets?size=64", 96, "Study.image_size: not the size in 'folder:pets.size=64': 96"),
-        ("folder:pets", 5000, "Study.image_size: invalid image size: 5000"),
+        ("cifar10", 96, raises_code("invalid-data-spec", where="Study.image_size", value=96, mentions="cifar10")),
+        (
+            "folder:pets?size=64",
+            96,
+            raises_code("invalid-data-spec", where="Study.image_size", value=96, mentions="'folder:pets?size=64'"),
+        ),
+        ("folder:pets", 5000, raises_code("invalid-data-spec", where="Study.image_size", value=5000)),
     ],
 )
-def test_a_size_that_contradicts_is_refused(data, size, complaint):
-    with pytest.raises(UserError, match=complaint):
+def test_a_size_that_contradicts_is_refused(data, size, refused):
+    with refused:
         with_size(data, size)
 
 

@@ -1,8 +1,8 @@
 import pytest
+from raises import raises_code
 
 from searchlab.data.datasets import image_spec, load
 from searchlab.data.shared import OnNode
-from searchlab.errors import UserError
 from searchlab.user_file import read_file
 
 OWN = """from pathlib import Path
@@ -46,27 +46,47 @@ def test_every_process_of_a_cluster_makes_it_from_the_text_without_the_file(own,
 
 
 @pytest.mark.parametrize(
-    ("change", "returned", "says"),
+    ("change", "returned", "refused"),
     [
-        ("", "parts", r"pets\.py: dataset\(\) must return a Dataset: 'list'"),
-        ("1 / 0", WHOLE, r"pets\.py:9: dataset\(\) raised ZeroDivisionError"),
-        ("", "Split(parts[0].images_NCHW.float(), parts[0].labels_N)", r"pets\.py:10: .*torch\.uint8"),
-        ("parts[2] = Split(parts[2].images_NCHW[:0], parts[2].labels_N[:0])", WHOLE, "the test split is empty"),
-        ("parts[1] = Split(parts[1].images_NCHW[..., 1:], parts[1].labels_N)", WHOLE, "another shape: '3x16x15'"),
-        ("parts[0].labels_N[3] = 4", WHOLE, r"invalid label in the train split: 4 \(0 to 3: there are 4 class names"),
-        ("parts[1].labels_N[3] = -1", WHOLE, "invalid label in the validation split: -1"),
-        ("root.nothing()", WHOLE, r"pets\.py:9: dataset\(\) raised AttributeError"),
+        ("", "parts", raises_code("wrong-return-type", where="pets.py", value="list")),
+        ("1 / 0", WHOLE, raises_code("user-code-raised", where="pets.py:9", mentions="ZeroDivisionError")),
+        (
+            "",
+            "Split(parts[0].images_NCHW.float(), parts[0].labels_N)",
+            raises_code("user-code-raised", where="pets.py:10", mentions="torch.uint8"),
+        ),
+        (
+            "parts[2] = Split(parts[2].images_NCHW[:0], parts[2].labels_N[:0])",
+            WHOLE,
+            raises_code("invalid-data-set", where="pets.py", mentions="test split"),
+        ),
+        (
+            "parts[1] = Split(parts[1].images_NCHW[..., 1:], parts[1].labels_N)",
+            WHOLE,
+            raises_code("invalid-data-set", where="pets.py", value="3x16x15", mentions="validation split"),
+        ),
+        (
+            "parts[0].labels_N[3] = 4",
+            WHOLE,
+            raises_code("invalid-data-set", where="pets.py", value=4, mentions=["train split", "0 to 3"]),
+        ),
+        (
+            "parts[1].labels_N[3] = -1",
+            WHOLE,
+            raises_code("invalid-data-set", where="pets.py", value=-1, mentions="validation split"),
+        ),
+        ("root.nothing()", WHOLE, raises_code("user-code-raised", where="pets.py:9", mentions="AttributeError")),
     ],
 )
-def test_what_is_wrong_with_it_is_one_line(own, change, returned, says):
-    with pytest.raises(UserError, match=says) as raised:
+def test_what_is_wrong_with_it_is_one_line(own, change, returned, refused):
+    with refused as raised:
         own(change, returned)
     assert "\n" not in str(raised.value)
 
 
 def test_a_file_that_is_absent_or_has_no_function(tmp_path):
-    with pytest.raises(UserError, match=r"no such data set file: 'nowhere\.py'"):
+    with raises_code("path-not-found", value="nowhere.py"):
         load("nowhere.py", tmp_path)
     (tmp_path / "empty.py").touch()
-    with pytest.raises(UserError, match=r"empty\.py: defines no function dataset\(\)"):
+    with raises_code("missing-function", mentions="empty.py"):
         load(str(tmp_path / "empty.py"), tmp_path)

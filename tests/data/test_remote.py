@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from raises import raises_code
 
 from searchlab.data import remote
 from searchlab.data.datasets import load
 from searchlab.data.remote import check_url, fetched
 from searchlab.data.shared import OnNode
-from searchlab.errors import UserError
 
 
 @pytest.fixture
@@ -55,18 +55,21 @@ def test_half_a_copy_is_made_again(there, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(remote, "copy_files", breaks)
-        with pytest.raises(UserError, match="cannot be copied: the line is cut"):
+        with raises_code("download-failed", where="data", mentions="the line is cut"):
             fetched(there.as_uri(), tmp_path)
     folder = fetched(there.as_uri(), tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == ["cats", "dogs"]
 
 
 @pytest.mark.parametrize(
-    ("url", "complaint"),
-    [("file:///no/such/folder", "no such folder of images"), ("gopher://host/folder", "cannot be reached")],
+    ("url", "refused"),
+    [
+        ("file:///no/such/folder", raises_code("path-not-found", where="data", value="file:///no/such/folder")),
+        ("gopher://host/folder", raises_code("download-failed", where="data", value="gopher://host/folder")),
+    ],
 )
-def test_what_is_not_there_is_one_line(url, complaint, tmp_path):
+def test_what_is_not_there_is_one_line(url, refused, tmp_path):
     for attempt in (lambda: check_url(url), lambda: load(f"folder:{url}", tmp_path)):
-        with pytest.raises(UserError, match=complaint) as raised:
+        with refused as raised:
             attempt()
         assert url in str(raised.value) and "\n" not in str(raised.value)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from raises import raises_code
 
 from searchlab.data.shared import OnNode, SharedDataset, size_of
 from searchlab.data.splits import limited
-from searchlab.errors import UserError
 
 
 def test_a_shared_data_set_is_the_same_data_set(digits):
@@ -42,13 +42,13 @@ def test_a_node_reads_for_itself_what_the_driver_read(digits, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "root", "complaint"),
+    ("name", "root", "refused"),
     [
-        ("digits", "", "digits: other data than the driver's"),
-        ("digits", "nowhere", "no data there"),
-        ("folder:nowhere", "", "nowhere: no data there"),
+        ("digits", "", raises_code("data-differ", where="digits")),
+        ("digits", "nowhere", raises_code("data-missing")),
+        ("folder:nowhere", "", raises_code("data-missing", where="nowhere")),
     ],
 )
-def test_a_node_without_the_data_says_so(name, root, complaint, tmp_path):
-    with pytest.raises(UserError, match=complaint):
+def test_a_node_without_the_data_says_so(name, root, refused, tmp_path):
+    with refused:
         OnNode(name, tmp_path / Path(root), None, "another hash").dataset()

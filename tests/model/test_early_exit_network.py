@@ -3,12 +3,12 @@
 import pytest
 import torch
 from hypothesis import given, settings
+from raises import raises_code
 from small_candidates import IMAGES, candidates
 from torch import nn
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Head
-from searchlab.errors import UserError
 from searchlab.model.backbones.resnet import layer_widths
 from searchlab.model.blocks import BasicBlock
 from searchlab.model.early_exit import build
@@ -109,13 +109,19 @@ def test_a_plain_head_is_pooling_and_one_layer():
 
 
 @pytest.mark.parametrize(
-    ("candidate", "line"),
+    ("candidate", "refused"),
     [
-        (Candidate(ResNet((1, 1, 1), 4), (Exit(2, Head(pool=5)),)), "exit at cut 2: pooling is larger than the map: 5"),
-        (Candidate(ResNet((1, 1, 1), 4), final=Head(pool=3)), "final head: pooling is larger than the map: 3"),
+        (
+            Candidate(ResNet((1, 1, 1), 4), (Exit(2, Head(pool=5)),)),
+            raises_code("pooling-too-large", where="exit at cut 2", value=5),
+        ),
+        (
+            Candidate(ResNet((1, 1, 1), 4), final=Head(pool=3)),
+            raises_code("pooling-too-large", where="final head", value=3),
+        ),
     ],
 )
-def test_pooling_larger_than_the_map_is_the_users_mistake(candidate, line):
-    with pytest.raises(UserError, match=line) as caught:
+def test_pooling_larger_than_the_map_is_the_users_mistake(candidate, refused):
+    with refused as caught:
         build(candidate, DIGITS)
     assert "the map after layer" in caught.value.allowed

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raises import raises_code
 
 from searchlab.architecture import VGG, ImageSpec, Partitioned, ResNet, Torchvision
 from searchlab.candidate import Candidate, Exit
-from searchlab.errors import UserError
 from searchlab.limits import Limits
 from searchlab.model.cost import network_cost
 from searchlab.model.fit import fit
@@ -75,7 +74,7 @@ def test_torchvisions_classifiers_have_no_width():
     small = ResNet((1,), 4)
     candidate = Candidate(Partitioned(((0, 1, 2), (3, 4, 5, 6)), small, (small, Torchvision("resnet18"))))
     assert fit_partitioned(candidate, IMAGES, Limits()) == candidate
-    with pytest.raises(UserError, match=r"partition: no base width to fit to the limits: 'torchvision'"):
+    with raises_code("unsupported-network", where="partition", value="torchvision"):
         fit_partitioned(candidate, IMAGES, Limits(1_000))
 
 

@@ -3,13 +3,13 @@
 import pytest
 import torch
 from hypothesis import given, settings
+from raises import raises_code
 from small_candidates import IMAGES, candidates
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Head
-from searchlab.errors import UserError
 from searchlab.model.cost import network_cost, parameter_count
 from searchlab.model.early_exit import build
 
@@ -81,5 +81,5 @@ def test_counting_draws_no_random_numbers():
 
 
 def test_what_cannot_be_built_is_the_users_mistake():
-    with pytest.raises(UserError, match="pooling is larger than the map"):
+    with raises_code("pooling-too-large", where="final head", value=17):
         network_cost(Candidate(ResNet((1, 1), 4), final=Head(pool=17)), CIFAR10)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from raises import raises_code
 from safetensors.torch import save_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,7 +10,6 @@ from torchvision import models
 
 from searchlab.architecture import ImageSpec, Torchvision
 from searchlab.candidate import Candidate, Exit, Head
-from searchlab.errors import UserError
 from searchlab.model.backbones import torchvision as backbone
 from searchlab.model.backbones.torchvision import torchvision_named, torchvision_stages
 from searchlab.model.cost import network_cost, parameter_count
@@ -135,52 +135,91 @@ def test_a_name_says_the_model_and_its_cuts(text, expected):
 
 @pytest.mark.parametrize("text", ["resnet50@layer1", "torchvision:", "torchvision:resnet50@", "torchvision:a@b,,c", ""])
 def test_another_form_of_name_is_refused(text):
-    with pytest.raises(UserError, match="not the name of a torchvision classifier") as caught:
+    with raises_code("unknown-architecture") as caught:
         torchvision_named(text)
     assert caught.value.value == text
     assert "torchvision:MODEL@MODULE,MODULE" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "images", "line"),
+    ("text", "images", "refused"),
     [
-        ("resnet5", CIFAR10, "unknown torchvision classifier: 'resnet5' .*resnet50"),
-        ("xyz", CIFAR10, "unknown torchvision classifier: 'xyz' .see torchvision.models.list_models"),
+        (
+            "resnet5",
+            CIFAR10,
+            raises_code("unknown-architecture", where="architecture", value="resnet5", mentions="resnet50"),
+        ),
+        (
+            "xyz",
+            CIFAR10,
+            raises_code(
+                "unknown-architecture", where="architecture", value="xyz", mentions="see torchvision.models.list_models"
+            ),
+        ),
         (
             "resnet18@layer9",
             CIFAR10,
-            "resnet18: no such module runs: 'layer9' .cuts can be made after conv1, bn1, relu, ",
+            raises_code(
+                "invalid-cut",
+                where="torchvision:resnet18",
+                value="layer9",
+                mentions="cuts can be made after conv1, bn1, relu",
+            ),
         ),
         (
             "resnet18@layer1.0.conv1",
             CIFAR10,
-            "more than one tensor is needed after this module: 'layer1.0.conv1' .cuts can",
+            raises_code("invalid-cut", where="torchvision:resnet18", value="layer1.0.conv1"),
         ),
-        ("densenet121@features.denseblock1.denselayer1", CIFAR10, "more than one tensor is needed after this module"),
-        ("resnet18@fc", CIFAR10, "what this module leaves is no map of N, C, H, W: 'fc'"),
-        ("swin_t@features.1", CIFAR10, "no map of N, C, H, W: 'features.1' .no cut can be made in this network"),
-        ("resnet18@layer2,layer1", CIFAR10, "cuts are out of order: 'layer2, layer1' .* layer1, layer2"),
-        ("resnet18@layer1,layer1", CIFAR10, "cuts are out of order"),
-        ("resnet18@layer1.1,layer1", CIFAR10, "cuts are out of order"),
-        ("vgg11@features.3", ImageSpec(3, 28, 28, 10), "too small for torchvision:vgg11: '28 x 28' .at least 32 x 32"),
-        ("googlenet", ImageSpec(1, 8, 8, 10), "too small for torchvision:googlenet: '8 x 8' .at least 15 x 15"),
+        (
+            "densenet121@features.denseblock1.denselayer1",
+            CIFAR10,
+            raises_code("invalid-cut", where="torchvision:densenet121", value="features.denseblock1.denselayer1"),
+        ),
+        ("resnet18@fc", CIFAR10, raises_code("invalid-cut", where="torchvision:resnet18", value="fc")),
+        ("swin_t@features.1", CIFAR10, raises_code("invalid-cut", where="torchvision:swin_t", value="features.1")),
+        (
+            "resnet18@layer2,layer1",
+            CIFAR10,
+            raises_code("invalid-cut", where="torchvision:resnet18", value="layer2, layer1", mentions="layer1, layer2"),
+        ),
+        ("resnet18@layer1,layer1", CIFAR10, raises_code("invalid-cut", where="torchvision:resnet18")),
+        ("resnet18@layer1.1,layer1", CIFAR10, raises_code("invalid-cut", where="torchvision:resnet18")),
+        (
+            "vgg11@features.3",
+            ImageSpec(3, 28, 28, 10),
+            raises_code(
+                "unsupported-images", where="architecture", value="28 x 28", mentions=["vgg11", "at least 32 x 32"]
+            ),
+        ),
+        (
+            "googlenet",
+            ImageSpec(1, 8, 8, 10),
+            raises_code("unsupported-images", where="architecture", value="8 x 8", mentions="at least 15 x 15"),
+        ),
         (
             "vit_b_32",
             ImageSpec(3, 256, 256, 10),
-            "vit_b_32: cannot take images of this size: '256 x 256' .it takes 224 x",
+            raises_code(
+                "unsupported-images", where="torchvision:vit_b_32", value="256 x 256", mentions="it takes 224 x"
+            ),
         ),
-        ("resnet18", ImageSpec(4, 32, 32, 10), "takes images in grey or colour: '4 channels'"),
+        (
+            "resnet18",
+            ImageSpec(4, 32, 32, 10),
+            raises_code("unsupported-images", where="torchvision:resnet18", value="4 channels"),
+        ),
     ],
 )
-def test_mistakes_are_the_users_and_say_what_is_there(text, images, line):
-    with pytest.raises(UserError, match=line) as caught:
+def test_mistakes_are_the_users_and_say_what_is_there(text, images, refused):
+    with refused as caught:
         network_cost(Candidate(torchvision_named(f"torchvision:{text}")), images)
     assert "Proxy" not in str(caught.value)
 
 
 @pytest.mark.slow
 def test_modules_that_can_be_cut_are_those_of_two_levels():
-    with pytest.raises(UserError) as caught:
+    with raises_code("invalid-cut", where="torchvision:resnet18", value="stem") as caught:
         torchvision_stages(Torchvision("resnet18", ("stem",)), CIFAR10)
     listed = caught.value.allowed.removeprefix("cuts can be made after ").split(", ")
     assert {"maxpool", "layer1", "layer1.0", "layer4.1"} < set(listed)
@@ -216,28 +255,31 @@ def test_weights_that_do_not_fit_are_named(weights):
     path, network = weights
     state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("layer4.1")}
     save_file({**state, "odd": torch.zeros(2), "bn1.num_batches_tracked": torch.zeros(3)}, path)
-    with pytest.raises(UserError) as caught:
+    with raises_code("weights-mismatch", where=str(path), mentions="resnet18") as caught:
         torchvision_stages(Torchvision("resnet18", weights=str(path)), ImageSpec(3, 32, 32, 100))
     line = str(caught.value)
-    assert line.startswith(f"{path}: weights do not fit resnet18 (")
     assert "bn1.num_batches_tracked has 3, not one number" in line
     assert line.endswith("layer4.1.bn1.weight is missing; and 13 more)")
 
 
 def test_another_number_of_classes_does_not_fit(weights):
-    with pytest.raises(UserError) as caught:
+    with raises_code("weights-mismatch", where=str(weights[0])) as caught:
         torchvision_stages(Torchvision("resnet18", weights=str(weights[0])), ImageSpec(3, 32, 32, 100))
     assert caught.value.allowed == "fc.weight has 10x512, not 100x512; fc.bias has 10, not 100"
 
 
 @pytest.mark.parametrize(
-    ("content", "what"),
-    [(None, "no such weights file"), (b"", "not a safetensors file"), (b"x" * 99, "not a safetensors")],
+    ("content", "refused"),
+    [
+        (None, raises_code("path-not-found", where="torchvision:resnet18")),
+        (b"", raises_code("artefact-unreadable")),
+        (b"x" * 99, raises_code("artefact-unreadable")),
+    ],
 )
-def test_a_file_that_is_none(tmp_path, content, what):
+def test_a_file_that_is_none(tmp_path, content, refused):
     path = tmp_path / "weights.safetensors"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=what) as caught:
+    with refused as caught:
         torchvision_stages(Torchvision("resnet18", weights=str(path)), CIFAR10)
     assert str(path) in str(caught.value)

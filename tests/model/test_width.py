@@ -1,10 +1,10 @@
 """The widest network that holds limits, and what a network exceeds of them."""
 
 import pytest
+from raises import raises_code
 
 from searchlab.architecture import VGG, GoogLeNet, ImageSpec, ResNet
 from searchlab.candidate import Candidate
-from searchlab.errors import UserError
 from searchlab.limits import Limits
 from searchlab.model.cost import network_cost
 from searchlab.model.width import excess_over, widest
@@ -42,7 +42,7 @@ def test_without_a_cap_on_size_the_width_is_that_of_the_start():
 
 
 def test_a_backbone_whose_cost_does_not_grow_with_its_width_is_refused():
-    with pytest.raises(UserError, match="does not grow with its width: 'resnet'"):
+    with raises_code("unsupported-network", where="architecture", value="resnet"):
         widest(lambda width: make(4), IMAGES, Limits(max_params=1_000_000), start=8)
 
 
