@@ -1,13 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from exit_examples import realistic, realistic_gated
+from raises import raises_code
 
 from searchlab.baselines.compare import Judged, chosen_at, compare
 from searchlab.baselines.policy import policy_point
 from searchlab.baselines.rules import POLICY_FAMILIES, RULE_FAMILIES
-from searchlab.errors import UserError
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
 from searchlab.objective import latency_ms, macs
@@ -53,7 +52,7 @@ def test_what_cannot_be_tried_is_left_out_with_the_reason():
     assert rows["gate_at_zero"].points == () and rows["gate_at_zero"].left_out == ""
     assert rows["let_in"].points == () and "unknown score: 'max_logit'" in rows["let_in"].left_out
     assert rows["exact"].points and rows["patience"].points
-    with pytest.raises(UserError, match="unknown score: 'luck'"):
+    with raises_code("unknown-score", value="luck"):
         compare(fit_table, judge_table, Profile(cost, latency), replace(MARGIN, scores=("luck",)))
 
 

@@ -4,13 +4,12 @@ from dataclasses import replace
 from math import inf
 
 import numpy as np
-import pytest
 from exit_examples import realistic, tables
 from hypothesis import given, settings
+from raises import raises_code
 
 from searchlab.baselines.let_in import TARGETS, let_in_points
 from searchlab.baselines.rules import let_in
-from searchlab.errors import UserError
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.frontier import FrontierSettings
 from searchlab.record import Profile
@@ -70,5 +69,5 @@ def test_the_family_has_every_early_exit_and_no_rule_twice():
 
 def test_without_a_measured_decision_there_is_no_latency_to_tell():
     table, cost, latency = realistic(20, 2)
-    with pytest.raises(UserError, match="max_logit"):
+    with raises_code("unknown-score", where="measured decision latencies", value="max_logit"):
         let_in_points(table, 0, Profile(cost, replace(latency, decision_ms={"margin": 0.1})))

@@ -8,6 +8,7 @@ import pytest
 from exit_examples import gated_tables, network_cost, realistic, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raises import raises_code
 
 from searchlab.baselines import class_wise as class_wise_module
 from searchlab.baselines.class_wise import ClassWise, class_wise
@@ -16,7 +17,6 @@ from searchlab.baselines.eenet import eenet, features, fit_weights, utilities, u
 from searchlab.baselines.patience import Patience
 from searchlab.baselines.policy import first_exit, held_out, policy_point, relative_costs
 from searchlab.baselines.rules import POLICY_FAMILIES
-from searchlab.errors import UserError
 from searchlab.exits.budgets import geometric_shares, shares_for
 from searchlab.exits.evaluate import evaluate, route, scores_of
 from searchlab.exits.frontier import FrontierSettings, exact_frontier
@@ -103,7 +103,7 @@ def test_a_decision_takes_as_long_as_all_of_its_scores():
 
     assert decision_ms("margin", "entropy") == pytest.approx(0.75)
     assert decision_ms("margin", "max_logit") == pytest.approx(0.75)  # As the dearest that was measured.
-    with pytest.raises(UserError, match="measured decision latencies"):
+    with raises_code("unknown-score", where="measured decision latencies", value="margin"):
         policy_point(table, exit_N, Profile(cost, replace(latency, decision_ms={})), ("margin",))
 
 

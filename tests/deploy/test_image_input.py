@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from raises import raises_code
 
 from searchlab.architecture import ImageSpec
 from searchlab.data.image_files import Scales, as_image, prepare
 from searchlab.deploy.image_input import pixels_of
-from searchlab.errors import UserError
 
 GREY, COLOUR = ImageSpec(1, 8, 8, 10), ImageSpec(3, 8, 8, 10)
 RANDOM = np.random.default_rng(0)
@@ -60,27 +60,27 @@ def test_a_network_for_images_that_are_not_square():
 
 
 @pytest.mark.parametrize(
-    ("images", "said"),
+    ("images", "refused"),
     [
-        ("nowhere.png", "no such image file"),
-        ([], "no images"),
-        (3, "not an image"),
-        ([BYTES_HWC, None], "image 1: not an image"),
-        (np.zeros((8, 8, 2)), "invalid shape"),
-        (np.zeros((0, 8, 8, 3)), "invalid shape"),
-        (np.zeros((8, 8, 3), np.int64), "invalid type of pixels"),
-        (np.full((8, 8, 3), 16.0), "invalid range of pixels: '16 to 16'"),
-        (np.full((8, 8, 3), np.nan), "invalid range of pixels"),
-        (np.full((8, 8, 3), -0.5), "invalid range of pixels"),
+        ("nowhere.png", raises_code("path-not-found", where="predict", value="nowhere.png")),
+        ([], raises_code("invalid-images", where="predict")),
+        (3, raises_code("invalid-images", where="images", value="int")),
+        ([BYTES_HWC, None], raises_code("invalid-images", where="image 1")),
+        (np.zeros((8, 8, 2)), raises_code("invalid-images", where="images")),
+        (np.zeros((0, 8, 8, 3)), raises_code("invalid-images", where="images")),
+        (np.zeros((8, 8, 3), np.int64), raises_code("invalid-images", where="images", value="int64")),
+        (np.full((8, 8, 3), 16.0), raises_code("invalid-images", where="images", value="16 to 16")),
+        (np.full((8, 8, 3), np.nan), raises_code("invalid-images", where="images")),
+        (np.full((8, 8, 3), -0.5), raises_code("invalid-images", where="images")),
     ],
 )
-def test_what_is_no_image_is_one_line(images, said):
-    with pytest.raises(UserError, match=said) as raised:
+def test_what_is_no_image_is_one_line(images, refused):
+    with refused as raised:
         pixels(images, COLOUR)
     assert "\n" not in str(raised.value)
 
 
 def test_a_file_that_is_no_image_is_one_line(tmp_path):
     (tmp_path / "a.png").write_text("no image")
-    with pytest.raises(UserError, match="no readable image"):
+    with raises_code("invalid-images", where="predict"):
         pixels(tmp_path / "a.png", COLOUR)

@@ -3,11 +3,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from raises import raises_code
 from tiny import tiny_candidate, tiny_study
 
 from searchlab.deploy.own_scores import use_scores
 from searchlab.deploy.scores import OWN_FUNCTIONS, SCORE_FUNCTIONS, score_functions
-from searchlab.errors import UserError
 from searchlab.exits.scores import OWN_SCORES, SCORES, available_scores, score_named
 from searchlab.study import TrialSpec
 from searchlab.trial import run_trial
@@ -58,26 +58,34 @@ def test_another_studys_score_of_the_same_name_takes_its_place():
 
 
 @pytest.mark.parametrize(
-    ("numpy", "torch", "says"),
+    ("numpy", "torch", "refused"),
     [
         (
             NUMPY,
             "logits_NC[:, 0] * 2.01",
-            r"mine\.py: score\(\) and score_torch\(\) return different scores.*: '.* and .*' \(they must",
+            raises_code("invalid-score", where="/away/mine.py", mentions="score_torch"),
         ),
-        (NUMPY, "logits_NC[:, :2]", r"mine\.py: score_torch\(\) returned an array of another shape: \(64, 2\)"),
-        ("logits_NKC.max()", TORCH, r"score\(\) returned an array of another shape: \(\)"),
-        ("logits_NKC[..., 0] / 0", TORCH, r"score\(\) returned a score that is not finite"),
-        (NUMPY, "logits_NC[:, 0] / 0", r"score_torch\(\) returned a score that is not finite"),
-        ("1 / 0", TORCH, r"mine\.py:5: score\(\) raised ZeroDivisionError"),
-        (NUMPY, "1 / 0", r"mine\.py:8: score_torch\(\) raised ZeroDivisionError"),
-        (NUMPY, "'sure'", r"mine\.py: score_torch\(\) raised"),
-        ("'sure'", TORCH, r"mine\.py: score\(\) raised ValueError"),
+        (
+            NUMPY,
+            "logits_NC[:, :2]",
+            raises_code("invalid-score", where="/away/mine.py", value=(64, 2), mentions="score_torch"),
+        ),
+        ("logits_NKC.max()", TORCH, raises_code("invalid-score", where="/away/mine.py", value=())),
+        ("logits_NKC[..., 0] / 0", TORCH, raises_code("invalid-score", where="/away/mine.py")),
+        (NUMPY, "logits_NC[:, 0] / 0", raises_code("invalid-score", where="/away/mine.py", mentions="score_torch")),
+        ("1 / 0", TORCH, raises_code("user-code-raised", where="/away/mine.py:5", mentions="ZeroDivisionError")),
+        (
+            NUMPY,
+            "1 / 0",
+            raises_code("user-code-raised", where="/away/mine.py:8", mentions=["score_torch", "ZeroDivisionError"]),
+        ),
+        (NUMPY, "'sure'", raises_code("user-code-raised", where="/away/mine.py", mentions="score_torch")),
+        ("'sure'", TORCH, raises_code("user-code-raised", where="/away/mine.py", mentions="ValueError")),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
-def test_two_functions_that_do_not_agree_are_refused_in_one_line(numpy, torch, says):
-    with pytest.raises(UserError, match=says) as raised:
+def test_two_functions_that_do_not_agree_are_refused_in_one_line(numpy, torch, refused):
+    with refused as raised:
         use(numpy, torch)
     assert "\n" not in str(raised.value)
     assert not OWN_SCORES and not OWN_FUNCTIONS
@@ -85,19 +93,19 @@ def test_two_functions_that_do_not_agree_are_refused_in_one_line(numpy, torch, s
 
 @pytest.mark.parametrize("name", ["./margin.py", "./gate.py", "/some/where/max_logit.py"])
 def test_a_file_named_after_a_built_in_score_is_refused(name):
-    with pytest.raises(UserError, match=r"another score has this name: '\w+' \(rename the file"):
+    with raises_code("duplicate-name", value=name.rpartition("/")[2].removesuffix(".py")):
         use(name=name)
 
 
 def test_two_files_of_one_name_are_refused():
-    with pytest.raises(UserError, match="another score has this name: 'mine'"):
+    with raises_code("duplicate-name", where="/away/other/mine.py", value="mine"):
         use(NUMPY, TORCH, "./mine.py", "other/mine.py")
 
 
 @pytest.mark.parametrize("left", ["score", "score_torch"])
 def test_a_file_without_one_of_the_two_functions(left):
     text = OWN.format(numpy=NUMPY, torch=TORCH).replace(f"def {left}(", "def other(")
-    with pytest.raises(UserError, match=rf"mine\.py: defines no function {left}\(\)"):
+    with raises_code("missing-function", where="/away/mine.py", mentions=f"{left}()"):
         use_scores(tiny_study(scores=("mine.py",), files=(UserFile("mine.py", "/away/mine.py", text),)))
 
 

@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from raises import raises_code
 
 from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
-from searchlab.errors import UserError
 from searchlab.exits.scores import GATE, SCORES
 
 logits_NC = st.tuples(st.integers(1, 5), st.integers(2, 12)).flatmap(
@@ -30,5 +30,5 @@ def test_functions_are_found_by_name_the_gates_too():
     found = score_functions((GATE, "margin"))
     assert list(found) == [GATE, "margin"] and found["margin"] is SCORE_FUNCTIONS["margin"]
     assert found[GATE](torch.tensor([[0.5], [-2.0]])).tolist() == [0.5, -2.0]
-    with pytest.raises(UserError, match=rf"unknown score: 'luck' \(known: {', '.join(sorted([*SCORES, GATE]))}\)"):
+    with raises_code("unknown-score", value="luck", mentions=f"known: {', '.join(sorted([*SCORES, GATE]))}"):
         score_functions(["luck"])

@@ -1,11 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from exit_examples import gated_tables, network_cost, tables
 from hypothesis import given
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.exits.costs import deployed_params, exit_cost_macs, exit_cost_ms, total_cost
 from searchlab.exits.scores import GATE, SCORES
 from searchlab.record import NetworkCost, SegmentCost, SegmentLatency
@@ -31,7 +30,7 @@ def test_a_decision_is_taken_at_every_used_exit_but_the_last():
 
 
 def test_a_score_without_measured_decision_is_named():
-    with pytest.raises(UserError, match="entropy"):
+    with raises_code("unknown-score", where="measured decision latencies", value="entropy"):
         exit_cost_ms(COST, LATENCY, (0, 2), "entropy")
 
 

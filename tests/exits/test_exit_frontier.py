@@ -6,8 +6,8 @@ import pytest
 from exit_examples import gated_tables, realistic, realistic_gated, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.exits import threshold_vectors
 from searchlab.exits.costs import exit_cost_ms, total_cost
 from searchlab.exits.evaluate import evaluate, normalised, scores_of
@@ -203,11 +203,11 @@ def test_many_exits_stay_within_the_bounds():
 
 def test_mistakes_are_named():
     table, cost, latency = realistic(20, 2)
-    with pytest.raises(UserError, match=rf"unknown score: 'luck' \(known: {', '.join(sorted(SCORES))}\)"):
+    with raises_code("unknown-score", value="luck", mentions=f"known: {', '.join(sorted(SCORES))}"):
         exact_frontier(table, Profile(cost, latency), FrontierSettings(scores=("luck",)))
-    with pytest.raises(UserError, match=r"frontier thresholds_per_exit: too small: 1 \(from 2\)"):
+    with raises_code("invalid-field", where="frontier thresholds_per_exit", value=1, mentions="from 2"):
         FrontierSettings(thresholds_per_exit=1)
-    with pytest.raises(UserError, match="decision"):
+    with raises_code("unknown-score", where="measured decision latencies"):
         exact_frontier(table, Profile(cost, replace(latency, decision_ms={})), FrontierSettings((accuracy, latency_ms)))
 
 

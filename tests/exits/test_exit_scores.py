@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.exits.scores import GATE, SCORES, available_scores
 
 Logits = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=6)
@@ -61,5 +61,5 @@ def test_the_gate_is_searched_where_there_are_gates():
     assert available_scores(("margin",), gated=True) == ("margin", GATE)
     assert available_scores((GATE, "margin"), gated=True) == ("margin", GATE)
     assert available_scores((GATE,), gated=True) == (GATE,)
-    with pytest.raises(UserError, match=r"Study\.scores: a network without gates needs another score: 'gate'"):
+    with raises_code("no-gates", where="Study.scores", value="gate"):
         available_scores((GATE,), gated=False)

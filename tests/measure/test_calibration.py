@@ -1,9 +1,8 @@
 from dataclasses import replace
 
-import pytest
 from fake_records import GPU, fake_record
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.measure.calibration import calibrated
 from searchlab.record import SegmentLatency, TimeUnit
 
@@ -24,7 +23,12 @@ def test_everything_but_ratios_is_divided_by_the_drift_of_the_reference():
 def test_a_latency_is_never_divided_into_the_milliseconds_of_another_machine_or_reference():
     report = fake_record(0).latency
     unit = TimeUnit.of(report)
-    with pytest.raises(UserError, match=r"of another machine, and do not mix.*EPYC.*\(so far cuda NVIDIA H200.*--name"):
+    with raises_code(
+        "machine-differs",
+        where="latency",
+        value="cpu (2 threads) AMD EPYC 7763, driver none, torch 2.15.0, python 3.11.9",
+        mentions=["so far cuda NVIDIA H200", "--name"],
+    ):
         calibrated(report, replace(unit, machine=GPU))
-    with pytest.raises(UserError, match=r"beside another reference.*'resnet8' \(so far resnet20"):
+    with raises_code("reference-differs", where="latency", value="resnet8", mentions="so far resnet20"):
         calibrated(report, replace(unit, reference_name="resnet20"))

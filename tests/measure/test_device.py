@@ -1,7 +1,7 @@
 import pytest
 import torch
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.measure import device as devices
 from searchlab.measure.device import has_bf16, resolve_device, this_machine
 
@@ -30,20 +30,19 @@ def test_a_device_that_is_there(gpus, count, name, device):
 
 
 @pytest.mark.parametrize(
-    ("count", "name", "words"),
+    ("count", "name", "mentions"),
     [
-        (0, "gpu", ["unknown device", "'gpu'", "auto, cpu, cuda"]),
-        (0, "cuda", ["no such device", "'cuda'", "here: cpu"]),
-        (1, "cuda:1", ["no such device", "'cuda:1'", "here: cpu, cuda:0"]),
-        (1, "cuda:", ["unknown device"]),
-        (1, "", ["unknown device"]),
+        (0, "gpu", "auto, cpu, cuda"),
+        (0, "cuda", "here: cpu"),
+        (1, "cuda:1", "here: cpu, cuda:0"),
+        (1, "cuda:", ()),
+        (1, "", ()),
     ],
 )
-def test_a_device_that_is_not_is_named_with_what_there_is(gpus, count, name, words):
+def test_a_device_that_is_not_is_named_with_what_there_is(gpus, count, name, mentions):
     gpus(count)
-    with pytest.raises(UserError) as error:
+    with raises_code("unknown-device", value=name, mentions=mentions):
         resolve_device(name)
-    assert all(word in str(error.value) for word in words)
 
 
 def test_this_machine_names_itself_and_the_threads():

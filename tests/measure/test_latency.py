@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from raises import raises_code
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate
-from searchlab.errors import UserError
 from searchlab.exits.scores import GATE
 from searchlab.measure.clocks import CudaClock
 from searchlab.measure.end_to_end import check_latency, end_to_end_ms, run_without_exits
@@ -54,7 +54,7 @@ def test_measuring_leaves_the_network_as_it_is(network):
 
 
 def test_an_unknown_reference_is_refused(network):
-    with pytest.raises(UserError, match="unknown reference"):
+    with raises_code("unknown-reference", value="resnet9"):
         measure_latency(network, "resnet9", IMAGES, SCORES, CPU, OPTIONS)
 
 

@@ -6,13 +6,13 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from raises import raises_code
 
 from searchlab.architecture import Architecture, ImageSpec, ResNet
 from searchlab.candidate import Augmentation, Candidate, Decay, Exit, Gate, Head, HeadTraining, SixCopies, Training
 from searchlab.data.batches import Normaliser, TrainBatches
 from searchlab.data.six_copies import SixCopiesBatches
 from searchlab.data.splits import Split
-from searchlab.errors import UserError
 from searchlab.model.early_exit import build
 from searchlab.train.context import TrainingContext, batches_for
 from searchlab.train.loop import Hooks
@@ -213,7 +213,7 @@ def test_stored_features_are_removed_whatever_happens(network, tmp_path):
 def test_a_scratch_that_is_no_folder_is_the_users_mistake(network, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(UserError, match="features cannot be stored"), stored(network, file):
+    with raises_code("cannot-write"), stored(network, file):
         pytest.fail("there is no folder to write to")
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from raises import raises_code
 from tiny import tiny_candidate, tiny_study
 
 from searchlab.architecture import Partitioned, ResNet
 from searchlab.artefacts import load_checkpoint, save_checkpoint
 from searchlab.candidate import Candidate, Decay, Exit, Gate, Head, HeadTraining, Training
 from searchlab.data.splits import limited
-from searchlab.errors import Interrupted, UserError
+from searchlab.errors import Interrupted
 from searchlab.serialization import to_plain
 from searchlab.study import TrialSpec
 from searchlab.train.progress import Progress, Snapshot
@@ -114,5 +115,5 @@ def test_half_a_checkpoint_is_refused(tmp_path):
     save_checkpoint(tmp_path, {"a": torch.zeros(1000)}, {"loops": [], "notes": {}})
     weights = tmp_path / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(UserError, match="no readable checkpoint"):
+    with raises_code("artefact-unreadable"):
         load_checkpoint(tmp_path)

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from raises import raises_code
 
 from searchlab.architecture import ResNet
 from searchlab.candidate import Candidate, Exit, Gate, HeadTraining, Training
-from searchlab.errors import UserError
 from searchlab.train.regimes import REGIMES, Phase, phases
 
 
@@ -84,5 +84,5 @@ def test_heads_with_a_recipe_of_their_own_have_their_share_of_the_epochs(regime,
 
 def test_an_unknown_regime_is_the_users_mistake():
     known = ", ".join(sorted(REGIMES))
-    with pytest.raises(UserError, match=rf"Training.regime: unknown regime: 'odd' \(known: {known}\)"):
+    with raises_code("unknown-regime", where="Training.regime", value="odd", mentions=f"known: {known}"):
         phases(candidate("odd", 1), 3)

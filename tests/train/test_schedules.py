@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 import torch
+from raises import raises_code
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from searchlab.candidate import Decay
-from searchlab.errors import UserError
 from searchlab.train.schedules import SCHEDULES, WARM_UP_SHARE, Span, scheduler
 
 
@@ -98,5 +98,5 @@ def test_a_plateau_is_an_error_that_has_not_fallen_for_more_than_its_patience():
 
 
 def test_an_unknown_schedule_is_the_users_mistake():
-    with pytest.raises(UserError, match=r"Training.schedule: unknown schedule: 'step' \(known: constant, cosine"):
+    with raises_code("unknown-schedule", where="Training.schedule", value="step", mentions="known: constant, cosine"):
         rates("step", 3)
