@@ -47,7 +47,12 @@ def storage_errors(url: str) -> Iterator[None]:
             "readonly": _COPY_IT,
         }
         hint = next((mend for word, mend in hints.items() if word in text), "is the URL right, and the server up?")
-        raise UserError("store-unusable", f"cannot use the store: {text}", where=public(url), allowed=hint) from error
+        raise UserError(
+            "store-read-only" if hint == _COPY_IT else "store-unusable",
+            f"cannot use the store: {text}",
+            where=public(url),
+            allowed=hint,
+        ) from error
 
 
 ATTRIBUTES = {

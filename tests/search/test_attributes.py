@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.operating_point import ExitRule
 from searchlab.search.attributes import LONGEST, read, read_noun, write
 from searchlab.serialization import to_plain
@@ -55,13 +55,13 @@ def test_a_part_that_is_damaged_is_named_with_its_trial(harm):
         del attributes[part]
     else:
         attributes[part] = 5 if harm == "a number" else attributes[part][1:]
-    with pytest.raises(UserError, match="trial 7, attribute 'record': the store is damaged there: a part is"):
+    with raises_code("store-damaged", where="trial 7, attribute 'record'"):
         read(attributes, "record", "trial 7")
 
 
 @pytest.mark.parametrize("plain", [None, 3, [], {}, {"score": "margin"}, "text"])
 def test_what_is_no_noun_is_named_with_its_trial_and_what_to_do(plain):
-    with pytest.raises(UserError, match=r"^trial 7, attribute 'rule': the store is damaged.*restore the store"):
+    with raises_code("store-damaged", where="trial 7, attribute 'rule'"):
         read_noun(ExitRule, {"rule": plain}, "rule", "trial 7")
     rule = ExitRule("margin", (0,), ())
     assert read_noun(ExitRule, {"rule": to_plain(rule)}, "rule", "trial 7") == rule

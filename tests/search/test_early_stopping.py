@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raises import raises_code
 from tiny import tiny_study
 
-from searchlab.errors import UserError
 from searchlab.objective import Objective, accuracy, latency_ms, macs, params
 from searchlab.search.early_stopping import (
     EARLY_STOPPING,
@@ -285,7 +285,8 @@ def test_points_that_were_not_measured_are_left_out():
 
 
 def test_a_rule_that_there_is_not_lists_those_there_are():
-    with pytest.raises(UserError, match=f"known: {', '.join(sorted(EARLY_STOPPING))}"):
+    known = f"known: {', '.join(sorted(EARLY_STOPPING))}"
+    with raises_code("unknown-early-stopping-rule", value="asha", mentions=known):
         rule_for("asha")
 
 

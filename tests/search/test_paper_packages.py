@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.search.catalog import available, find, load_space, load_studies, named_studies, studies_on
 from searchlab.search.paper_packages import import_part, known_papers, load_paper
 
@@ -71,7 +71,7 @@ def test_the_space_of_a_paper_is_searched_on_other_images_by_its_name():
 
 
 def test_where_a_space_was_looked_for_includes_the_papers():
-    with pytest.raises(UserError, match=r"looked in \./spaces, .*, \./studies/papers, "):
+    with raises_code("unknown-space", value="absent", mentions=["looked in ./spaces", " ./studies/papers, "]):
         find("space", "absent")
 
 
@@ -111,32 +111,32 @@ def test_a_package_with_an_init_file_is_one_too():
 def test_a_folder_without_tables_is_a_study_and_no_paper():
     write(files={"study.py": STUDY, "space.py": SPACE})
     assert named_studies("paper_mine")[1]
-    with pytest.raises(UserError, match=r"Study.paper: unknown paper: 'paper_mine' \(.*known: paper_checkpoint, "):
+    with raises_code("unknown-paper", where="Study.paper", value="paper_mine", mentions="known: paper_checkpoint"):
         load_paper("paper_mine")
 
 
 @pytest.mark.parametrize(
-    ("tables", "says"),
+    ("tables", "code", "where", "mentions"),
     [
-        ("from .absent import x\n", "studies/papers/mine/tables.py:1: raised ModuleNotFoundError: No module named"),
-        ("x = 1\n1 / 0\n", "studies/papers/mine/tables.py:2: raised ZeroDivisionError: division by zero"),
-        ("def (\n", "studies/papers/mine/tables.py:1: does not parse: "),
-        ("from .broken import x\n", "studies/papers/mine/broken.py:2: does not parse: "),
-        ("from .raising import x\n", "studies/papers/mine/raising.py:3: raised KeyError: 'x'"),
-        ("PAPER = 3\n", "studies/papers/mine/tables.py: defines no PAPER (write PAPER = Paper(...))"),
-        ("", "studies/papers/mine/tables.py: defines no PAPER"),
+        ("from .absent import x\n", "user-code-raised", "tables.py:1", "ModuleNotFoundError: No module named"),
+        ("x = 1\n1 / 0\n", "user-code-raised", "tables.py:2", "ZeroDivisionError: division by zero"),
+        ("def (\n", "invalid-python", "tables.py:1", ()),
+        ("from .broken import x\n", "invalid-python", "broken.py:2", ()),
+        ("from .raising import x\n", "user-code-raised", "raising.py:3", "KeyError: 'x'"),
+        ("PAPER = 3\n", "missing-function", "tables.py", "PAPER = Paper(...)"),
+        ("", "missing-function", "tables.py", "PAPER"),
     ],
 )
-def test_a_mistake_in_a_paper_is_one_line(tables, says):
+def test_a_mistake_in_a_paper_is_one_line(tables, code, where, mentions):
     write(files=FILES | {"tables.py": tables, "broken.py": "\ndef (\n", "raising.py": "\n\nx = {}['x']\n"})
-    with pytest.raises(UserError) as raised:
+    with raises_code(code, mentions=mentions) as raised:
         load_paper("paper_mine")
-    assert says in str(raised.value) and "\n" not in str(raised.value)
+    assert raised.value.where.endswith(f"studies/papers/mine/{where}")
 
 
 def test_a_mended_file_is_read_again_in_the_same_process():
     folder = write(files=FILES | {"tables.py": "1 / 0\n"})
-    with pytest.raises(UserError):
+    with raises_code("user-code-raised", where="studies/papers/mine/tables.py:1"):
         load_paper("paper_mine")
     (folder / "tables.py").write_text(TABLES + "# mended\n")
     assert load_paper("paper_mine").title == "On Mine"
@@ -144,5 +144,5 @@ def test_a_mended_file_is_read_again_in_the_same_process():
 
 def test_a_part_that_is_not_there_is_one_line():
     write()
-    with pytest.raises(UserError, match="cannot read"):
+    with raises_code("cannot-read"):
         import_part("paper_mine", "absent")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from optuna.samplers import RandomSampler
+from raises import raises_code
 from tiny import made_record, tiny_candidate, tiny_study
 
-from searchlab.errors import UserError
 from searchlab.search.storage import check_writable, open_storage, sqlite_file
 from searchlab.search.store import Definition, StudyStore, stored_names, stored_study
 from searchlab.study import RunOptions, TrialSpec
@@ -124,7 +124,7 @@ def test_a_change_to_a_store_that_may_only_be_read_is_refused(store, shelf):
             lambda: found.companion(create=True),
             lambda: check_writable(found.storage, found.url),
         ):
-            with pytest.raises(UserError, match=r"copy it with the files beside it"):
+            with raises_code("store-read-only"):
                 change()
     assert numbers(shelf) == [0, 1]
     check_writable(stored_study("tiny", RunOptions(output=shelf)).storage, store.url)
@@ -132,19 +132,19 @@ def test_a_change_to_a_store_that_may_only_be_read_is_refused(store, shelf):
 
 def test_a_damaged_store_that_may_only_be_read_is_one_line(shelf):
     (shelf / "studies.db").write_text("not a database, however long it is " * 100)
-    with reading_only(shelf), pytest.raises(UserError, match="damaged or no SQLite file"):
+    with reading_only(shelf), raises_code("store-unusable"):
         numbers(shelf)
 
 
-@pytest.mark.parametrize(("forbidden", "says"), [("studies.db", "unable to open"), ("", "Permission denied")])
-def test_a_store_that_may_not_even_be_read_is_one_line(store, shelf, forbidden, says):
+@pytest.mark.parametrize(("forbidden", "code"), [("studies.db", "store-unusable"), ("", "cannot-read")])
+def test_a_store_that_may_not_even_be_read_is_one_line(store, shelf, forbidden, code):
     closed(store)
     (shelf / forbidden).chmod(0)
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
     try:
-        with pytest.raises(UserError, match=says):
+        with raises_code(code):
             numbers(shelf)
     finally:
         if root:

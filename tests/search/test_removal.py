@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from raises import raises_code
 from test_runs import damage
 
-from searchlab.errors import UserError
 from searchlab.search import heartbeat, removal
 from searchlab.search.launch import only_driver
 from searchlab.search.removal import planned, remove
@@ -49,7 +49,7 @@ def test_a_study_goes_with_its_files_and_its_replicates(tiny, where):
     assert not folder.exists() and where.output.is_dir()
     assert stored(where).exists and stored(where).studies == ()
     assert optuna.get_all_study_names(open_storage(where.storage_url, create=False)) == []
-    with pytest.raises(UserError, match="unknown study: 'tiny'"):
+    with raises_code("unknown-study", value="tiny"):
         remove("tiny", where)
 
 
@@ -107,10 +107,10 @@ def test_killed_between_its_halves_the_same_command_mends_it(tiny, where, monkey
 
 
 def test_a_study_that_is_run_is_refused(tiny, where, monkeypatch):
-    with only_driver("tiny", where), pytest.raises(UserError, match="is running this study"):
+    with only_driver("tiny", where), raises_code("study-running", where="study tiny"):
         remove("tiny", where)
     monkeypatch.setattr(heartbeat.os, "getpid", lambda: 1)
-    with pytest.raises(UserError, match=r"study tiny: process .* works on it"):
+    with raises_code("study-running", where="study tiny"):
         remove("tiny", where)
     assert len(list(tiny[1].glob("trial-*"))) == 4
 
@@ -118,7 +118,7 @@ def test_a_study_that_is_run_is_refused(tiny, where, monkeypatch):
 def test_a_study_of_optunas_own_is_refused(where, made):
     made("tiny", 4)
     optuna.create_study(storage=open_storage(where.storage_url, create=False), study_name="../theirs")
-    with pytest.raises(UserError, match="was not made by searchlab"):
+    with raises_code("foreign-study"):
         remove("../theirs", where)
 
 

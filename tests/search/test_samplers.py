@@ -1,5 +1,4 @@
 import random
-import re
 import warnings
 
 import numpy as np
@@ -8,8 +7,8 @@ import pytest
 import torch
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.search.samplers import SAMPLERS, check_sampler, sampler_for
 
 PAST_STARTUP = {"tpe": 16, "gp": 14, "nsga2": 23, "random": 4, "qmc": 6}
@@ -67,7 +66,7 @@ def test_seed_number_and_records_decide(name):
 
 def test_a_name_that_is_none():
     known = ", ".join(sorted(SAMPLERS))
-    expected = re.escape(f"Study.sampler: unknown sampler: 'bayes' (known: {known}; or a .py file of your own)")
+    refused = raises_code("unknown-sampler", where="Study.sampler", value="bayes", mentions=[f"known: {known};", ".py"])
     for function in (check_sampler, lambda name: sampler_for(name, 0, 0)):
-        with pytest.raises(UserError, match=expected):
+        with refused:
             function("bayes")

@@ -1,9 +1,9 @@
 import pytest
+from raises import raises_code
 from tiny import tiny_study
 
 from searchlab.data.datasets import DATASETS, SHAPES, load
 from searchlab.data.official import SOURCES, MissingFiles
-from searchlab.errors import UserError
 from searchlab.search.smoke import STAND_INS, on_what_is_there, smoke_of
 from searchlab.study import RunOptions
 
@@ -40,8 +40,8 @@ def test_digits_of_the_same_shape_stand_in_for_files_that_are_missing(data, tmp_
 def test_nothing_stands_in_for_anything_else(tmp_path):
     options = RunOptions(data_root=tmp_path)
     assert on_what_is_there(tiny_study(), options) == tiny_study()
-    for data in ("cifra10", "folder:/nowhere"):
-        with pytest.raises(UserError):
+    for data, code in (("cifra10", "unknown-data-set"), ("folder:/nowhere", "path-not-found")):
+        with raises_code(code):
             on_what_is_there(tiny_study(data=data), options)
 
 
@@ -51,5 +51,5 @@ def test_shapes_are_known_of_all_that_has_official_files():
 
 def test_nothing_stands_in_for_files_of_a_data_set_of_ones_own(tmp_path):
     (tmp_path / "own.py").write_text("from searchlab.data.datasets import cifar10 as dataset")
-    with pytest.raises(MissingFiles):
+    with raises_code("data-missing", kind=MissingFiles):
         on_what_is_there(tiny_study(data=str(tmp_path / "own.py")), RunOptions(data_root=tmp_path))

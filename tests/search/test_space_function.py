@@ -1,9 +1,9 @@
 import linecache
 
 import pytest
+from raises import raises_code
 
 from searchlab.candidate import Candidate
-from searchlab.errors import UserError
 from searchlab.search import space_function as module
 from searchlab.search.space_function import SpaceFunction, is_function_space, space_function
 
@@ -71,14 +71,14 @@ def test_a_space_that_searchlab_brings_can_be_given_as_a_function():
 
 @pytest.mark.parametrize("wrong", [lambda choose: 1, 3, Chooses()])
 def test_what_has_no_source_of_its_own_is_one_line(wrong):
-    with pytest.raises(UserError, match="a space must be a function with a name"):
+    with raises_code("invalid-space", where="Study.space"):
         space_function(wrong)
 
 
 def test_a_function_whose_source_is_unknown_is_one_line():
     scope: dict = {"__name__": "__main__"}
     exec("def space(choose):\n    return 1\n", scope)
-    with pytest.raises(UserError, match=r"space space\(\): its source is unknown") as raised:
+    with raises_code("invalid-space", where="space space()") as raised:
         space_function(scope["space"])
     assert "\n" not in str(raised.value)
 
@@ -86,5 +86,5 @@ def test_a_function_whose_source_is_unknown_is_one_line():
 def test_a_value_whose_source_is_unknown_is_named():
     scope = cells("def space(choose):\n    return thing\n", name="other")
     scope["thing"] = object()
-    with pytest.raises(UserError, match="the source of 'thing' is unknown"):
+    with raises_code("invalid-space", where="space space()", mentions="'thing'"):
         space_function(scope["space"])

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.objective import OBJECTIVES
 from searchlab.search.catalog import SourceFile, find, load_studies
 from searchlab.search.static_reading import read_studies
@@ -65,16 +65,22 @@ def test_of_what_code_computes_there_is_what_it_writes(text, plain):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "refused"),
     [
-        ("x = 1", r"mine\.py: defines no function study\(\)"),
-        ("def study():\n\n return Study('s', 'd', epochs=0)", r"mine\.py:3: Study\.epochs is not valid: 0"),
-        ("def study():\n return Study('s', 'd', epoch=1)", r"mine\.py:2: .*did you mean 'epochs'"),
-        ("def study(:", r"mine\.py:1: does not parse"),
+        ("x = 1", raises_code("missing-function", where="mine.py")),
+        (
+            "def study():\n\n return Study('s', 'd', epochs=0)",
+            raises_code("invalid-field", where="mine.py:3", value=0, mentions="Study.epochs"),
+        ),
+        (
+            "def study():\n return Study('s', 'd', epoch=1)",
+            raises_code("unknown-field", where="mine.py:2", value=1, mentions="did you mean 'epochs'"),
+        ),
+        ("def study(:", raises_code("invalid-python", where="mine.py:1", value="def study(:")),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(text, says):
-    with pytest.raises(UserError, match=says):
+def test_what_is_wrong_is_named_with_its_line(text, refused):
+    with refused:
         read(text)
 
 

@@ -8,10 +8,10 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
+from raises import raises_code
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab import record as nouns
-from searchlab.errors import UserError
 from searchlab.objective import OBJECTIVES
 from searchlab.search import heartbeat
 from searchlab.search import storage as storage_module
@@ -48,13 +48,6 @@ def spec(number: int) -> TrialSpec:
     return TrialSpec(number, tiny_candidate(3 + number), STUDY, seed=7)
 
 
-def complaint(function, *args, **kwargs) -> str:
-    with pytest.raises(UserError) as raised:
-        function(*args, **kwargs)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
-
-
 # -- studies
 
 
@@ -66,29 +59,31 @@ def test_what_was_created_is_loaded(store):
 
 
 def test_a_second_study_of_a_name_is_refused(store):
-    line = complaint(StudyStore.create, DEFINITION, open_storage(store.url, create=True), store.url)
-    assert "holds a study 'tiny' already" in line and "`searchlab resume tiny`" in line and store.url in line
+    with raises_code("study-exists", where=store.url, mentions=["'tiny'", "`searchlab resume tiny`"]):
+        StudyStore.create(DEFINITION, open_storage(store.url, create=True), store.url)
 
 
 def test_an_unknown_study_lists_the_known(store):
-    assert "unknown study: 'nope' (known: tiny)" in complaint(reopened, store, "nope")
+    with raises_code("unknown-study", value="nope", mentions="(known: tiny)"):
+        reopened(store, "nope")
 
 
 def test_a_study_that_searchlab_did_not_make(store):
     theirs = optuna.create_study(storage=store.optuna._storage, study_name="foreign", directions=["minimize"])
     theirs.ask()
-    assert "study 'foreign' was not made by searchlab" in complaint(reopened, store, "foreign")
+    with raises_code("foreign-study", mentions="'foreign'"):
+        reopened(store, "foreign")
     study = replace(STUDY, name="foreign")
     definition = replace(DEFINITION, study=study, written=study)
-    assert "holds a study 'foreign' already" in complaint(
-        StudyStore.create, definition, open_storage(store.url, create=True), store.url
-    )
+    with raises_code("study-exists", mentions="'foreign'"):
+        StudyStore.create(definition, open_storage(store.url, create=True), store.url)
 
 
 def test_where_none_is_named_the_one_begun_last_is_meant(tmp_path):
     options = RunOptions(output=tmp_path)
     storage = open_storage(options.storage_url, create=True)
-    assert "no study" in complaint(stored_study, None, options)
+    with raises_code("store-empty"):
+        stored_study(None, options)
     for name in ("b", "a", "c"):
         study = replace(STUDY, name=name)
         made = StudyStore.create(replace(DEFINITION, study=study, written=study), storage, options.storage_url)
@@ -252,7 +247,8 @@ def test_the_list_of_looks_of_an_old_store_is_read_and_added_to(store):
 def test_a_damaged_record_names_its_trial(store):
     trial = ask(store)
     trial.set_user_attr("record", {"number": 0, "state": "finished"})
-    assert "trial 0" in complaint(reopened(store).records)
+    with raises_code("store-damaged", where="trial 0, attribute 'record'"):
+        reopened(store).records()
 
 
 @pytest.mark.parametrize(
@@ -262,25 +258,25 @@ def test_a_damaged_record_names_its_trial(store):
 def test_damaged_attributes_of_a_trial_are_named_and_the_others_can_be_read(store, name, value):
     store.finish(ask(store), made_record(spec(0)), [0.5, 1e5])
     ask(store).set_user_attr(name, value)
-    line = complaint(reopened(store).records)
-    assert line.startswith(f"trial 1, attribute '{name}': the store is damaged there") and "restore the store" in line
+    with raises_code("store-damaged", where=f"trial 1, attribute '{name}'", mentions="restore the store") as raised:
+        reopened(store).records()
     records, wrong = reopened(store).readable()
-    assert [record.number for record in records] == [0] and [str(each) for each in wrong] == [line]
+    assert [record.number for record in records] == [0] and [str(each) for each in wrong] == [str(raised.value)]
 
 
 @pytest.mark.parametrize("stored", [{"study": {}}, 3, {"study": 1, "written": 2, "space_text": 3, "path": 4}])
 def test_a_damaged_definition_names_its_study(store, stored):
     store.optuna.set_user_attr("searchlab", stored)
-    line = complaint(lambda: reopened(store).definition)
-    assert "study tiny, attribute 'searchlab': the store is damaged there" in line
+    with raises_code("store-damaged", where=f"{store.url}: study tiny, attribute 'searchlab'"):
+        reopened(store).definition  # noqa: B018, reading it is what fails
 
 
 def test_a_stored_point_with_more_right_than_samples_is_one_line(store):
     plain = to_plain(made_record(spec(0)))
     plain["frontier"]["points"][0]["correct"] = 101
     ask(store).set_user_attr("record", plain)
-    line = complaint(reopened(store).records)
-    assert "trial 0, attribute 'record'" in line and "101 of 100 samples cannot be right" in line
+    with raises_code("store-damaged", where="trial 0, attribute 'record'", mentions="101 of 100 samples"):
+        reopened(store).records()
 
 
 @pytest.mark.parametrize(
@@ -292,9 +288,9 @@ def test_a_value_that_is_no_json_is_named_with_its_trial(store, table, whose):
     with sqlite3.connect(store.url.removeprefix("sqlite:///")) as file:
         where = "trial_id = 2" if table.startswith("trial") else "key = 'searchlab'"
         file.execute(f"UPDATE {table} SET value_json = '{{\"half' WHERE {where}")
-    line = complaint(lambda: (reopened(store).definition, reopened(store).records()))
     name = "candidate" if table.startswith("trial") else "searchlab"
-    assert f"{whose}, attribute '{name}': the store is damaged there" in line
+    with raises_code("store-damaged", where=f"{store.url}: {whose}, attribute '{name}'"):
+        _ = (reopened(store).definition, reopened(store).records())
 
 
 # -- what a storage may be
@@ -314,19 +310,21 @@ def test_a_file_that_several_machines_share_has_no_write_ahead_log(tmp_path, mon
 
 
 def test_no_store(tmp_path):
-    line = complaint(open_storage, f"sqlite:///{tmp_path}/none.db", create=False)
-    assert f"{tmp_path}/none.db: no store" in line and "--output" in line
+    with raises_code("store-not-found", where=f"{tmp_path}/none.db", mentions="--output"):
+        open_storage(f"sqlite:///{tmp_path}/none.db", create=False)
     assert not (tmp_path / "none.db").exists()
 
 
 @pytest.mark.parametrize("text", ["nonsense", "ftp://host/file", "", "sqlite:/x.db"])
 def test_no_storage_url(text):
-    assert "--storage: no storage URL" in complaint(open_storage, text, create=True)
+    with raises_code("invalid-storage-url", where="--storage", value=text):
+        open_storage(text, create=True)
 
 
 def test_a_database_whose_driver_is_not_installed():
-    line = complaint(open_storage, "mysql+pymysql://me:secret@nowhere/db", create=True)
-    assert "driver is not installed" in line and "secret" not in line
+    with raises_code("package-missing", where="--storage", mentions="pymysql") as raised:
+        open_storage("mysql+pymysql://me:secret@nowhere/db", create=True)
+    assert "secret" not in str(raised.value)
 
 
 def test_passwords_are_not_shown():
@@ -336,8 +334,8 @@ def test_passwords_are_not_shown():
 
 def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "studies.db").write_text("not a database, however long it is " * 100)
-    line = complaint(stored_study, None, RunOptions(output=tmp_path))
-    assert f"{tmp_path}/studies.db" in line and "damaged or no SQLite file" in line
+    with raises_code("store-unusable", where=f"sqlite:///{tmp_path}/studies.db", mentions="no SQLite file"):
+        stored_study(None, RunOptions(output=tmp_path))
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
@@ -347,8 +345,8 @@ def test_a_truncated_database(store, tmp_path, kept):
     store.optuna._storage.remove_session()
     file = tmp_path / "studies.db"
     os.truncate(file, int(file.stat().st_size * kept) // 4096 * 4096)
-    line = complaint(lambda: stored_study("tiny", RunOptions(output=tmp_path)).records())
-    assert "the file is damaged" in line
+    with raises_code("store-unusable", mentions="sqlite3"):
+        stored_study("tiny", RunOptions(output=tmp_path)).records()
 
 
 def test_a_locked_database(store, monkeypatch):
@@ -357,8 +355,8 @@ def test_a_locked_database(store, monkeypatch):
     file = store.url.removeprefix("sqlite:///")
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        line = complaint(waiting.redefine, replace(DEFINITION, space_text="another"))
-        assert "locked" in line and "another process is writing to it" in line
+        with raises_code("store-unusable", mentions="locked"):
+            waiting.redefine(replace(DEFINITION, space_text="another"))
         assert reopened(store).records() == [], "whoever only reads does not wait for a writer"
         other.execute("ROLLBACK")
     assert waiting.records() == []
@@ -367,15 +365,16 @@ def test_a_locked_database(store, monkeypatch):
 def test_a_store_of_another_version_of_optuna(store):
     with sqlite3.connect(store.url.removeprefix("sqlite:///")) as file:
         file.execute("UPDATE alembic_version SET version_num = 'v9.9.9.a'")
-    line = complaint(reopened, store)
-    assert store.url in line and "optuna" in line
+    with raises_code("version-differs", where=store.url, mentions="optuna"):
+        reopened(store)
 
 
 @pytest.mark.parametrize("folder", ["/proc/nowhere", "file/below"])
 def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    assert "cannot make the folder" in complaint(open_storage, f"sqlite:///{folder}/studies.db", create=True)
+    with raises_code("cannot-write", where=folder):
+        open_storage(f"sqlite:///{folder}/studies.db", create=True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
@@ -383,6 +382,7 @@ def test_a_read_only_store(store, tmp_path):
     tmp_path.chmod(0o555)
     (tmp_path / "studies.db").chmod(0o444)
     try:
-        assert "copy it" in complaint(store.redefine, DEFINITION)
+        with raises_code("store-read-only"):
+            store.redefine(DEFINITION)
     finally:
         tmp_path.chmod(0o755)

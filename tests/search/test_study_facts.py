@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 from fake_records import CPU, GPU, fake_record
+from raises import raises_code
 from tiny import IMAGES, Seen, made_record, tiny_candidate, tiny_space, tiny_study
 
-from searchlab.errors import UserError
 from searchlab.front.points import cost_scales
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import this_machine
@@ -89,7 +89,7 @@ def test_the_first_who_measures_fixes_the_unit_before_any_trial_ended(driver, di
 def test_a_latency_of_another_machine_is_refused_before_training(driver, digits, monkeypatch):
     driver().fix_unit(TimeUnit.of(latency(2.0, GPU)))
     monkeypatch.setattr(local, "run_trial", lambda spec, dataset, hooks: hooks.in_unit(latency(2.0)))
-    with pytest.raises(UserError, match=r"latencies so far are of another machine.*so far cuda NVIDIA H200"):
+    with raises_code("machine-differs", where="latency", mentions="so far cuda NVIDIA H200"):
         run_local(driver(), digits)
 
 
@@ -145,7 +145,7 @@ def test_the_cost_scale_of_latency_is_the_unit_whichever_trial_is_complete(drive
 
 def test_a_damaged_unit_is_one_line(store):
     store.optuna.set_user_attr(UNIT, {"reference_ms": 0.0})
-    with pytest.raises(UserError, match="study tiny, attribute 'time unit': the store is damaged there"):
+    with raises_code("store-damaged", mentions="study tiny, attribute 'time unit'"):
         unit_of(store, [])
 
 
@@ -154,9 +154,7 @@ def test_a_study_goes_on_with_its_reference_alone(store, tmp_path):
     fix_unit(store, [], TimeUnit.of(latency(2.0)))
     other = replace(STUDY, reference="resnet20")
     launch = Launch(Definition(other, other, ""), tiny_space, RunOptions(output=tmp_path, device="cpu"), Seen())
-    with pytest.raises(
-        UserError, match=r"study tiny: its latencies .* beside another reference.*'resnet20' \(so far resn"
-    ):
+    with raises_code("reference-differs", where="study tiny", value="resnet20"):
         resume(launch, store)
     assert store.definition.study == STUDY
 
@@ -168,12 +166,12 @@ def test_a_driver_that_joins_on_other_data_is_refused_before_the_first_trial_end
     same_data(store, [], digits)
     fix_data(store, digits)
     same_data(store, [], digits)
-    with pytest.raises(UserError, match=r"the data are not those of the study so far: 'other' \(so far .*--data"):
+    with raises_code("data-differ", where="digits", value="other", mentions="--data"):
         same_data(store, [], replace(digits, hash="other"))
 
 
 def test_an_old_store_knows_its_data_from_its_records(store, digits):
     record = replace(made_record(TrialSpec(0, tiny_candidate(), STUDY)), data=DataFacts(hash="long ago"))
     assert DATA not in store.optuna.user_attrs
-    with pytest.raises(UserError, match="so far long ago"):
+    with raises_code("data-differ", where="digits", mentions="long ago"):
         same_data(store, [record], digits)

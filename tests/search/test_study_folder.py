@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from raises import raises_code
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
 from searchlab.artefacts import write_record
@@ -71,13 +72,6 @@ def as_before(store: StudyStore, folder: Path) -> StudyStore:
     return store
 
 
-def complaint(function, *given) -> str:
-    with pytest.raises(UserError) as raised:
-        function(*given)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
-
-
 def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.json")}
 
@@ -86,9 +80,9 @@ def contents(folder: Path) -> dict[str, str]:
 def test_a_second_store_on_a_folder_is_refused_and_leaves_nothing(options, tmp_path):
     begun(options("first"))
     before = contents(tmp_path / "runs")
-    line = complaint(start, launched(options("second"), seed=5))
-    assert f"{tmp_path / 'runs' / 'tiny'}: it holds trials of another study" in line
-    assert f"{tmp_path / 'first'}.db" in line and "--output" in line and "--name" in line
+    mentions = [f"{tmp_path / 'first'}.db", "--output", "--name"]
+    with raises_code("folder-of-another-study", where=str(tmp_path / "runs" / "tiny"), mentions=mentions):
+        start(launched(options("second"), seed=5))
     assert contents(tmp_path / "runs") == before
     assert not (tmp_path / "second.db").exists(), "a refused study leaves no empty store"
     assert len(begun(options("second", "elsewhere"), seed=5).records()) == 2
@@ -98,8 +92,9 @@ def test_a_second_store_on_a_folder_is_refused_and_leaves_nothing(options, tmp_p
 def test_what_is_resumed_with_another_studys_folder_is_refused(options):
     begun(options("first"))
     store = begun(options("second", "elsewhere"), seed=5)
-    line = complaint(resume, launched(options("second"), seed=5, trials=3), store)
-    assert "it holds trials of another study" in line and store.definition.study.trials == 2
+    with raises_code("folder-of-another-study"):
+        resume(launched(options("second"), seed=5, trials=3), store)
+    assert store.definition.study.trials == 2
 
 
 def test_drivers_of_one_study_have_a_folder_each(options, tmp_path):
@@ -137,8 +132,10 @@ def test_a_folder_without_its_file_is_adopted_by_the_study_whose_trials_lie_in_i
     store = as_before(begun(options("first")), folder)
     identity = identity_of(store)
     other = begun(options("second", "elsewhere"), seed=5)
-    assert "it holds trials of another study" in complaint(start, launched(options("third")))
-    assert "it holds trials of another study" in complaint(resume, launched(options("second"), seed=5), other)
+    with raises_code("folder-of-another-study"):
+        start(launched(options("third")))
+    with raises_code("folder-of-another-study"):
+        resume(launched(options("second"), seed=5), other)
     check_artefacts(store, store.records())
     resume(launched(options("first"), trials=3), store)
     assert owner_of(folder).identity == identity_of(store) == identity
@@ -150,8 +147,8 @@ def test_weights_that_another_store_overwrote_are_not_read(options, tmp_path):
     check_artefacts(store, store.records())
     other = replace(made_record(TrialSpec(0, tiny_candidate(7), tiny_study())), seed=77)
     (tmp_path / "runs" / "tiny" / "trial-00000" / RECORD).write_text(json.dumps(to_plain(other)))
-    line = complaint(check_artefacts, store, store.records())
-    assert line.startswith("trial 0 of study tiny: another study wrote into its folder")
+    with raises_code("folder-of-another-study", where="trial 0 of study tiny"):
+        check_artefacts(store, store.records())
 
 
 # -- kills and leftovers
@@ -178,7 +175,8 @@ def test_a_folder_in_which_no_trial_ended_is_free(options, tmp_path, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setitem(RUNNERS, "made up", unreachable)
-        assert "no Ray" in complaint(start, launched(options("first")))
+        with raises_code("cluster-not-found"):
+            start(launched(options("first")))
     (tmp_path / "runs" / "tiny" / "trial-00000" / "features-1").mkdir(parents=True)
     store = begun(options("second"))
     assert owner_of(tmp_path / "runs" / "tiny").identity == identity_of(store)
@@ -194,8 +192,10 @@ def test_afresh_forgets_whose_the_folder_was(options, tmp_path):
 def test_a_damaged_file_is_one_line_and_mended_by_its_removal(options, tmp_path, text):
     store, file = begun(options()), tmp_path / "runs" / "tiny" / FILE
     file.write_text(text)
-    assert f"{file}: does not say which study" in complaint(check_artefacts, store, store.records())
-    assert "delete it" in complaint(resume, launched(options(), trials=3), store)
+    with raises_code("artefact-unreadable", where=str(file)):
+        check_artefacts(store, store.records())
+    with raises_code("artefact-unreadable", where=str(file), mentions="delete it"):
+        resume(launched(options(), trials=3), store)
     file.unlink()
     assert len(resume(launched(options(), trials=3), store).records) == 3
 
@@ -241,9 +241,9 @@ def test_each_drivers_trials_are_found_in_its_own_output_also_when_the_given_one
 def test_missing_artefacts_are_one_line_that_says_where_they_were_written(options, tmp_path):
     store = begun(options())
     shutil.rmtree(tmp_path / "runs" / "tiny" / "trial-00001")
-    line = complaint(check_present, store, store.records()[1:])
-    assert line.startswith("trial 1 of study tiny: its artefacts are missing")
-    assert f"written to {tmp_path / 'runs'} on " in line and "--output" in line
+    mentions = [f"{tmp_path / 'runs'} on ", "--output"]
+    with raises_code("artefact-unreadable", where="trial 1 of study tiny", mentions=mentions):
+        check_present(store, store.records()[1:])
 
 
 def test_the_last_known_place_is_kept_when_a_folder_moved(options, tmp_path):
@@ -270,7 +270,8 @@ def test_a_study_of_a_newer_version_is_refused_by_all_and_stays_as_it_is(options
         lambda: planned("tiny", options()),
         lambda: remove("tiny", options()),
     ):
-        assert "written by a newer version of searchlab" in complaint(refused)
+        with raises_code("store-newer"):
+            refused()
     (listed,) = stored(options()).studies
     assert (listed.standing, "update searchlab" in listed.detail) == ("newer", True)
     assert contents(tmp_path / "runs") == before and store.optuna.user_attrs[DEFINED] == newer

@@ -3,9 +3,9 @@
 import optuna
 import pytest
 from optuna.storages import InMemoryStorage
+from raises import raises_code
 from tiny import tiny_study
 
-from searchlab.errors import UserError
 from searchlab.search.definition import Definition
 from searchlab.search.runs import stored
 from searchlab.search.storage import open_storage
@@ -41,7 +41,7 @@ def killed_after(writes: int, storage, monkeypatch) -> None:
 def test_a_name_whose_process_died_before_the_definition_is_taken_over(writes, monkeypatch):
     storage = InMemoryStorage()
     killed_after(writes, storage, monkeypatch)
-    with pytest.raises(UserError, match=r"^memory: study 'tiny' never began: .* \(`searchlab run tiny` begins it\)$"):
+    with raises_code("study-not-started", where="memory", mentions=["'tiny'", "`searchlab run tiny` begins it"]):
         StudyStore.load("tiny", storage, "memory")
     StudyStore.create(DEFINITION, storage, "memory")
     assert StudyStore.load("tiny", storage, "memory").definition == DEFINITION
@@ -59,12 +59,10 @@ def test_a_study_of_somebody_elses_is_left_alone():
     storage = InMemoryStorage()
     theirs = optuna.create_study(storage=storage, study_name="tiny", directions=SAME)
     theirs.set_user_attr("mine", 1)
-    for step in (
-        lambda: StudyStore.create(DEFINITION, storage, "memory"),
-        lambda: StudyStore.discard("tiny", storage, ""),
-    ):
-        with pytest.raises(UserError, match=r"holds a study 'tiny' already|not made by searchlab"):
-            step()
+    with raises_code("study-exists", mentions="'tiny'"):
+        StudyStore.create(DEFINITION, storage, "memory")
+    with raises_code("foreign-study", mentions="'tiny'"):
+        StudyStore.discard("tiny", storage, "")
     assert theirs.user_attrs == {"mine": 1}
 
 
@@ -79,7 +77,7 @@ def test_the_study_meant_where_none_is_named_is_one_that_began(tmp_path):
     options = RunOptions(output=tmp_path)
     storage = open_storage(options.storage_url, create=True)
     optuna.create_study(storage=storage, study_name="a", directions=SAME)
-    with pytest.raises(UserError, match="study 'a' never began"):
+    with raises_code("study-not-started", mentions="'a'"):
         stored_study(None, options)
     StudyStore.create(DEFINITION, storage, options.storage_url)
     assert stored_study(None, options).definition.study.name == "tiny"

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import pytest
+from raises import raises_code
 from test_driver import driver_of, new_store
 from tiny import IMAGES, made_record, run, tiny_space, tiny_study
 
-from searchlab.errors import UserError
 from searchlab.search.warm_start import warm_started
 
 
@@ -59,7 +58,7 @@ class replace_width:
 
 
 def test_another_space_is_refused_and_told_apart():
-    with pytest.raises(UserError) as refused:
+    with raises_code("warm-start-mismatch", where="warm start from before") as refused:
         warm_started(tiny_study(), other_space, IMAGES, earlier([50]))
     assert refused.value.value == (
         "colour: none there, one of red, green here; rate: 0.05 to 0.2 there, 0.05 to 0.4 here; "
@@ -68,14 +67,14 @@ def test_another_space_is_refused_and_told_apart():
 
 
 def test_other_objectives_are_refused():
-    with pytest.raises(UserError, match="other objectives") as refused:
+    with raises_code("warm-start-mismatch", where="warm start from before", value="accuracy, macs") as refused:
         warm_started(tiny_study("accuracy", "params"), tiny_space, IMAGES, earlier([50]))
     assert (refused.value.value, refused.value.allowed) == ("accuracy, macs", "accuracy, params")
 
 
 def test_an_empty_front_is_refused():
     store = earlier([50], min_accuracy=0.9)
-    with pytest.raises(UserError, match="front is empty"):
+    with raises_code("no-results", where="warm start from before"):
         warm_started(tiny_study(), tiny_space, IMAGES, store)
 
 
