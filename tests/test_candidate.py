@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from raises import raises_code
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Augmentation, Candidate, Exit, Head, Training
-from searchlab.errors import UserError, from_validation
+from searchlab.errors import from_validation
 from searchlab.serialization import from_plain, to_plain
 
 SHARE = st.floats(0, 1)
@@ -179,9 +180,12 @@ def test_exits_lie_on_cuts_of_the_architecture_in_order(exits, said):
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
-    [({"depth": 3}, "Candidate.depth"), ({"exits": [{"cut": -1}]}, "Candidate.exits.0.cut")],
+    ("change", "code", "field"),
+    [
+        ({"depth": 3}, "unknown-field", "Candidate.depth"),
+        ({"exits": [{"cut": -1}]}, "invalid-field", "Candidate.exits.0.cut"),
+    ],
 )
-def test_data_that_are_no_candidate_are_refused_with_their_file(change, field):
-    with pytest.raises(UserError, match=f"^candidate.json: {field} is not valid"):
+def test_data_that_are_no_candidate_are_refused_with_their_file(change, code, field):
+    with raises_code(code, where="candidate.json", mentions=field):
         from_plain(Candidate, {**to_plain(SMALL), **change}, where="candidate.json")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from pydantic.dataclasses import dataclass, is_pydantic_dataclass
+from raises import raises_code
 
 from searchlab import architecture, candidate, objective, operating_point, record, study
 from searchlab.architecture import VGG, AlexNet, GoogLeNet, ImageSpec, Partitioned, ResNet, Torchvision
 from searchlab.candidate import Augmentation, Candidate, Decay, Exit, Gate, Head, HeadTraining, SixCopies, Training
-from searchlab.errors import UserError
 from searchlab.operating_point import Estimate, ExitRule, Frontier, OperatingPoint
 from searchlab.serialization import NOUN, from_plain, stable_id, to_json, to_plain
 from searchlab.user_file import UserFile
@@ -91,7 +91,7 @@ def test_every_noun_is_tried_above():
 def test_nouns_are_frozen_and_refuse_unknown_fields(noun):
     with pytest.raises(AttributeError):
         setattr(noun, fields(noun)[0].name, None)
-    with pytest.raises(UserError, match="unheard_of is not valid"):
+    with raises_code("unknown-field", value=1, mentions="unheard_of"):
         from_plain(type(noun), {**to_plain(noun), "unheard_of": 1})
 
 
@@ -126,7 +126,7 @@ def test_the_stable_id_depends_on_the_content_alone():
 
 
 def test_data_that_are_no_noun_are_refused_with_their_place():
-    with pytest.raises(UserError, match=r"^trial-00003/record\.json: "):
+    with raises_code("invalid-field", where="trial-00003/record.json"):
         from_plain(record.TrialRecord, ["not", "a", "record"], where="trial-00003/record.json")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from raises import raises_code
 from tiny import tiny_candidate, tiny_study
 
 from searchlab import phases
@@ -305,7 +306,7 @@ def test_what_the_operating_system_refuses_is_not_the_candidates_fault(digits, m
         raise error
 
     monkeypatch.setattr(trial_module, "training_lock", refused)
-    with pytest.raises(UserError, match=r"cannot run trials: .*mend it, then resume"):
+    with raises_code("io-error", mentions=error.strerror):
         run_trial(spec_of(), digits)
 
 
@@ -387,7 +388,7 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(digits, tmp_path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("searchlab.artefacts.save_file", full)
-    with pytest.raises(UserError, match=r"cannot write: No space left on device \(make room, then resume\)"):
+    with raises_code("cannot-write", mentions="No space left on device"):
         run_trial(spec_of(directory=tmp_path / "t", epochs=1), digits)
 
 

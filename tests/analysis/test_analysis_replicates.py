@@ -5,11 +5,12 @@ import optuna
 import pytest
 from fake_records import CPU, fake_record
 from optuna.trial import TrialState
+from raises import raises_code
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
 from searchlab.analysis import replicates as module
 from searchlab.analysis.replicates import Replication, as_replicated, originals, replicate, replicates_of
-from searchlab.errors import Interrupted, TrialFailure, UserError
+from searchlab.errors import Interrupted, TrialFailure
 from searchlab.front.points import study_front, study_hypervolume
 from searchlab.front.replicates import Reading
 from searchlab.record import DataFacts
@@ -149,7 +150,7 @@ def test_the_companion_is_listed_nowhere_and_is_no_study_of_ours(options, store)
     assert "tiny/replicates" in optuna.get_all_study_names(options.storage_url)
     assert stored_names(options) == ["tiny"]
     assert stored_study(None, options).definition.study.name == "tiny", "though the companion was begun last"
-    with pytest.raises(UserError, match=r"unknown study: 'tiny/replicates' \(known: tiny\)"):
+    with raises_code("unknown-study", value="tiny/replicates", mentions="known: tiny"):
         stored_study("tiny/replicates", options)
 
 
@@ -314,14 +315,14 @@ def test_real_trainings_from_end_to_end(options, monkeypatch, digits):
 
 def test_an_empty_front(options):
     store = begun(options, tiny_study(trials=1, min_accuracy=0.99))
-    with pytest.raises(UserError, match="study tiny: its front is empty, so there is nothing to repeat"):
+    with raises_code("no-results", where="study tiny"):
         replicate(asked(store, options))
     assert replicates_of(store) == []
 
 
 def test_other_data_than_the_studys(options, store, monkeypatch, digits):
     monkeypatch.setattr(module, "load_data", lambda study, where: replace(digits, hash="another"))
-    with pytest.raises(UserError, match="the data are not those of the study so far: 'another'"):
+    with raises_code("data-differ", where="digits", value="another"):
         replicate(asked(store, options))
     assert replicates_of(store) == []
 
@@ -331,5 +332,5 @@ def test_another_machine_than_the_studys(options):
     storage = open_storage(options.storage_url, create=True)
     store = StudyStore.create(Definition(study, study, ""), storage, options.storage_url)
     store.finish(store.optuna.ask(), replace(fake_record(0, machine=CPU), data=DataFacts()), [0.9, 1.0])
-    with pytest.raises(UserError, match=r"its latencies so far are of another machine.*EPYC 7763"):
+    with raises_code("machine-differs", where="study tiny", mentions="EPYC 7763"):
         replicate(asked(store, options))

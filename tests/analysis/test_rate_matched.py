@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raises import raises_code
 from tiny import tiny_candidate, tiny_study
 
 from searchlab.analysis.rate_matched import at_same_shares, readings_of
 from searchlab.artefacts import load_network
 from searchlab.data.batches import Normaliser
-from searchlab.errors import UserError
 from searchlab.exits.evaluate import evaluate, route, scores_of
 from searchlab.exits.table import load_table
 from searchlab.exits.tabulate import tabulate
@@ -85,5 +85,5 @@ def test_labels_have_no_say_in_the_thresholds(trained, digits, monkeypatch):
 
 
 def test_weights_that_are_gone_are_named(trained, digits, tmp_path):
-    with pytest.raises(UserError, match="no readable weights"):
+    with raises_code("artefact-unreadable"):
         readings_of(replace(trained[0], directory=str(tmp_path)), trained, digits, "cpu")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from fake_records import GPU, fake_record, fake_study
+from raises import raises_code
 from tiny import tiny_candidate, tiny_study
 
 from searchlab import record as nouns
@@ -17,7 +18,7 @@ from searchlab.artefacts import load_network, save_artefacts
 from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.data.batches import Normaliser
 from searchlab.deploy.scores import score_functions
-from searchlab.errors import TrialFailure, UserError
+from searchlab.errors import TrialFailure
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.scores import GATE
 from searchlab.exits.table import load_table
@@ -87,7 +88,7 @@ def test_no_points_no_look(counted, digits):
 def test_missing_weights_are_named(counted, digits, tmp_path):
     study, records = counted
     moved = [replace(record, directory=str(tmp_path)) for record in records]
-    with pytest.raises(UserError, match="no readable weights"):
+    with raises_code("artefact-unreadable"):
         list(look(study, study_front(study, moved), digits, "cpu"))
 
 
@@ -180,9 +181,7 @@ def test_points_of_another_machine_are_refused_before_anything_is_measured(quick
     points = study_front(fake_study(), [record])
     there = replace(record.latency, machine=replace(record.latency.machine, **change))
     before = [made_look(record, latency=there)]
-    with pytest.raises(
-        UserError, match=r"measured again on another machine, and latencies do not mix.*so far.*--device"
-    ):
+    with raises_code("machine-differs", where="study digits", mentions="--device"):
         list(look(fake_study(), points, digits, "cpu", before))
     assert quick_look == []
     assert list(look(fake_study(), points, digits, "cpu", [made_look(record)])) and quick_look == [0]

@@ -5,10 +5,10 @@ import pytest
 from fake_records import CPU, GPU, fake_point, fake_record, fake_records, fake_study
 from hypothesis import given
 from hypothesis import strategies as st
+from raises import raises_code
 
 from searchlab.architecture import Partitioned, ResNet
 from searchlab.candidate import Candidate, Exit
-from searchlab.errors import UserError
 from searchlab.front.points import cost_scales, exit_names, final_front, state_counts, study_front, study_hypervolume
 from searchlab.operating_point import ExitRule
 
@@ -146,7 +146,7 @@ def test_latency_intervals_scale_with_the_whole_network():
 @pytest.mark.parametrize("other", [GPU, dataclasses.replace(CPU, torch="2.16.0")])
 def test_latencies_of_two_machines_never_mix(other):
     records = [fake_record(0), fake_record(4, machine=other)]
-    with pytest.raises(UserError, match=r"trial 0: .*EPYC.*; trial 4: ") as raised:
+    with raises_code("machine-differs", where="study digits", mentions=["trial 0: ", "EPYC", "; trial 4: "]) as raised:
         study_front(fake_study(), records)
     assert CPU.label in str(raised.value) and other.label in str(raised.value) and other.torch in str(raised.value)
 

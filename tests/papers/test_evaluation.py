@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_paper import PAPER
+from raises import raises_code
 from tiny import made_record, tiny_candidate, tiny_study
 
 from searchlab.data.splits import limited
-from searchlab.errors import UserError
 from searchlab.model.early_exit import build
 from searchlab.papers.evaluation import (
     evaluate_exits,
@@ -108,5 +108,5 @@ def test_an_evaluation_that_is_broken_off_leaves_nothing(subject, tmp_path):
 
 def test_damaged_findings_are_named(subject, tmp_path):
     (tmp_path / "findings.json").write_text("{")
-    with pytest.raises(UserError, match=r"findings\.json: not readable as JSON"):
+    with raises_code("artefact-unreadable", mentions="findings.json"):
         load_findings([subject.record])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from fake_records import fake_record, fake_study
 from matplotlib.image import imread
+from raises import raises_code
 
 from searchlab.architecture import VGG
 from searchlab.candidate import Candidate
-from searchlab.errors import UserError
 from searchlab.record import Epoch
 from searchlab.report.convergence import DASHES, HUES, lines_of, panels, write_convergence_html, write_convergence_png
 
@@ -84,6 +84,6 @@ def test_page_and_picture_are_written(tmp_path, accuracies):
 def test_what_cannot_be_drawn_is_said(tmp_path):
     unseen = converged(0, (None, None))
     for records in ([], [unseen], [fake_record(1, state="failed")]):
-        with pytest.raises(UserError, match="study digits: no curves to plot"):
+        with raises_code("no-results", where="study digits"):
             write_convergence_png(tmp_path / "x.png", fake_study(), records)
     assert list(tmp_path.iterdir()) == []

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from fake_records import fake_point, fake_record, fake_records, fake_study
 from matplotlib.image import imread
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.front.history import SearchHistory
 from searchlab.report import growth as growth_module
 from searchlab.report.growth import (
@@ -45,7 +45,7 @@ def test_one_trial_or_one_without_a_front_can_be_drawn_and_none_is_said(tmp_path
     for records in ([fake_record(0)], [fake_record(0, state="stopped")]):
         write_growth_png(tmp_path / "one.png", SearchHistory(fake_study(), records))
         write_growth_html(tmp_path / "one.html", SearchHistory(fake_study(), records))
-    with pytest.raises(UserError, match=r"study digits: nothing to plot .*one trial that was trained"):
+    with raises_code("no-results", where="study digits"):
         write_growth_png(tmp_path / "none.png", SearchHistory(fake_study(), [fake_record(0, state="infeasible")]))
     assert not (tmp_path / "none.png").exists()
 

@@ -4,8 +4,8 @@ from fake_records import GPU, doubtful, fake_point, fake_record, fake_records, f
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
+from raises import raises_code
 
-from searchlab.errors import UserError
 from searchlab.front.points import study_front
 from searchlab.report import plots
 from searchlab.report.axes import axes_of, description, is_logarithmic, linear_ticks, log_ticks, padded
@@ -105,9 +105,9 @@ def test_the_picture_holds_the_whole_front_and_its_intervals():
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path):
-    with pytest.raises(UserError, match="study digits: nothing to plot"):
+    with raises_code("no-results", where="study digits"):
         write_png(tmp_path / "x.png", fake_study(), fake_records(0))
-    with pytest.raises(UserError, match="different machines"):
+    with raises_code("machine-differs", where="study digits"):
         write_html(tmp_path / "x.html", fake_study(), [fake_record(0), fake_record(1, machine=GPU)])
     assert list(tmp_path.iterdir()) == []
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from fake_records import fake_record, fake_study
 from matplotlib.image import imread
+from raises import raises_code
 from rich.console import Console
 
-from searchlab.errors import UserError
 from searchlab.front.points import study_front
 from searchlab.front.replicates import Mean, Optimism, Reading, Replicate, repeated
 from searchlab.objective import OBJECTIVES
@@ -132,7 +132,7 @@ def test_those_that_failed_are_named():
 def test_nothing_complete_says_so():
     front, _ = fronted()
     assert "No replicate is complete" in printed(replicates_view(STUDY, front, []))
-    with pytest.raises(UserError, match="no replicates to plot"):
+    with raises_code("no-results", where="study digits"):
         doubt_of(STUDY, front)
 
 

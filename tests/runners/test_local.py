@@ -2,10 +2,11 @@ import os
 from dataclasses import replace
 
 import pytest
+from raises import raises_code
 from tiny import Seen, made_record, tiny_candidate, tiny_study
 
 from searchlab.candidate import Head
-from searchlab.errors import Interrupted, RunError
+from searchlab.errors import Interrupted
 from searchlab.measure.isolation import measuring
 from searchlab.runners import local
 from searchlab.runners.local import run_local
@@ -90,7 +91,7 @@ def test_a_trial_that_leaves_the_device_unusable_is_told_and_ends_the_run(digits
     source = Notes(2)
     source.left[0] = replace(source.left[0], candidate=tiny_candidate(4, learning_rate=1e9))
     monkeypatch.setattr(local, "is_usable", lambda device: False)
-    with pytest.raises(RunError, match=r"^cpu: trial 0 left the device unusable \(`searchlab resume` goes on"):
+    with raises_code("device-unusable", where="cpu", mentions="`searchlab resume` goes on"):
         run_local(source, digits)
     assert [record.state for record in source.told] == ["failed"]
 
