@@ -1,4 +1,4 @@
-"""What is known of a trial: its costs, its latencies, its curve, its frontier, and how it ended."""
+"""Records of trials: costs, latencies, learning curve, frontier, and state."""
 
 from typing import Annotated, Literal
 

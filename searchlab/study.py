@@ -1,4 +1,4 @@
-"""What is run: the study, what a worker gets of it, and where it runs."""
+"""Study, run options, and the specification of a trial for a worker."""
 
 from collections.abc import Mapping
 from itertools import islice

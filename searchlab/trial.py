@@ -1,4 +1,4 @@
-"""One candidate to one record: build, check, measure, train, tabulate. The place to read first."""
+"""Trial: one candidate to one record: build, check, measure, train, tabulate. The place to read first."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Every command, where its function is, and the line that `searchlab --help` has for it.
+"""Commands: name, function and help line of each.
 
 The file of a command is imported when it is called: help need not wait for torch.
 """

@@ -1,4 +1,4 @@
-"""Printing: tables for people, JSON for programs."""
+"""Output of tables for people and JSON for programs."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Looking at what was found: `front`, `trials` and `show`."""
+"""Commands that show results: `front`, `trials` and `show`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What there is to run: `studies` and `spaces`."""
+"""Commands that list what can be run: `studies` and `spaces`."""
 
 from searchlab.cli.console import show, show_json
 from searchlab.cli.options import AsJson

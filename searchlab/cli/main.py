@@ -1,4 +1,4 @@
-"""The entry point: commands are gathered here, mistakes become one line and exit code 2."""
+"""Entry point: collects the commands; a user's mistake becomes one line and exit code 2."""
 
 import signal
 import sys
@@ -26,7 +26,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def app_for(given: Sequence[str]) -> typer.Typer:
-    """The application for one command line."""
+    """Makes the application for one command line."""
     app = typer.Typer(
         name="searchlab",
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and what they are turned into."""
+"""Shared arguments and options of commands, and their conversion."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -1,4 +1,4 @@
-"""The tables of papers, ours beside theirs: `table`."""
+"""Command `table`: the tables of papers, ours beside theirs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

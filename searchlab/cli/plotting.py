@@ -1,4 +1,4 @@
-"""Drawing what was found: `plot`."""
+"""Command `plot`."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

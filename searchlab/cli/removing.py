@@ -1,4 +1,4 @@
-"""Forgetting a study: `remove`."""
+"""Command `remove`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training the front again: `replicate`."""
+"""Command `replicate`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

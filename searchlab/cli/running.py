@@ -1,4 +1,4 @@
-"""Searching: `run` and `resume`."""
+"""Commands `run` and `resume`."""
 
 import shlex
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the store holds: `runs`."""
+"""Command `runs`."""
 
 from pathlib import Path
 

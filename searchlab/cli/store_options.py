@@ -1,4 +1,4 @@
-"""Where a study is kept, as the options of the command that comes next."""
+"""Options of a study's place, for the next command in messages."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""How the hypervolume of a study grew with the training it spent, trial by trial in the order in which they ended.
+"""History of a search: hypervolume against training spent, trial by trial in order of their ends.
 
 Training is counted in epochs x MACs, those of one image through the whole network. Times the training images, times
 three (a step goes once forward and about twice as far backward), that is every multiply-accumulate of a training; both

@@ -1,4 +1,4 @@
-"""The front of a study: which points of which trials no other trial beats, and how much they dominate."""
+"""Points of a study's front: the non-dominated operating points of all trials, and their hypervolume."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
