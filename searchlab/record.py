@@ -11,7 +11,7 @@ from searchlab.operating_point import Estimate, ExitRule, Frontier, OperatingPoi
 from searchlab.serialization import NOUN
 
 State = Literal["running", "interrupted", "complete", "stopped", "infeasible", "failed"]
-"""How a trial stands. It is interrupted where it was begun and has no result, and no driver works on it any more."""
+"""State of a trial. Interrupted: begun, without a result, and no driver works on it."""
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -43,7 +43,7 @@ class NetworkCost:
 
     @property
     def params(self) -> int:
-        """All parameters: every stage, head and gate."""
+        """Parameters of every stage, head and gate."""
         return sum(part.params for part in (*self.stages, *self.heads, *self.gates))
 
     @property
@@ -54,7 +54,7 @@ class NetworkCost:
 
 @dataclass(frozen=True, config=NOUN)
 class Machine:
-    """Where a latency was measured. Latencies of different machines never mix in one front."""
+    """Machine of a latency measurement. Latencies of different machines never mix in one front."""
 
     device: Literal["cpu", "cuda"]
     name: str
@@ -65,14 +65,14 @@ class Machine:
 
     @property
     def label(self) -> str:
-        """A short name for footers: "cpu (2 threads) AMD EPYC"."""
+        """Short name for footers: "cpu (2 threads) AMD EPYC"."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         kind = f"cpu ({threads})" if self.device == "cpu" else "cuda"
         return f"{kind} {self.name}"
 
     @property
     def in_full(self) -> str:
-        """All that makes it a machine of its own, for when two are told apart."""
+        """Full description, to tell two machines apart."""
         return f"{self.label}, driver {self.driver or 'none'}, torch {self.torch}, python {self.python}"
 
 
@@ -89,7 +89,7 @@ class Quantiles:
 
 @dataclass(frozen=True, config=NOUN)
 class SegmentLatency:
-    """What every stage, head and gate, and taking the exit decision by each score, adds to a sample's milliseconds.
+    """Milliseconds that every stage, head and gate, and an exit decision by each score, add to a sample.
 
     The latency of leaving at an exit is additive: the stages up to its cut, the heads of the used exits up to it, and a
     decision at each of them that is not the last one in use. With gates: instead of the heads that were passed, the
@@ -112,7 +112,7 @@ class Profile:
 
 @dataclass(frozen=True, config=NOUN)
 class LatencyCheck:
-    """The additive model against the routed network, end to end, over the same samples.
+    """Comparison of the additive model with the routed network, end to end, over the same samples.
 
     `rule` and `images` say what was compared; None and 0 where it was no rule, and in records of earlier versions.
     """
@@ -124,23 +124,23 @@ class LatencyCheck:
 
     @property
     def error(self) -> float:
-        """Relative difference of the additive model from the truth; negative where it promises too little."""
+        """Relative error of the additive model; negative if it is too low."""
         return self.additive_ms / self.end_to_end_ms - 1
 
 
 DIFFERENCE = {"cpu": 0.10, "cuda": 0.05}
-"""How far the additive latency may be from the routed network's on a device before it is in doubt."""
+"""Largest accepted relative error of the additive latency, by type of device."""
 
 WAITED = 0.20
-"""What share of a measurement's time its threads may wait for a core before it is in doubt."""
+"""Largest accepted share of a measurement's time in which its threads wait for a core."""
 
 FASTER = 1.5
-"""How many times faster than in the study's unit of time the reference may be before that unit is in doubt."""
+"""Largest accepted speed of the reference, as a multiple of that in the study's unit of time."""
 
 
 @dataclass(frozen=True, config=NOUN)
 class LatencyReport:
-    """What a trial's latency measurement found, the reference's interleaved with it.
+    """Result of a trial's latency measurement, interleaved with the reference's.
 
     `check` is made over real images, once the network is trained; `mixed` during the measurement itself, over samples
     that are made to leave at every exit in turn. `waited` is the share of its time that threads of it were ready to run
@@ -164,14 +164,14 @@ class LatencyReport:
 
     @property
     def worry(self) -> float:
-        """What speaks most against the figures, as a multiple of what is allowed; above 1 they are in doubt."""
+        """Strongest doubt about the figures, as a multiple of the accepted value; above 1 they are in doubt."""
         check = self.check or self.mixed
         differs = abs(check.error) / DIFFERENCE[self.machine.device] if check else 0.0
         return max(differs, self.waited / WAITED, 1 / self.drift / FASTER)
 
     @property
     def doubt(self) -> str:
-        """Why the figures are in doubt; "" where they are not."""
+        """Why the figures are in doubt; "" if they are not."""
         if self.worry <= 1:
             return ""
         check = self.check or self.mixed
@@ -184,7 +184,7 @@ class LatencyReport:
 
 @dataclass(frozen=True, config=NOUN)
 class TimeUnit:
-    """A study's unit of time: the reference's median latency as the study first measured it, and where that was."""
+    """A study's unit of time: the reference's median latency in the first measurement, and its machine."""
 
     reference_name: str
     reference_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -192,13 +192,13 @@ class TimeUnit:
 
     @classmethod
     def of(cls, report: LatencyReport) -> "TimeUnit":
-        """The unit that a report is in."""
+        """Returns the unit of a report."""
         return cls(report.reference_name, report.reference.p50, report.machine)
 
 
 @dataclass(frozen=True, config=NOUN)
 class Epoch:
-    """One row of the learning curve. `accuracy` is every exit's on the validation split, where it was looked at."""
+    """One row of the learning curve. `accuracy` is that of every exit on the validation split, if evaluated."""
 
     epoch: int
     loss: float
@@ -208,7 +208,7 @@ class Epoch:
 
 @dataclass(frozen=True, config=NOUN)
 class Seconds:
-    """Where the wall-clock time of a trial went."""
+    """Wall-clock seconds of the parts of a trial."""
 
     measure: float = 0.0
     train: float = 0.0
@@ -268,7 +268,7 @@ class TrialRecord:
 
 @dataclass(frozen=True, config=NOUN)
 class TestLook:
-    """The one time a trial's points were read on the test split: measured again, then evaluated, rule by rule.
+    """One evaluation of a trial's points on the test split, after a new latency measurement.
 
     `validation` and `test` follow each other: the same rule on either split, with the new latency.
     """

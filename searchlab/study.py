@@ -19,7 +19,7 @@ from searchlab.user_file import UserFile, is_file_name
 DEFAULT_TRIALS = 20
 
 Named = Annotated[Objective, BeforeValidator(named)]
-"""An objective, or the name of one."""
+"""An objective, or its name."""
 
 
 def _by_name(enqueue: Any) -> Any:
@@ -100,14 +100,14 @@ class Study:
 
     @property
     def space_name(self) -> str:
-        """The name or path of the space; of a function its name with parentheses: "wide_and_flat()"."""
+        """Name or path of the space; of a function, its name with parentheses: "wide_and_flat()"."""
         if isinstance(self.space, str):
             return self.space
         return f"{getattr(self.space, '__name__', type(self.space).__name__)}()"
 
     @property
     def named_files(self) -> tuple[tuple[str, str], ...]:
-        """The files that are named where a built-in data set, sampler or score may be, and which of these each is."""
+        """File names in place of a built-in data set, sampler or score, each with its kind."""
         named = {self.data: "data set", self.sampler: "sampler"} | dict.fromkeys(self.scores, "score")
         return tuple((kind, name) for name, kind in named.items() if is_file_name(name))
 
@@ -118,28 +118,28 @@ class Study:
 
     @property
     def measures_latency(self) -> bool:
-        """Whether latency is an objective or a limit, so that it must be measured."""
+        """Whether latency is an objective or a limit and must be measured."""
         return latency_ms in self.objectives or self.max_latency_ms is not None
 
     @property
     def most_trials(self) -> int | None:
-        """How many trials there are in all: `DEFAULT_TRIALS` where nothing else ends the study; None is no limit."""
+        """Total number of trials: `DEFAULT_TRIALS` if nothing else ends the study; None: no limit."""
         unlimited = self.trials is None and all(getattr(self, name) is None for name in OTHER_BUDGETS)
         return DEFAULT_TRIALS if unlimited else self.trials
 
     def row_of(self, index: int) -> str:
-        """What tables call the enqueued configuration at that index; "" where there is none or it has no name."""
+        """Name of the enqueued configuration at that index; "" without one."""
         name = next(islice(self.enqueue, index, None), "")
         return "" if is_unnamed(name) else name
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """What tables call the enqueued configurations, those without names left out."""
+        """Names of the enqueued configurations, without nameless ones."""
         return tuple(name for name in self.enqueue if not is_unnamed(name))
 
 
 def with_more(enqueue: Mapping[str, dict[str, Any]], more: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Configurations with others after them; those without names are counted on."""
+    """Appends configurations to others; nameless ones are numbered on."""
     found = dict(enqueue)
     for name, params in more.items():
         found[unnamed(len(found)) if is_unnamed(name) else name] = params
@@ -147,15 +147,15 @@ def with_more(enqueue: Mapping[str, dict[str, Any]], more: Mapping[str, dict[str
 
 
 OTHER_BUDGETS = frozenset({"hours", "epochs_total", "until_stalled"})
-"""What may end a study beside its number of trials."""
+"""Limits that may end a study, besides its number of trials."""
 
 BUDGET_FIELDS = OTHER_BUDGETS | {"trials", "description", "paper"}
-"""Fields that a resumed study may change: how long it runs and how it is shown, not what it is."""
+"""Fields that a resumed study may change: budget and presentation."""
 
 
 @dataclass(frozen=True, config=NOUN)
 class Sketch:
-    """A file whose studies its code computes: what it says of itself, and the fields that each of its calls writes."""
+    """A file with computed studies: its description, and the plain fields of its calls."""
 
     description: str
     plain: tuple[dict[str, Any], ...]
@@ -163,7 +163,7 @@ class Sketch:
 
 @dataclass(frozen=True, config=NOUN)
 class Cluster:
-    """How trials are spread over a Ray cluster.
+    """Resources and settings of a Ray cluster.
 
     Attributes:
         address: of a running cluster ("auto": the one that this machine belongs to); "": a Ray of our own, here.
@@ -186,7 +186,7 @@ class Cluster:
 
 @dataclass(frozen=True, config=NOUN)
 class RunOptions:
-    """Where and on what a study runs; no part of what it is."""
+    """Options of a run: data, output, store and device; no part of a study."""
 
     data_root: Path = Path("data")
     download: bool = False
@@ -198,21 +198,21 @@ class RunOptions:
 
     @property
     def storage_url(self) -> str:
-        """The store's URL: the one given, or a SQLite file beside the runs."""
+        """The store's URL: the given one, or a SQLite file beside the runs."""
         return self.storage or f"sqlite:///{self.output / 'studies.db'}"
 
     def trial_directory(self, study: str, number: int) -> Path:
-        """Where the artefacts of a trial lie."""
+        """Folder of a trial's artefacts."""
         return self.output / study / f"trial-{number:05d}"
 
     def replicate_directory(self, study: str, number: int, run: int) -> Path:
-        """Where those of a replicate of it lie; see `schema.divided`."""
+        """Folder of a replicate's artefacts; see `schema.divided`."""
         return self.output / study / REPLICATES / f"trial-{number:05d}-seed-{run}"
 
 
 @dataclass(frozen=True, config=NOUN)
 class TrialSpec:
-    """All that a worker needs to run one trial, besides the images.
+    """Specification of a trial: all inputs of a worker besides the images.
 
     `checkpoint` is where an earlier process left the trial at a rung, "" where none did. `gpu_share` is how much of its
     GPU's memory the trial may take. `row` is what tables call it, if it has a row.

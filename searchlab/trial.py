@@ -44,7 +44,7 @@ log = logging.getLogger("searchlab")
 
 @dataclass
 class _Epochs:
-    """How many epochs a trial finished, and how many it began: what it used, should it fail."""
+    """Epochs that a trial finished and began: its use of the budget if it fails."""
 
     finished: int = 0
     begun: int = 0
@@ -52,7 +52,7 @@ class _Epochs:
 
 @dataclass(frozen=True)
 class _TrialContext:
-    """What every step of one trial works with."""
+    """Shared inputs of the steps of one trial."""
 
     spec: TrialSpec
     dataset: Dataset
@@ -74,12 +74,12 @@ class _TrialContext:
 
     @property
     def resumed(self) -> dict[str, Any]:
-        """What the process noted at a rung that began the trial; nothing where it begins here."""
+        """Notes of an earlier process at the last rung; empty if the trial begins here."""
         saved = self.hooks.progress.saved
         return saved.notes if saved else {}
 
     def note(self, epoch: int, record: TrialRecord) -> None:
-        """Keeps what a snapshot of the training needs beside it."""
+        """Stores the notes that belong to the next snapshot."""
         self.hooks.progress.notes = {
             "epoch": epoch,
             "accuracies": list(self.accuracies.items()),
@@ -87,7 +87,7 @@ class _TrialContext:
         }
 
     def phase(self, name: str) -> None:
-        """Tells what begins now."""
+        """Reports the start of a phase."""
         as_hook(self.hooks.on_phase)(name)
 
     @property
@@ -97,12 +97,12 @@ class _TrialContext:
 
     @property
     def scores(self) -> tuple[str, ...]:
-        """Those of the study that this network can have."""
+        """Scores of the study that this network can have."""
         return available_scores(self.study.scores, gated=bool(self.candidate.gates))
 
 
 def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None) -> TrialRecord:
-    """Trains and measures one candidate on the training and validation splits; the test split is not looked at.
+    """Trains and measures one candidate on the training and validation splits; the test split is not read.
 
     A candidate over a limit comes back as infeasible, untrained. One that raises comes back as failed: it cannot be
     built for this data, diverges, does not fit in memory, or shows a fault of ours.
@@ -118,13 +118,13 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     if device.type == "cuda":
-        # Else a trial that is too large would take the memory of those beside it, and they would fail.
+        # Otherwise a trial that is too large would take the memory of others, which would then fail.
         torch.cuda.set_per_process_memory_fraction(spec.gpu_share, device.index)
     hooks, watch = hooks or TrialHooks(), Stopwatch()
     record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
     record = sized(replace(record, data=dataset.facts, versions=versions()), spec.study, dataset.spec)
     if not record.reason:
-        # Only now is anything put on the device: a network that is too large must not take its memory.
+        # Only now use the device: a network that is too large must not take its memory.
         hooks.on_phase(phases.READING)
         normaliser, validation = Normaliser.of(dataset, device), dataset.validation.to(device)
         bench = _TrialContext(spec, dataset, device, normaliser, validation, watch, hooks)
@@ -134,7 +134,7 @@ def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None
 
 
 def sized(record: TrialRecord, study: Study, images: ImageSpec) -> TrialRecord:
-    """The record with what the network costs; with a reason where it is over a limit, or cannot be built."""
+    """Adds the network's cost to the record; with a reason if it exceeds a limit, or cannot be built."""
     if record.data.images is None:
         record = replace(record, data=DataFacts(images=images))
     try:
@@ -147,7 +147,7 @@ def sized(record: TrialRecord, study: Study, images: ImageSpec) -> TrialRecord:
 
 
 def failed(record: TrialRecord, error: Exception, epochs: int = 0) -> TrialRecord:
-    """The record of a candidate that raised."""
+    """Makes the record of a candidate that raised an exception."""
     log.debug("trial %d failed", record.number, exc_info=error)
     return replace(record, state="failed", reason=out_of_memory(error) or reason_of(error), epochs=epochs)
 
@@ -171,7 +171,7 @@ def _recorded(bench: _TrialContext, record: TrialRecord) -> TrialRecord:
 
 
 def _run(bench: _TrialContext, record: TrialRecord) -> TrialRecord:
-    """Build, measure, check, train, tabulate."""
+    """Builds, measures, checks, trains and tabulates."""
     torch.manual_seed(torch_seed(bench.spec.seed))
     bench.phase(phases.BUILDING)
     network = build(bench.candidate, bench.dataset.spec).to(bench.device)
@@ -185,7 +185,7 @@ def _run(bench: _TrialContext, record: TrialRecord) -> TrialRecord:
 
 
 def infeasible(record: TrialRecord, excess: dict[str, float]) -> TrialRecord:
-    """The record of a candidate that is over limits, and by how much."""
+    """Makes the record of a candidate over its limits."""
     reason = "over the limit: " + ", ".join(f"{name} by {over:.1%}" for name, over in excess.items())
     return replace(record, state="infeasible", excess=excess, reason=reason)
 
@@ -205,7 +205,7 @@ def _measured(bench: _TrialContext, network: EarlyExitNetwork) -> LatencyReport:
 
 
 def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, waiting: Waiting = PATIENT) -> LatencyReport:
-    """The latency of a trial's network on this node, as timed, where nothing of ours trains meanwhile.
+    """Measures the latency of a trial's network on this node, while no trial of ours trains there.
 
     One that is in doubt is measured again; see `until_trusted`.
     """
@@ -221,7 +221,7 @@ def measure(spec: TrialSpec, network: EarlyExitNetwork, images: ImageSpec, waiti
 
 
 def _measured_before(bench: _TrialContext) -> LatencyReport | None:
-    """The latency as the process measured it that began the trial."""
+    """Returns the latency that an earlier process of this trial measured."""
     found = bench.resumed.get("latency")
     return from_plain(LatencyReport, found) if found else None
 
@@ -264,7 +264,7 @@ def _training_context(bench: _TrialContext, record: TrialRecord, hooks: Hooks) -
 
 
 def _exit_costs(bench: _TrialContext, record: TrialRecord) -> tuple[float, ...]:
-    """What leaving at each exit costs with all exits in use: milliseconds where they were measured, else MACs."""
+    """Returns the cost of leaving at each exit with all exits in use: milliseconds if measured, else MACs."""
     assert record.cost is not None
     exits, score = range(len(record.cost.heads)), GATE if bench.candidate.gates else bench.scores[0]
     if record.latency is not None:
@@ -301,9 +301,9 @@ def _after_epoch(bench: _TrialContext, record: TrialRecord, epoch: Epoch, judged
 
 
 def _at_rung(bench: _TrialContext, record: TrialRecord, epoch: Epoch, table: ExitTable) -> bool:
-    """Shows the frontier at a rung; whether the trial goes on."""
+    """Reports the frontier at a rung; returns whether the trial continues."""
     bench.phase(phases.SEARCHING)
-    # Early in a training nothing may be accurate enough yet: then a trial would be judged by one point.
+    # Early in a training no point may reach `min_accuracy`; one point would then represent the trial.
     frontier = _frontier(bench, record, table, min_accuracy=0.0)
     bench.note(epoch.epoch, record)
     with hook():
@@ -317,7 +317,7 @@ def _frontier(bench: _TrialContext, record: TrialRecord, table: ExitTable, min_a
 
 
 def _tabulate(bench: _TrialContext, trained: Trained, record: TrialRecord) -> TrialRecord:
-    """The validation split's exit table, its frontier, the check of the additive latency, the artefacts."""
+    """Computes the validation split's exit table and frontier, checks the latency, writes the artefacts."""
     begun = time.perf_counter()
     bench.phase(phases.TABULATING)
     table = tabulate(trained.network, bench.validation, bench.normaliser)
@@ -337,7 +337,7 @@ def _tabulate(bench: _TrialContext, trained: Trained, record: TrialRecord) -> Tr
 
 
 def _checked(bench: _TrialContext, network: EarlyExitNetwork, record: TrialRecord, table: ExitTable) -> TrialRecord:
-    """The record with its latency checked; one that is in doubt is measured again, and its frontier with it."""
+    """Checks the latency; a doubtful one is measured again, and the frontier computed again."""
     begun, given = time.perf_counter(), (network, table, bench.validation, bench.normaliser, bench.waiting)
     found = checked(record, *given)
     bench.watch.lap("measure", begun)

@@ -21,7 +21,7 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Step:
-    """Where a study stood when a trial ended; `trained`, `epochs` and `training` (epochs x MACs) are sums so far."""
+    """State of a study after a trial; `trained`, `epochs` and `training` (epochs x MACs) are totals."""
 
     record: TrialRecord
     trained: int
@@ -31,7 +31,7 @@ class Step:
 
 
 class SearchHistory:
-    """Owns what is known of a study's ended trials: records, steps, front and cost scales. `add` a trial when it ended.
+    """Owner of a study's ended trials: records, steps, front and cost scales. Call `add` when a trial ends.
 
     A driver has one, and hands it to whoever watches. The reference point of hypervolumes is fixed: accuracy 0 and
     infinite cost, on the scales that the study's limits or its first complete trial give (`cost_scales`). If trials run
@@ -47,7 +47,7 @@ class SearchHistory:
         self._compute(records)
 
     def add(self, record: TrialRecord) -> None:
-        """One more trial ended."""
+        """Adds a trial that ended."""
         records = [*self.records, record]
         if cost_scales(self.study, records) == self.cost_scales:
             step, self.front = self._step(record, self.last, self.front)
@@ -57,7 +57,7 @@ class SearchHistory:
 
     @property
     def records(self) -> list[TrialRecord]:
-        """Records of all trials that ended, in the order in which they did."""
+        """Records of all ended trials, in the order of their ends."""
         return [step.record for step in self.steps]
 
     @property
@@ -67,17 +67,17 @@ class SearchHistory:
 
     @property
     def last(self) -> Step | None:
-        """Where the study stands; None before its first trial ended."""
+        """The last step; None before the first trial ended."""
         return self.steps[-1] if self.steps else None
 
     @property
     def trained(self) -> list[Step]:
-        """The steps of trials that were trained, for however many epochs."""
+        """Steps of trials that were trained, for any number of epochs."""
         return [step for step in self.steps if step.record.epochs]
 
     @property
     def noise(self) -> float:
-        """What the hypervolume would grow by if every point of the front were one standard error more accurate.
+        """Growth of the hypervolume if every point of the front were one standard error more accurate.
 
         To first order a hypervolume is a sum of the front's accuracies, each times the stretch of cost that is its own.
         As all were counted on the same images their errors may have any correlation; the standard error of the sum is
@@ -95,7 +95,7 @@ class SearchHistory:
         return hypervolume(raised_PM, reference_M) - hypervolume(values_PM, reference_M)
 
     def own(self, record: TrialRecord) -> float:
-        """The hypervolume of a trial's frontier alone; 0.0 where it is not complete."""
+        """Returns the hypervolume of a trial's frontier alone; 0.0 if it is not complete."""
         return self._volume(entries_of(record, self.study))
 
     def _compute(self, records: Sequence[TrialRecord]) -> None:
@@ -113,7 +113,7 @@ class SearchHistory:
         before = before or Step(record, 0, 0, 0.0, 0.0)
         volume = before.hypervolume
         if entries := entries_of(record, self.study):
-            # Of equal points that of the first trial by number stays, whichever ended first.
+            # Of equal points, that of the first trial by number stays.
             by_number = sorted([*front, *entries], key=lambda entry: entry[0].number)
             front = front_of(by_number, self.study.objectives)
             volume = self._volume(front)

@@ -17,7 +17,7 @@ Positions = NDArray[np.intp]
 
 
 def values_of(points: Sequence[OperatingPoint], objectives: Sequence[Objective]) -> Values:
-    """values_PM of operating points, signed so that less is better. A latency that was not measured is infinite."""
+    """Returns values_PM of operating points, signed so that less is better. A missing latency is infinite."""
     rows = [
         [np.inf if getattr(point, o.name) is None else o.sign * getattr(point, o.name) for o in objectives]
         for point in points
@@ -26,7 +26,7 @@ def values_of(points: Sequence[OperatingPoint], objectives: Sequence[Objective])
 
 
 def non_dominated(values_PM: Values) -> Positions:
-    """Positions of the non-dominated rows of two or three objectives, in order of the first; of equal rows, the first.
+    """Returns positions of the non-dominated rows of two or three objectives, in order of the first objective.
 
     A row dominates another if it is nowhere worse and somewhere better. Two objectives take one sort, three a sort and
     a sweep that keeps the front of the second and third so far as a staircase (Kung, Luccio and Preparata 1975).
@@ -40,7 +40,7 @@ def non_dominated(values_PM: Values) -> Positions:
     second = values_PM[order, 1]
     best_before = np.concatenate(([np.inf], np.minimum.accumulate(second)[:-1]))
     new = second < best_before
-    new[0] = True  # A lone infinite value is better than none.
+    new[0] = True  # A single infinite value is better than none.
     return np.asarray(order[new], dtype=np.intp)
 
 
@@ -62,7 +62,7 @@ def _swept(values_PM: Values, order: Positions) -> Positions:
 
 
 def hypervolume(values_PM: Values, reference_M: Values) -> float:
-    """Volume that the rows dominate below the reference point: exact, for two or three objectives."""
+    """Returns the volume that the rows dominate below the reference point: exact, for two or three objectives."""
     inside = values_PM[np.all(values_PM < reference_M, axis=1)]
     front = inside[non_dominated(inside)]
     if len(front) == 0:
@@ -81,7 +81,7 @@ def hypervolume(values_PM: Values, reference_M: Values) -> float:
 
 
 def contributions(values_PM: Values, front_FM: Values, reference_M: Values) -> NDArray[np.float64]:
-    """How much hypervolume each row alone would add to a front."""
+    """Returns how much hypervolume each row alone would add to a front."""
     free = _everything(reference_M)
     for row_M in front_FM:
         free, _ = _carved(free, row_M)
@@ -89,7 +89,7 @@ def contributions(values_PM: Values, front_FM: Values, reference_M: Values) -> N
 
 
 def closest_to_front(values_PM: Values, front_FM: Values, reference_M: Values) -> int:
-    """The position of the row that adds most hypervolume to a front; where none adds any, of the nearest to its rows.
+    """Returns the row that adds most hypervolume to a front; if none adds any, the one nearest to its rows.
 
     Contributions alone would leave it to chance: all rows behind the front add the same nothing.
     """
@@ -108,12 +108,12 @@ class _Boxes(NamedTuple):
 
 
 def _everything(reference_M: Values) -> _Boxes:
-    """The one box of all that is below the reference point."""
+    """The one box of everything below the reference point."""
     return _Boxes(np.full((1, len(reference_M)), -np.inf), np.asarray(reference_M, dtype=np.float64)[None])
 
 
 def _carved(free: _Boxes, row_M: Values) -> tuple[_Boxes, _Boxes]:
-    """What of the boxes a row does not dominate, and what it does: each box is cut along one axis after another."""
+    """Splits boxes into the parts that a row does not dominate and those that it does, axis by axis."""
     hit_B = np.all(free.upper_BM > row_M, axis=1)
     lower_BM, upper_BM = free.lower_BM[hit_B], free.upper_BM[hit_B]
     lowers, uppers = [free.lower_BM[~hit_B]], [free.upper_BM[~hit_B]]
@@ -129,7 +129,7 @@ def _carved(free: _Boxes, row_M: Values) -> tuple[_Boxes, _Boxes]:
 
 
 def _volumes(boxes: _Boxes, values_PM: Values) -> NDArray[np.float64]:
-    """The volume of the boxes that each row alone dominates."""
+    """Returns the volume of the boxes that each row alone dominates."""
     volume_P = np.zeros(len(values_PM))
     for lower_M, upper_M in zip(*boxes, strict=True):
         volume_P += np.prod(np.maximum(upper_M - np.maximum(lower_M, values_PM), 0.0), axis=1)
@@ -137,7 +137,7 @@ def _volumes(boxes: _Boxes, values_PM: Values) -> NDArray[np.float64]:
 
 
 def thin(values_PM: Values, most: int) -> Positions:
-    """Positions of at most `most` rows of a front that keep much of its hypervolume, in the front's order.
+    """Selects at most `most` rows of a front that keep much of its hypervolume, in the front's order.
 
     The best value of every objective is always kept; then the row that adds most is taken, again and again. Axes are
     scaled by the front's own extent, so that no unit counts more than another.

@@ -16,10 +16,10 @@ from searchlab.record import Machine, TrialRecord
 from searchlab.study import Study
 
 TestPoints = Mapping[tuple[int, ExitRule], OperatingPoint]
-"""What trial `number` gave under a rule on the test split, for the points that were looked at there."""
+"""Test results by trial number and rule, for the evaluated points."""
 
 Entry = tuple[TrialRecord, OperatingPoint]
-"""A point, and the trial whose frontier it is on."""
+"""A point, and its trial."""
 
 STATES = ("complete", "running", "interrupted", "stopped", "infeasible", "failed")
 
@@ -45,7 +45,7 @@ class FrontPoint:
 
     @property
     def doubt(self) -> str:
-        """Why its latency is in doubt; "" where it is not, or where there is none."""
+        """Why its latency is in doubt; "" if it is not, or if there is none."""
         return doubt_of(self.record) if self.point.latency_ms is not None else ""
 
     @property
@@ -57,7 +57,7 @@ class FrontPoint:
 def study_front(
     study: Study, records: Sequence[TrialRecord], *, most: int | None = 12, tests: TestPoints | None = None
 ) -> list[FrontPoint]:
-    """The non-dominated union of all complete trials' frontiers, the best of the first objective first.
+    """Returns the non-dominated union of all complete trials' frontiers, the best of the first objective first.
 
     Stopped, failed and infeasible trials never enter. Of equal points the earliest trial's stays. The front is thinned
     to `most` points for reading (None: all of it), which keep their numbers. Empty where no trial is complete.
@@ -84,7 +84,7 @@ def final_front(
     most: int | None = 12,
     tests: TestPoints | None = None,
 ) -> list[FrontPoint]:
-    """The front of the points that were measured again, numbered as on the study's own front of `records`.
+    """Returns the front of the points measured again, numbered as on the study's own front of `records`.
 
     Points that are no longer on the study's own front have the numbers after its last.
 
@@ -107,19 +107,19 @@ def _thinned(study: Study, front: list[FrontPoint], most: int | None) -> list[Fr
 
 
 def size_of(points: Sequence[FrontPoint]) -> int:
-    """How many points the whole front has that these are of."""
+    """Returns the number of points of the whole front."""
     return points[0].total if points else 0
 
 
 def entries_of(record: TrialRecord, study: Study) -> list[Entry]:
-    """What a trial brings to the front: its frontier, as far as it is accurate enough, if the trial is complete."""
+    """Returns a complete trial's points of at least the study's least accuracy."""
     if record.state != "complete" or record.frontier is None:
         return []
     return [(record, point) for point in record.frontier.points if point.accuracy >= study.min_accuracy]
 
 
 def front_of(entries: Sequence[Entry], objectives: Sequence[Objective]) -> list[Entry]:
-    """The non-dominated entries. One that lacks an objective (a latency never measured) cannot be compared."""
+    """Returns the non-dominated entries. An entry without one of the objectives cannot be compared."""
     values_PM = values_of([point for _, point in entries], objectives)
     known = np.flatnonzero(np.all(np.isfinite(values_PM), axis=1))
     return [entries[int(known[i])] for i in non_dominated(values_PM[known])]
@@ -128,7 +128,7 @@ def front_of(entries: Sequence[Entry], objectives: Sequence[Objective]) -> list[
 def scaled_values(
     points: Sequence[OperatingPoint], objectives: Sequence[Objective], scales: Mapping[str, float]
 ) -> Values:
-    """values_PM in which every cost c is c / (c + its scale): no cost is 0, as much as the scale 1/2, infinite 1.
+    """Returns values_PM with every cost c as c / (c + its scale): no cost is 0, the scale itself 1/2, infinite 1.
 
     So no point, however dear, lies beyond `reference_of`, and one reference point serves every study.
     """
@@ -140,12 +140,12 @@ def scaled_values(
 
 
 def reference_of(objectives: Sequence[Objective]) -> Values:
-    """The reference point of hypervolumes of `scaled_values`: accuracy 0, boundless cost."""
+    """Returns the reference point of hypervolumes of `scaled_values`: accuracy 0, infinite cost."""
     return np.asarray([1.0 if o.sign > 0 else 0.0 for o in objectives])
 
 
 def study_hypervolume(study: Study, records: Sequence[TrialRecord]) -> float:
-    """Share of the space of objectives that the front dominates, 0 to 1; 0.0 where no trial is complete.
+    """Returns the share of the objective space that the front dominates, 0 to 1; 0.0 without a complete trial.
 
     Adding a trial never shrinks it: see `scaled_values` and `cost_scales`.
     """
@@ -157,7 +157,7 @@ def study_hypervolume(study: Study, records: Sequence[TrialRecord]) -> float:
 
 
 def cost_scales(study: Study, records: Sequence[TrialRecord]) -> dict[str, float]:
-    """The unit of every cost objective: the study's limit on it, or what the first complete trial says.
+    """Returns the scale of every cost: the study's limit on it, else the first complete trial's.
 
     That is the reference network's median for latency, the trial's own whole network for MACs and parameters. It is
     the first by number, so that later trials change nothing; where trials run at once and one overtakes the first,
@@ -172,7 +172,7 @@ def _cost_scale(study: Study, records: Sequence[TrialRecord], objective: Objecti
     if limit is not None:
         return float(limit)
     for record in _complete(records):
-        # All latencies of a study are in its unit of time, which is what the reference took.
+        # All latencies of a study have its unit of time, the reference's latency.
         if objective.name == "latency_ms" and record.latency:
             return record.latency.reference.p50
         if objective.name != "latency_ms" and record.cost:
@@ -181,7 +181,7 @@ def _cost_scale(study: Study, records: Sequence[TrialRecord], objective: Objecti
 
 
 def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | None:
-    """The machine on which all complete trials' latencies were measured; None where none was.
+    """Returns the machine of all complete trials' latencies; None if there are none.
 
     Raises:
         UserError: there are two, and latencies of different machines do not compare.
@@ -203,7 +203,7 @@ def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | No
 
 
 def latency_estimate(record: TrialRecord, point: OperatingPoint) -> Estimate | None:
-    """A point's expected latency in milliseconds, with the relative interval of its whole network's median."""
+    """Returns a point's expected latency in milliseconds, with the relative interval of its whole network's median."""
     if record.latency is None or point.latency_ms is None:
         return None
     whole, value_ms = record.latency.whole, point.latency_ms
@@ -211,12 +211,12 @@ def latency_estimate(record: TrialRecord, point: OperatingPoint) -> Estimate | N
 
 
 def doubt_of(record: TrialRecord) -> str:
-    """Why a trial's latency is in doubt; "" where it is not, or where there is none."""
+    """Returns why a trial's latency is in doubt; "" if it is not, or if there is none."""
     return record.latency.doubt if record.latency else ""
 
 
 def times_reference(record: TrialRecord, point: OperatingPoint) -> Estimate | None:
-    """A point's latency over the reference network's: the whole network's measured ratio, scaled to the point."""
+    """Returns a point's latency over the reference's: the whole network's measured ratio, scaled to the point."""
     if record.latency is None or point.latency_ms is None:
         return None
     ratio, share = record.latency.ratio, point.latency_ms / record.latency.whole.p50
@@ -224,18 +224,18 @@ def times_reference(record: TrialRecord, point: OperatingPoint) -> Estimate | No
 
 
 def exit_names(candidate: Candidate, rule: ExitRule) -> list[str]:
-    """The exits in use as their cuts ("2", "4"); the final head is "final"."""
+    """Returns the exits in use as their cuts ("2", "4"); the final head is "final"."""
     last = len(candidate.cuts) - 1
     return ["final" if exit == last else str(candidate.cuts[exit]) for exit in rule.exits]
 
 
 def deciding_score(rule: ExitRule) -> str | None:
-    """The score that decides who leaves where; None where one exit takes everyone, so that nothing is decided."""
+    """Returns the score of the exit decisions; None if one exit takes every sample."""
     return rule.score if rule.thresholds else None
 
 
 def state_counts(records: Sequence[TrialRecord]) -> dict[str, int]:
-    """How many trials are in each state, states without trials left out."""
+    """Counts trials by state, without empty states."""
     counts = Counter[str]({record.number: record.state for record in records}.values())
     return {state: counts[state] for state in STATES if counts[state]}
 

@@ -26,16 +26,16 @@ from searchlab.serialization import NOUN
 Split = Literal["validation", "test"]
 
 FEWEST_SEEDS = 3
-"""So many seeds have an interval."""
+"""Least number of seeds for an interval."""
 
 
 ROUNDING = 1e-6
-"""How far degrees of freedom may be off by rounding."""
+"""Tolerance of degrees of freedom for rounding."""
 
 
 @noun(frozen=True, config=NOUN)
 class Reading:
-    """The point that a trial has under a rule, on a replicate of its candidate: the rule re-read, on either split."""
+    """A point of a trial on a replicate of its candidate: the rule re-evaluated, on either split."""
 
     trial: int
     rule: ExitRule
@@ -45,7 +45,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Replicate:
-    """A trial's candidate, trained once more; `run` counts its fresh seeds from 1. Only complete ones have readings."""
+    """A repeated training of a trial's candidate; `run` counts its fresh seeds from 1."""
 
     trial: int
     run: int
@@ -55,7 +55,7 @@ class Replicate:
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over seeds and the ends of its 95 % interval; None where so few seeds say nothing of the spread.
+    """A mean over seeds with its 95 % interval; None if there are too few seeds.
 
     `ends` are the least and the greatest value of two seeds that differ, to be shown instead.
     """
@@ -67,25 +67,25 @@ class Mean:
 
 @dataclass(frozen=True)
 class Repeated:
-    """A point of the front as it was picked, and its reading on every replicate of its candidate, in order of runs."""
+    """A point of the front as selected, and its reading on every replicate of its candidate, in order of runs."""
 
     picked: FrontPoint
     readings: tuple[Reading, ...]
 
     def values(self, name: str, split: Split) -> list[float]:
-        """That field ("accuracy", "latency_ms" ...) of every reading; empty where it was not measured."""
+        """Returns a field ("accuracy", "latency_ms" ...) of every reading; empty if not measured."""
         found = [getattr(getattr(reading, split), name) for reading in self.readings]
         return [] if None in found else [float(value) for value in found]
 
     def mean(self, name: str, split: Split) -> Mean | None:
-        """That field over seeds, its interval cut to what is possible; None where there is no value."""
+        """Returns the mean of a field over seeds, its interval within possible values; None without values."""
         values = self.values(name, split)
         return over_seeds(values, most=1.0 if name == "accuracy" else math.inf) if values else None
 
 
 @dataclass(frozen=True)
 class Optimism:
-    """Means over `points` points: of the accuracy they were picked for, and of what fresh seeds reach.
+    """Means over `points` points: the accuracies of their selection, and those of fresh seeds.
 
     `lost` is the difference of the first two, on the validation split both: what is owed to the picking.
     """
@@ -98,23 +98,23 @@ class Optimism:
 
     @property
     def lost(self) -> Mean:
-        """Picked less fresh, as shares: positive where picking flattered. The picked accuracies are given numbers."""
+        """Returns selected minus fresh accuracies, as shares: the selection bias. Selected ones are fixed numbers."""
         ends = self.validation.interval
         return Mean(self.picked - self.validation.value, ends and (self.picked - ends[1], self.picked - ends[0]))
 
 
 def reach(seeds: int) -> float:
-    """How many standard deviations a 95 % t interval over so many seeds reaches to either side of their mean."""
+    """Returns the half-width of a 95 % t interval of a mean over so many seeds, in standard deviations."""
     return t_quantile(seeds - 1) / math.sqrt(seeds)
 
 
 def t_quantile(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t with so many degrees of freedom."""
+    """Returns the 97.5 % quantile of Student's t with so many degrees of freedom."""
     return float(stdtrit(freedom, 0.975))
 
 
 def over_seeds(values: Sequence[float], most: float = math.inf) -> Mean:
-    """The mean of values that lie in 0 to `most`, with its t interval, cut to that range."""
+    """Returns the mean of values within 0 to `most`, with its t interval, cut to that range."""
     value, ends = fmean(values), (min(values), max(values))
     if ends[0] == ends[1]:
         return Mean(value, None)
@@ -125,7 +125,7 @@ def over_seeds(values: Sequence[float], most: float = math.inf) -> Mean:
 
 
 def repeated(points: Sequence[FrontPoint], replicates: Sequence[Replicate]) -> list[Repeated]:
-    """Every point with its readings."""
+    """Returns every point with its readings."""
     found: dict[tuple[int, ExitRule], list[Reading]] = {}
     for replicate in sorted(replicates, key=lambda replicate: replicate.run):
         for reading in replicate.readings:
@@ -134,7 +134,7 @@ def repeated(points: Sequence[FrontPoint], replicates: Sequence[Replicate]) -> l
 
 
 def optimism(front: Sequence[Repeated]) -> Optimism | None:
-    """What the points that have readings promise and hold, on average; None where none has any.
+    """Returns mean selected and fresh accuracies of the points with readings; None if no point has any.
 
     Points of one candidate share its seeds, so each of its replicates is one observation: the mean over its points.
     Candidates weigh as many points as they have.
@@ -154,12 +154,12 @@ _SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
 def _by_seed(points: Sequence[Repeated], split: Split) -> list[float]:
-    """The mean accuracy over a candidate's points, seed by seed."""
+    """Returns the mean accuracy over a candidate's points, seed by seed."""
     return [fmean(seed) for seed in zip(*(point.values("accuracy", split) for point in points), strict=True)]
 
 
 def stratified(groups: Sequence[Sequence[float]], weights: Sequence[float]) -> Mean:
-    """The weighted mean of the groups' means, all of them shares, with its t interval, cut to 0 to 1.
+    """Returns the weighted mean of the groups' means, all of them shares, with its t interval, cut to 0 to 1.
 
     The groups are independent and may vary unequally: degrees of freedom after Welch (1947) and Satterthwaite (1946).
     No interval where a group has a single value, where nothing varies, or where there are no more degrees of freedom
