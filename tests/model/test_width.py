@@ -4,7 +4,7 @@ import pytest
 from raises import raises_code
 
 from searchlab.architecture import VGG, GoogLeNet, ImageSpec, ResNet
-from searchlab.candidate import Candidate
+from searchlab.candidate import Candidate, Head
 from searchlab.limits import Limits
 from searchlab.model.cost import network_cost
 from searchlab.model.width import excess_over, widest
@@ -46,11 +46,11 @@ def test_a_backbone_whose_cost_does_not_grow_with_its_width_is_refused():
         widest(lambda width: make(4), IMAGES, Limits(max_params=1_000_000), start=8)
 
 
-@pytest.mark.parametrize("start", [1, 16, 500])
+@pytest.mark.parametrize(("start", "most"), [(1, 5), (16, 4), (500, 3)])
 @pytest.mark.parametrize("make", [make, lambda width: Candidate(VGG((1, 2), width)), lambda w: Candidate(GoogLeNet(w))])
 @pytest.mark.parametrize("limits", [Limits(300_000), Limits(300_000, 20_000_000), Limits(max_macs=3_000_000)])
-def test_the_widest_is_found_in_few_tries_from_any_start(make, limits, start):
-    """Each try builds a network, at every proposal of a search: it was seven from near and more from far."""
+def test_the_widest_is_found_in_few_tries_from_any_start(make, limits, start, most):
+    """Each try builds a network, at every proposal of a search. Twice the answer's width was always among them."""
     tried = set()
 
     def tracked(width):
@@ -58,19 +58,19 @@ def test_the_widest_is_found_in_few_tries_from_any_start(make, limits, start):
         return make(width)
 
     width = widest(tracked, IMAGES, limits, start=start)
-    assert len(tried) <= (7 if start == 500 else 6)
+    assert len(tried) <= most
     assert {width, width + 1} <= tried
     assert not excess_over(network_cost(make(width), IMAGES), limits)
     assert excess_over(network_cost(make(width + 1), IMAGES), limits)
 
 
-def test_a_step_in_the_cost_that_two_neighbours_share_does_not_send_the_search_far_out():
-    """Where a wider network costs nearly the same, the line through both costs meets the cap at widths out of reach."""
+def test_a_cost_that_hardly_grows_at_first_does_not_send_the_search_far_out():
+    """The line through two costs that are nearly the same meets the cap at widths that nobody could build."""
     tried = []
 
-    def stepped(width):
+    def flat_then_steep(width):
         tried.append(width)
-        return make(4 * (width // 4) if width > 4 else 4)
+        return Candidate(ResNet((2, 2, 2), 4 if width < 200 else width), final=Head(hidden=(width,)))
 
-    width = widest(stepped, IMAGES, Limits(300_000), start=13)
-    assert width == 23 and max(tried) <= 4 * 23
+    assert widest(flat_then_steep, IMAGES, Limits(300_000), start=1) == 199
+    assert max(tried) < 1000
