@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from raises import raises_code
 
 import searchlab
 from searchlab import api
 from searchlab.cli.main import main
-from searchlab.errors import UserError
 from searchlab.front.points import study_front
 from searchlab.search.store import stored_names, stored_study
 from searchlab.session import results as results_module
@@ -40,13 +40,6 @@ def output(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def results(output) -> searchlab.Results:
     return searchlab.run(study(), output=output, progress=False)
-
-
-def one_line(call, *given, **named) -> str:
-    with pytest.raises(UserError) as raised:
-        call(*given, **named)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
 
 
 def test_a_function_is_searched_and_its_source_is_kept(results, output):
@@ -83,13 +76,16 @@ def test_the_best_point_is_within_the_limits(results):
 
 def test_no_point_within_the_limits_names_the_nearest(results):
     least = results.points().macs.min()
-    line = one_line(results.best, max_macs=1, min_accuracy=0.01)
-    assert "no point is within the limits" in line and "max_macs=1" in line and "the nearest is" in line
+    with raises_code("no-results", value="max_macs=1, min_accuracy=0.01", mentions="the nearest is point "):
+        results.best(max_macs=1, min_accuracy=0.01)
     nearest = min(results.points().macs)
     assert nearest == least
-    assert "no point is within the limits" in one_line(results.best, max_latency_ms=5)
-    assert "unknown limit: 'max_latency' (did you mean 'max_latency_ms'?" in one_line(results.best, max_latency=5)
-    assert "no such point" in one_line(results.point, 99)
+    with raises_code("no-results", value="max_latency_ms=5"):
+        results.best(max_latency_ms=5)
+    with raises_code("unknown-limit", value="max_latency", mentions="did you mean 'max_latency_ms'?"):
+        results.best(max_latency=5)
+    with raises_code("unknown-point", value=99):
+        results.point(99)
 
 
 def test_a_classifier_needs_no_data_set_and_says_what_the_exit_table_says(results, digits, monkeypatch):
@@ -129,19 +125,20 @@ def test_an_old_record_without_facts_takes_them_from_the_data_set(results, digit
 def test_a_study_is_opened_again_and_a_misspelt_name_is_one_line(results, output):
     again = searchlab.open_study("little-digits", output)
     assert again.front().equals(results.front()) and searchlab.open_study(output=output).study == results.study
-    assert "unknown study: 'litle-digits' (did you mean 'little-digits'?" in one_line(
-        searchlab.open_study, "litle-digits", output
-    )
-    assert "no store" in one_line(searchlab.open_study, "x", output / "nowhere")
+    with raises_code("unknown-study", value="litle-digits", mentions="did you mean 'little-digits'?"):
+        searchlab.open_study("litle-digits", output)
+    with raises_code("store-not-found", where=str(output / "nowhere" / "studies.db")):
+        searchlab.open_study("x", output / "nowhere")
 
 
 def test_a_study_that_is_there_is_gone_on_with_only_if_asked(results, output):
-    line = one_line(searchlab.run, study(), output=output, progress=False)
-    assert '`searchlab.resume("little-digits")` goes on with it, name=NAME starts another' in line
+    mentions = ['`searchlab.resume("little-digits")`', "name=NAME"]
+    with raises_code("study-exists", mentions=mentions):
+        searchlab.run(study(), output=output, progress=False)
     more = searchlab.run(study(), output=output, progress=False, resume=True, trials=3)
     assert len(more.records) == 3 and more.records[:2] == results.records
-    line = one_line(searchlab.run, study(), output=output, progress=False, resume=True, epochs=2)
-    assert "epochs of a study that was begun cannot change" in line
+    with raises_code("definition-changed", value=2, mentions="epochs"):
+        searchlab.run(study(), output=output, progress=False, resume=True, epochs=2)
 
 
 def test_a_function_is_gone_on_with_from_its_source(results, output, monkeypatch, capsys):
@@ -153,33 +150,38 @@ def test_a_function_is_gone_on_with_from_its_source(results, output, monkeypatch
     def little(choose: searchlab.Choose) -> searchlab.Candidate:
         return None
 
-    line = one_line(searchlab.resume, study(space=little), output=output)
-    assert "its definition has changed since it was begun (force=True goes on)" in line
+    with raises_code("definition-changed", mentions="force=True"):
+        searchlab.resume(study(space=little), output=output)
     assert "-    width = choose.suggest_int" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("named", "said"),
+    ("named", "refused"),
     [
-        ({"trails": 3}, "searchlab.run: unknown parameter: 'trails' (did you mean 'trials'?"),
-        ({"threads": 0}, "threads is not valid: 0"),
-        ({"sampler": "nobody"}, "unknown sampler: 'nobody'"),
-        ({"runner": "nobody"}, "unknown runner: 'nobody'"),
-        ({"images": "nowhere"}, "no such folder of images: 'nowhere'"),
-        ({"data": "nowhere"}, "leave it out"),
-        ({"cluster": searchlab.Cluster()}, 'only for runner="tune"'),
-        ({"trials": 0}, "trials"),
+        (
+            {"trails": 3},
+            raises_code("unknown-parameter", where="searchlab.run", value="trails", mentions="did you mean 'trials'?"),
+        ),
+        ({"threads": 0}, raises_code("invalid-field", value=0, mentions="threads")),
+        ({"sampler": "nobody"}, raises_code("unknown-sampler", value="nobody")),
+        ({"runner": "nobody"}, raises_code("unknown-runner", value="nobody")),
+        ({"images": "nowhere"}, raises_code("path-not-found", value="nowhere")),
+        ({"data": "nowhere"}, raises_code("invalid-usage", where="data", value="nowhere")),
+        ({"cluster": searchlab.Cluster()}, raises_code("conflicting-options", mentions='runner="tune"')),
+        ({"trials": 0}, raises_code("invalid-field", mentions="trials")),
     ],
 )
-def test_what_is_invalid_is_one_line_and_writes_nothing(tmp_path, named, said):
-    line = one_line(searchlab.run, study(), output=tmp_path / "runs", **({"progress": False} | named))
-    assert said in line and "--" not in line
+def test_what_is_invalid_is_one_line_and_writes_nothing(tmp_path, named, refused):
+    with refused as raised:
+        searchlab.run(study(), output=tmp_path / "runs", **({"progress": False} | named))
+    assert "--" not in str(raised.value)
     assert not (tmp_path / "runs" / "studies.db").exists()
 
 
 def test_a_space_without_a_source_writes_nothing(tmp_path):
-    line = one_line(searchlab.run, study(space=lambda choose: None), output=tmp_path / "runs")
-    assert "a space must be a function with a name" in line and not (tmp_path / "runs").exists()
+    with raises_code("invalid-space"):
+        searchlab.run(study(space=lambda choose: None), output=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_file_of_several_studies_asks_for_one(tmp_path):
@@ -187,8 +189,8 @@ def test_a_file_of_several_studies_asks_for_one(tmp_path):
         "from searchlab import Study\n\ndef study():\n"
         "    return Study('small_resnet', 'digits', name='a'), Study('small_resnet', 'digits', name='b')\n"
     )
-    line = one_line(searchlab.run, tmp_path / "two.py", output=tmp_path / "runs", progress=False)
-    assert "the file holds several studies" in line and "a, b" in line
+    with raises_code("several-studies", mentions="a, b"):
+        searchlab.run(tmp_path / "two.py", output=tmp_path / "runs", progress=False)
 
 
 def test_every_override_is_a_field_of_a_study_or_says_where_it_runs():

@@ -46,7 +46,7 @@ def test_every_rule_names_field_value_and_what_is_allowed(make, field, value, al
     with pytest.raises(ValidationError) as caught:
         make()
     error = from_validation(caught.value, "record.json")
-    assert (error.what, error.value) == (f"{field} is not valid", value)
+    assert (error.code, error.value) == ("invalid-field", value) and error.what.startswith(f"{field} ")
     assert allowed in error.allowed
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from little_files import write_files
+from raises import raises_code
 
 from searchlab.cli.main import main
 
@@ -21,6 +22,11 @@ class Answer:
     @property
     def json(self):
         return json.loads(self.out)
+
+    def fails(self, code: str, **named: object) -> None:
+        """Asserts exit code 2 and one line: an error of this code (see `raises_code` for what may be named)."""
+        assert self.code == 2, self
+        raises_code(code, **named).check_printed(self.err)
 
 
 @pytest.fixture

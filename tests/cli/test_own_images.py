@@ -51,7 +51,7 @@ def test_a_run_begins_with_what_its_images_are(pictures, searchlab, data, more):
 def test_a_size_that_cannot_be_is_one_line(pictures, searchlab, data, more):
     pictures(data, more)
     answer = searchlab("run", "pets", "--trials", 1)
-    assert answer.code == 2 and answer.err.count("\n") == 1 and "Study.image_size" in answer.err
+    answer.fails("invalid-data-spec", where="Study.image_size")
 
 
 def test_ctrl_c_before_the_study_began_promises_no_resume(pictures, searchlab, monkeypatch):

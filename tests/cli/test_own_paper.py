@@ -93,5 +93,5 @@ def test_a_paper_of_the_users_is_listed_run_evaluated_and_shown(searchlab):
 def test_a_mistake_in_the_evaluation_is_told_with_its_line_before_anything_is_trained(searchlab, mine):
     (mine / "evaluation.py").write_text("evaluate = nothing\n")
     answer = searchlab("run", "paper_mine")
-    assert answer.code == 2 and answer.err.count("\n") == 1 and "NameError: name 'nothing' is not defined" in answer.err
-    assert "studies/papers/mine/evaluation.py:1" in answer.err and not Path("runs").exists()
+    answer.fails("user-code-raised", where="studies/papers/mine/evaluation.py:1", mentions="NameError: name 'nothing'")
+    assert not Path("runs").exists()
