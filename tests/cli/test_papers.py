@@ -9,6 +9,7 @@ import optuna
 import pandas as pd
 import pytest
 from made_up_paper import PAPER, PUBLISHED
+from raises import raises_code
 from tiny import IMAGES
 
 from searchlab.cli.main import main
@@ -99,7 +100,7 @@ def test_a_table_is_written_as_markdown_and_csv(searchlab):
     assert list(frame["accuracy % (paper)"]) == list(PUBLISHED.values())
     assert frame["accuracy %_low"].notna().all()
     answer = searchlab("table", "widths-digits", "--csv", "studies/little.py/where.csv")
-    assert answer.code == 2 and "cannot write" in answer.err
+    answer.fails("cannot-write", where="studies/little.py/where.csv")
 
 
 @pytest.mark.slow
@@ -211,15 +212,14 @@ def test_a_study_whose_paper_is_gone_is_looked_at_all_the_same(searchlab):
     assert searchlab("front", "widths-digits").code == searchlab("trials", "widths-digits").code == 0
     for command in ("table", "resume"):
         answer = searchlab(command, "widths-digits")
-        assert answer.code == 2 and answer.err.count("\n") == 1
-        assert "Study.paper: unknown paper: 'paper_made_up' (did you mean " in answer.err
+        answer.fails("unknown-paper", where="Study.paper", value="paper_made_up", mentions="did you mean ")
 
 
 def test_a_mistake_in_a_papers_tables_comes_to_light_before_anything_is_trained(searchlab):
     with Path("studies/papers/made_up/tables.py").open("a") as file:
         file.write("\nfrom .evaluation import found\n")
     answer = searchlab("run", "widths")
-    assert answer.code == 2 and "tables.py:32: raised ModuleNotFoundError" in answer.err
+    answer.fails("user-code-raised", mentions=["tables.py:32: ", "ModuleNotFoundError"])
     assert not Path("runs").exists()
 
 
@@ -286,44 +286,50 @@ def test_a_part_is_run_resumed_and_looked_at_by_its_name(searchlab):
     text = Path("studies/widths.py").read_text()
     Path("studies/widths.py").write_text(text.replace('"synthetic")', '"mnist")'))
     answer = searchlab("resume", "widths-synthetic", "--trials", 3)
-    assert answer.code == 2 and "holds no such study any more: 'widths-synthetic'" in answer.err
+    answer.fails("unknown-study", value="widths-synthetic")
 
 
 def test_a_mistake_in_any_part_comes_to_light_before_the_first_is_trained(searchlab):
     text = Path("studies/widths.py").read_text()
     Path("studies/widths.py").write_text(text.replace('"synthetic")', '"mnist")'))
     answer = searchlab("run", "widths")
-    assert answer.code == 2 and "--download" in answer.err and answer.err.count("\n") == 1
+    answer.fails("data-missing", mentions="--download")
     assert not Path("runs/studies.db").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "refused"),
     [
-        (["run", "widths", "--name", "x"], "--name: several studies cannot have one name: 'x' (run one: widths-digits"),
-        (["run", "widths-mnist"], "unknown study: 'widths-mnist'"),
-        (["table", "little"], "study little: fills no table of a paper (see `searchlab front little`, or --params)"),
-        (["table", "little", "--params"], "study little: enqueues no configurations"),
-        (["table", "nope"], "unknown study: 'nope' (known: "),
-        (["table", "nope", "--params"], "unknown study: 'nope' (known: "),
+        (
+            ["run", "widths", "--name", "x"],
+            raises_code("several-studies", where="--name", value="x", mentions="widths-digits"),
+        ),
+        (["run", "widths-mnist"], raises_code("unknown-study", value="widths-mnist")),
+        (
+            ["table", "little"],
+            raises_code("no-table", where="study little", mentions="see `searchlab front little`, or --params"),
+        ),
+        (["table", "little", "--params"], raises_code("no-table", where="study little")),
+        (["table", "nope"], raises_code("unknown-study", value="nope")),
+        (["table", "nope", "--params"], raises_code("unknown-study", value="nope")),
     ],
 )
-def test_mistakes(searchlab, arguments, says):
+def test_mistakes(searchlab, arguments, refused):
     answer = searchlab(*arguments)
-    assert answer.code == 2 and answer.err.count("\n") == 1 and says in answer.err
+    assert answer.code == 2
+    refused.check_printed(answer.err)
 
 
 @pytest.mark.slow
 def test_more_mistakes(searchlab):
     searchlab("run", "widths-digits", "--trials", 1)
     answer = searchlab("resume", "studies/widths.py")
-    assert (
-        answer.code == 2 and "the file holds several studies: 'studies/widths.py' (resume one: widths-d" in answer.err
-    )
+    answer.fails("several-studies", value="studies/widths.py", mentions="widths-digits")
     Path("studies/odd.py").write_text(
         Path("studies/little.py").read_text().replace("thresholds_per_exit=11", "paper='paper_nowhere'")
     )
-    assert "Study.paper: unknown paper: 'paper_nowhere' (did you mean " in searchlab("run", "odd").err
+    answer = searchlab("run", "odd")
+    answer.fails("unknown-paper", where="Study.paper", value="paper_nowhere", mentions="did you mean ")
 
 
 # -- smoke runs
@@ -376,5 +382,5 @@ def test_a_smoke_run_leaves_a_study_alone_that_searchlab_did_not_make(searchlab)
     # One without a trial could be ours, whose process died before it was defined: that may be begun again.
     optuna.create_study(storage="sqlite:///runs/studies.db", study_name="little-smoke").ask()
     answer = searchlab("run", "little", "--smoke")
-    assert answer.code == 2 and "'little-smoke' was not made by searchlab" in answer.err
+    answer.fails("foreign-study", mentions="'little-smoke'")
     assert main(["front", "little"]) == 0

@@ -28,10 +28,9 @@ def output(tmp_path_factory):
     return home / "runs"
 
 
-def refused(searchlab, *arguments) -> str:
-    answer = searchlab(*arguments)
-    assert (answer.code, answer.out) == (2, "") and answer.err.count("\n") == 1
-    return answer.err
+def check_refused(answer, code: str, **named) -> None:
+    answer.fails(code, **named)
+    assert answer.out == ""
 
 
 @pytest.mark.slow
@@ -107,31 +106,33 @@ def test_plot_writes_a_page_and_a_picture(look, output):
 
 def test_a_study_without_replicates(searchlab, output):
     for command in (("front", "other", "--replicates"), ("plot", "other", "--replicates")):
-        says = refused(searchlab, *command, "--output", output)
-        assert "study other: there are no replicates yet (`searchlab replicate other` trains them)" in says
+        answer = searchlab(*command, "--output", output)
+        check_refused(answer, "no-results", where="study other", mentions="`searchlab replicate other`")
 
 
 def test_both_kinds_of_test_figures(searchlab, output):
-    assert "leave out --test" in refused(searchlab, "front", "little", "--replicates", "--test", "--output", output)
+    answer = searchlab("front", "little", "--replicates", "--test", "--output", output)
+    check_refused(answer, "conflicting-options", mentions="--test")
 
 
 def test_no_such_study(searchlab, output):
-    assert "unknown study: 'lettle' (did you mean 'little'? known: little, other)" in refused(
-        searchlab, "replicate", "lettle", "--output", output
-    )
+    answer = searchlab("replicate", "lettle", "--output", output)
+    known = "(did you mean 'little'? known: little, other)"
+    check_refused(answer, "unknown-study", value="lettle", mentions=known)
 
 
 def test_no_seeds(searchlab, output):
-    assert "--seeds: not valid: '0'" in refused(searchlab, "replicate", "little", "--seeds", 0, "--output", output)
+    answer = searchlab("replicate", "little", "--seeds", 0, "--output", output)
+    check_refused(answer, "invalid-usage", where="--seeds", value="0")
 
 
 def test_no_store(searchlab):
-    assert "no store" in refused(searchlab, "replicate", "little")
+    check_refused(searchlab("replicate", "little"), "store-not-found")
 
 
 def test_a_file_that_cannot_be_written(searchlab, output):
     command = ("front", "little", "--replicates", "--csv", "studies/little.py/all.csv", "--output", output)
-    assert "cannot write" in refused(searchlab, *command)
+    check_refused(searchlab(*command), "cannot-write", where="studies/little.py/all.csv")
 
 
 # -- a real process, killed

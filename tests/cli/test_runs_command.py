@@ -21,7 +21,7 @@ def test_the_store_is_listed_and_a_study_forgotten(ran, searchlab, monkeypatch):
     assert study["trials"] == {"complete": 1} and study["front"]["points"] >= 1
 
     refused = searchlab("remove", "little")
-    assert refused.code == 2 and "--yes" in refused.err
+    refused.fails("confirmation-needed", mentions="--yes")
     monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda self: True})())
     monkeypatch.setattr("typer.confirm", lambda question: False)
     kept = searchlab("remove", "little")
@@ -42,14 +42,14 @@ def test_an_absent_store_is_no_error_and_says_where_was_looked(folder, searchlab
     assert (payload["storage"], payload["output"]) == ("sqlite:///demo/studies.db", "demo")
     assert (payload["exists"], payload["studies"]) == (False, [])
     answer = searchlab("remove", "little")
-    assert answer.code == 2 and "runs/studies.db: no store" in answer.err
+    answer.fails("store-not-found", where="runs/studies.db")
 
 
 def test_what_looks_for_a_study_says_where(ran, searchlab):
     (ran / "runs").rename(ran / "demo")
-    assert "there is one in demo" in searchlab("trials").err
-    answer = searchlab("run", "nope")
-    assert "looked in ./studies, " in answer.err
+    searchlab("trials").fails("store-not-found", mentions="demo")
+    searchlab("run", "nope").fails("unknown-study", mentions="looked in ./studies, ")
     assert "looked in ./studies, " in searchlab("studies").out
-    assert "sqlite:///demo/studies.db: unknown study: 'nope'" in searchlab("remove", "nope", "--output", "demo").err
-    assert "sqlite:///demo/studies.db: unknown study: 'nope'" in searchlab("front", "nope", "--output", "demo").err
+    for command in ("remove", "front"):
+        answer = searchlab(command, "nope", "--output", "demo")
+        answer.fails("unknown-study", where="sqlite:///demo/studies.db", value="nope")

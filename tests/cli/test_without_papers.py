@@ -27,5 +27,4 @@ def test_digits_is_searched_without_the_papers(no_papers, searchlab):
 
 def test_a_paper_that_is_not_there_is_one_line(no_papers, searchlab):
     for command in ("run", "table"):
-        answer = searchlab(command, "paper_limited")
-        assert answer.code == 2 and answer.err.count("\n") == 1 and "unknown study: 'paper_limited'" in answer.err
+        searchlab(command, "paper_limited").fails("unknown-study", value="paper_limited")
