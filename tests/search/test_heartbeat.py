@@ -131,7 +131,7 @@ def test_a_trial_of_a_living_driver_is_let_alone_and_its_end_is_taken_in(driver,
     assert second.records == []
     last = on_host("second", second.ask)
     assert last.number == 3 and [record.number for record in second.records] == [0]
-    assert ("end", 0, "complete") in second.watch.notes and second.front == first.front
+    assert ("end", 0, "complete") in second.watch.notes and second.history.front == first.history.front
     assert on_host("second", second.ask) is None and second.ended_by == "4 of 4 trials", "what runs elsewhere counts"
     assert clock.waits == [], "while trials of its own run, it does not wait for others"
 
