@@ -12,6 +12,7 @@ from searchlab.search.definition import Definition
 from searchlab.search.storage import open_storage
 from searchlab.search.store import StudyStore
 from searchlab.serialization import to_plain
+from searchlab.trial_files import WEIGHTS
 
 
 @pytest.fixture
@@ -29,6 +30,9 @@ def mixed(folder):
         for latency, seen in ((record.latency, points[:2]), (gpu, points[2:]))
     ]
     store.optuna.set_user_attr("test_looks", [to_plain(look) for look in looks])
+    weights = Path("runs/digits/trial-00000") / WEIGHTS
+    weights.parent.mkdir(parents=True)
+    weights.touch()
     return store
 
 
