@@ -138,7 +138,7 @@ def test_a_stopped_trial_keeps_its_record_and_what_it_showed(tmp_path):
         report = reports[record.number, record.epochs]
         assert not report.goes_on
         assert report.values == tuple(map(tuple, values_of(record.frontier.points, study.objectives).tolist()))
-    assert not {record.number for record in stopped} & {record.number for record, _ in again.front}
+    assert not {record.number for record in stopped} & {record.number for record, _ in again.history.front}
 
 
 def test_with_none_all_go_on_and_the_rungs_are_kept():
