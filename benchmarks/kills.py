@@ -1,7 +1,7 @@
 """A study that is killed again and again, against the same study that nobody killed: are their records equal?
 
-The digits study, accuracy against MACs, with early stopping, so that all of a record but its seconds must be equal to
-the last bit. The whole process group gets SIGKILL at a random moment, then `searchlab resume` goes on, until so many
+The digits study, accuracy against MACs, with early stopping, so that all of a record must be equal to the last bit, but
+for its seconds and its output folder. The whole process group gets SIGKILL at a random moment, then `searchlab resume` goes on, until so many
 kills have hit a process at work; the last one runs to the end. Ten times with `--runner local`, five times with
 `--runner tune`, there with one trial at a time: several would end in another order in every run, and the sampler would
 go another way.
@@ -119,7 +119,7 @@ def trials_of(output: Path) -> list[dict[str, Any]]:
     """All that must be equal of every trial: its record, what Optuna was told, and what was decided at rungs."""
     store = stored(output)
     assert store is not None
-    records = {record.number: replace(record, seconds=Seconds(), directory="") for record in store.records()}
+    records = {record.number: replace(record, seconds=Seconds(), directory="", output="") for record in store.records()}
     rungs = store.rung_reports()
     return [
         {

@@ -30,7 +30,10 @@ def slow_trial(folder: Path, spec: TrialSpec, dataset: Dataset, hooks: TrialHook
     node, place = ray.get_runtime_context().get_node_id(), folder / f"{spec.number}.json"
 
     def on_epoch(epoch: Epoch) -> None:
-        place.write_text(json.dumps({"pid": os.getpid(), "node": node, "epoch": epoch.epoch}))
+        # In one step: the test reads it at any moment.
+        partial = place.with_suffix(".partial")
+        partial.write_text(json.dumps({"pid": os.getpid(), "node": node, "epoch": epoch.epoch}))
+        partial.replace(place)
         time.sleep(EPOCH_S)
         while spec.number >= HELD_FROM and epoch.epoch > 1 and (folder / HOLD).exists():
             time.sleep(EPOCH_S)

@@ -138,7 +138,7 @@ def test_one_at_a_time_on_ray_is_as_in_this_process(few, tmp_path):
     run_on_tune(there, few)
     one, other = ([(r.number, r.state, r.candidate, r.frontier, r.reason) for r in d.records] for d in (here, there))
     assert one == other
-    assert [point for _, point in here.front] == [point for _, point in there.front]
+    assert [point for _, point in here.history.front] == [point for _, point in there.history.front]
 
 
 def test_a_driver_that_is_killed_is_gone_on_with_from_the_rungs(tmp_path):
