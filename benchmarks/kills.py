@@ -1,10 +1,10 @@
 """A study that is killed again and again, against the same study that nobody killed: are their records equal?
 
-The digits study, accuracy against MACs, with early stopping, so that all of a record must be equal to the last bit, but
-for its seconds and its output folder. The whole process group gets SIGKILL at a random moment, then `searchlab resume` goes on, until so many
-kills have hit a process at work; the last one runs to the end. Ten times with `--runner local`, five times with
-`--runner tune`, there with one trial at a time: several would end in another order in every run, and the sampler would
-go another way.
+The digits study, accuracy against MACs, with early stopping. So all of a record must be equal to the last bit, but for
+its seconds and its output folder. The whole process group gets SIGKILL at a random moment, then `searchlab resume` goes
+on, until so many kills have hit a process at work; the last one runs to the end. Ten times with `--runner local`, five
+times with `--runner tune`, there with one trial at a time: several would end in another order in every run, and the
+sampler would go another way.
 """
 
 import argparse
