@@ -325,17 +325,13 @@ def test_every_part_of_the_table_exists():
 
 LONG = "def f():\n" + "    x = 1\n" * 41
 COMMAND = "def f(a: opt.A, b, c, d, e, f, g):\n" + '    """Help.\n' + "    more\n" * 40 + '    """\n    return a\n'
+FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import searchlab.train.loop"
 PLANTED = [
     (upward, "study.py", "from searchlab.trial import run_trial", "study imports upward from trial"),
     (upward, "model/cost.py", "from searchlab.data import splits", "model imports sideways from data"),
     (upward, "record.py", "from searchlab import study", "record imports sideways from study"),
     (upward, "train/loop.py", "from ..measure import latency", "train imports sideways from measure"),
-    (
-        upward,
-        "exits/table.py",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import searchlab.train.loop",
-        "exits imports upward from train",
-    ),
+    (upward, "exits/table.py", FOR_TYPES, "exits imports upward from train"),
     (upward, "stray.py", "", "stray has no level"),
     (misplaced, "front.py", "import pandas as pd", "imports pandas, allowed in: report, session/results.py"),
     (misplaced, "runners/local.py", "from ray import tune", "imports ray, allowed in: runners/tune"),
@@ -347,12 +343,7 @@ PLANTED = [
     (too_long, "trial.py", "def f(a, b, c, *, d, e, f, g): ...", "f has 7 parameters"),
     (too_long, "trial.py", "\n" * 401, "401 lines"),
     (printing, "report/page.py", "print('x')", "prints"),
-    (
-        not_public,
-        "studies/mine.py",
-        "from searchlab.study import Study",
-        "imports searchlab.study, which is not public",
-    ),
+    (not_public, "studies/mine.py", "from searchlab.study import Study", "searchlab.study, which is not public"),
     (not_public, "spaces/mine.py", "from searchlab import Study, model", "imports searchlab.model, which is not"),
     (not_public, "studies/papers/a/tables.py", "import searchlab.papers.paper", "imports searchlab.papers.paper"),
     (not_public, "studies/papers/a/tables.py", "from ..b.tables import PAPER", "imports ..b.tables"),

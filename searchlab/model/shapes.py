@@ -1,4 +1,4 @@
-"""Networks that have shapes and no values, for counting: on torch's meta device, in half of the time it takes alone.
+"""Networks with shapes and without values, to count their costs quickly on torch's meta device.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
