@@ -27,6 +27,14 @@ def tiny_candidate(width: int = 4, **training) -> Candidate:
     return Candidate(ResNet((1, 1), width), (Exit(0), Exit(1)), training=Training(**training))
 
 
+LEARNS = {"learning_rate": 0.1, "batch_size": 64}
+
+
+def spec_of(candidate: Candidate | None = None, number: int = 0, directory=None, seed: int = 1, **study) -> TrialSpec:
+    candidate = candidate or tiny_candidate(8, **LEARNS)
+    return TrialSpec(number, candidate, tiny_study(**study), seed=seed, directory=directory)
+
+
 def tiny_space(choose: Choose) -> Candidate:
     width = choose.suggest_int("width", 2, 8)
     rate = choose.suggest_float("rate", 0.05, 0.2)
