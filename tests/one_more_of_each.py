@@ -10,6 +10,7 @@ import torch
 from optuna.samplers import BaseSampler, RandomSampler
 
 from searchlab.baselines.rules import POLICY_FAMILIES, RULE_FAMILIES
+from searchlab.data.augment import STEPS
 from searchlab.data.datasets import DATASETS, synthetic_images
 from searchlab.data.splits import Dataset, assemble, three_way
 from searchlab.deploy.scores import SCORE_FUNCTIONS
@@ -45,6 +46,7 @@ DATASETS["made_up_data"] = data
 SCORES["made_up_score"] = score
 SCORE_FUNCTIONS["made_up_score"] = score_torch
 SAMPLERS["made_up_sampler"] = sampler
+STEPS["made_up_step"] = lambda images_NCHW, draw: images_NCHW
 SCHEDULES["made_up_schedule"] = SCHEDULES["one_cycle"]
 REGIMES["made_up_regime"] = REGIMES["joint"]
 REFERENCES["made_up_reference"] = REFERENCES["resnet8"]

@@ -69,6 +69,8 @@ LAZY = {
     "baselines/eenet.py": ("sklearn",),
     # `front` and `trials` read the store alone; only options of theirs compute.
     "cli/inspecting.py": ("searchlab.cli.replicating",),
+    # scikit-learn computes importances.
+    "cli/plotting.py": ("searchlab.analysis.importance",),
     "session/found.py": (
         "searchlab.analysis.test_evaluation",
         "searchlab.data.prepared",

@@ -7,10 +7,11 @@ from sys import float_info
 from threading import Event
 from typing import Protocol
 
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import Trial
 
 from searchlab.analysis.rate_matched import readings_of
-from searchlab.analysis.replicate_jobs import Job, Jobs, job_of
+from searchlab.analysis.replicate_jobs import Job, Jobs
+from searchlab.analysis.stored_replicates import READINGS, replicates_of
 from searchlab.data.splits import Dataset
 from searchlab.deploy.own_scores import use_scores
 from searchlab.errors import Interrupted, UserError
@@ -20,21 +21,17 @@ from searchlab.measure.device import resolve_device
 from searchlab.operating_point import Frontier
 from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.schema import versioned
-from searchlab.search.attributes import read_noun, write
-from searchlab.search.launch import load_data, only_driver, run_trials, same_machine
-from searchlab.search.record_codec import RecordCodec
+from searchlab.search.attributes import write
+from searchlab.search.driver_lock import only_driver
+from searchlab.search.launch import load_data, run_trials, same_machine
 from searchlab.search.storage import check_writable, storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.search.study_facts import fix_unit, same_data, unit_of
 from searchlab.search.study_folder import claim
-from searchlab.search.trial_attributes import record_of
 from searchlab.seeds import replicate_seed
 from searchlab.serialization import to_plain
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.trial import failed
-
-READINGS = "readings"
-"""User attribute of a companion's trial with the front's points on it."""
 
 log = logging.getLogger("searchlab")
 
@@ -118,28 +115,6 @@ def originals(study: Study, records: Sequence[TrialRecord], most: int) -> list[T
     for point in study_front(study, records, most=most):
         found.setdefault(point.record.candidate.id, point.record)
     return list(found.values())
-
-
-def replicates_of(store: StudyStore) -> list[Replicate]:
-    """Returns the study's finished replicates, in order of their beginning."""
-    companion = store.companion()
-    return [] if companion is None else _replicates_in(companion)
-
-
-def _replicates_in(companion: StudyStore) -> list[Replicate]:
-    codec = companion.codec
-    found = (_replicate_of(trial, codec) for trial in companion.trials() if trial.state.is_finished())
-    return [replicate for replicate in found if replicate is not None]
-
-
-def _replicate_of(trial: FrozenTrial, codec: RecordCodec) -> Replicate | None:
-    record, job = record_of(trial, codec), job_of(trial)
-    if record is None or job is None:
-        return None
-    where = f"replicate {trial.number}"
-    known = READINGS in trial.user_attrs
-    readings = read_noun(tuple[Reading, ...], trial.user_attrs, READINGS, where) if known else ()
-    return Replicate(job.trial, job.run, record, readings)
 
 
 def as_replicated(study: Study) -> Study:

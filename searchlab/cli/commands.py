@@ -6,6 +6,7 @@ The file of a command is imported when it is called: help need not wait for torc
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import typer
 
@@ -14,17 +15,29 @@ SEARCH, FOUND, THERE = "Search", "Look at what was found", "What there is"
 
 @dataclass(frozen=True)
 class Command:
-    """`function` is "module.name" below `searchlab.cli`; `line` is the first paragraph of its docstring."""
+    """`function` is "module.name" below `searchlab.cli`; `line` is the first paragraph of its docstring.
+
+    `epilog` is a function, written likewise, that returns the last paragraph of the command's help.
+    """
 
     function: str
     panel: str
     line: str
+    epilog: str = ""
 
     def load(self) -> Callable[..., None]:
         """The function, its file imported."""
-        module, name = self.function.split(".")
-        function: Callable[..., None] = getattr(import_module(f"searchlab.cli.{module}"), name)
+        function: Callable[..., None] = _imported(self.function)
         return function
+
+    def last_words(self) -> str | None:
+        """The last paragraph of the help, if there is one."""
+        return _imported(self.epilog)() if self.epilog else None
+
+
+def _imported(function: str) -> Any:
+    module, name = function.split(".")
+    return getattr(import_module(f"searchlab.cli.{module}"), name)
 
 
 COMMANDS = {
@@ -32,6 +45,7 @@ COMMANDS = {
         "running.run",
         SEARCH,
         "Search: train and measure candidates until the budget is spent, then show the front (or the paper's table).",
+        "search_options.names_for_files",
     ),
     "resume": Command(
         "running.resume",
@@ -95,7 +109,7 @@ def add_commands(app: typer.Typer, called: str) -> None:
     """Adds the command that is `called` as it is, and of the others what help says of them."""
     for name, command in COMMANDS.items():
         if name == called:
-            app.command(name)(command.load())
+            app.command(name, epilog=command.last_words())(command.load())
         else:
             app.command(name, help=command.line, rich_help_panel=command.panel)(_not_called)
 

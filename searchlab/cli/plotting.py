@@ -8,11 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from searchlab.analysis.importance import importances
 from searchlab.analysis.test_looks import looked_at
 from searchlab.cli import options as opt
 from searchlab.cli.console import show, show_json
-from searchlab.cli.replicating import replicated
 from searchlab.front.history import SearchHistory
 from searchlab.front.points import common_machine
 from searchlab.record import TrialRecord
@@ -23,6 +21,7 @@ from searchlab.report.plots import write_html, write_png
 from searchlab.report.replicates_plot import write_replicates_html, write_replicates_png
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_folder import check_folder
+from searchlab.session.replicated import replicated
 from searchlab.study import Study
 from searchlab.trial_files import disk_errors
 
@@ -81,6 +80,8 @@ def _hypervolume(drawn: Drawn) -> Written:
 
 
 def _importance(drawn: Drawn) -> Written:
+    from searchlab.analysis.importance import importances
+
     html, png = drawn.paths("importance")
     found = importances(drawn.store, drawn.history)
     bars = Bars(drawn.study, drawn.records, found.shares, found.chance, found.trials, found.conditional)

@@ -9,10 +9,28 @@ from typing import Annotated, Any
 import typer
 
 from searchlab.cli.options import LIMITS
+from searchlab.data.augment import STEPS
+from searchlab.data.datasets import DATASETS
+from searchlab.exits.scores import SCORES
+from searchlab.measure.references import REFERENCES
+from searchlab.model.stages import BACKBONES
 from searchlab.objective import OBJECTIVES
 from searchlab.search.early_stopping import EARLY_STOPPING
 from searchlab.search.launch import RUNNERS
 from searchlab.search.samplers import SAMPLERS
+from searchlab.train.regimes import REGIMES
+from searchlab.train.schedules import SCHEDULES
+
+FOR_FILES: dict[str, Mapping[str, Any]] = {
+    "data sets": DATASETS,
+    "scores": SCORES,
+    "references": REFERENCES,
+    "backbones": BACKBONES,
+    "training regimes": REGIMES,
+    "schedules": SCHEDULES,
+    "augmentation steps": STEPS,
+}
+"""What the files of studies and spaces may name."""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -27,6 +45,12 @@ def explained(functions: Mapping[str, Callable[..., Any]]) -> str:
     return " ".join(
         f"{name}: {text[0][:1].lower()}{text[0][1:]}" if text else f"{name}." for name, text in lines.items()
     )
+
+
+def names_for_files() -> str:
+    """Returns the names that files of studies and spaces may use, by kind."""
+    kinds = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in FOR_FILES.items())
+    return f"Names for files of studies and spaces: {kinds}."
 
 
 Sampler = Annotated[

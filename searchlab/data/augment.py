@@ -206,5 +206,12 @@ def cutout(images_NCHW: Tensor, draw: Draw) -> Tensor:
     return blank(images_NCHW, top_N, left_N, size, draw.fill_C)
 
 
-STEPS: tuple[Callable[[Tensor, Draw], Tensor], ...] = (flip, crop, zoom, rotation, colour, cutout)
-"""Every step, in order. Steps on bytes are cheap and come first; the square is last, so that nothing distorts it."""
+STEPS: dict[str, Callable[[Tensor, Draw], Tensor]] = {
+    "flip": flip,
+    "crop": crop,
+    "zoom": zoom,
+    "rotation": rotation,
+    "colour": colour,
+    "cutout": cutout,
+}
+"""Every step by name, in order. Steps on bytes are cheap and come first; the square is last: nothing distorts it."""

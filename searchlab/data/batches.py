@@ -85,7 +85,7 @@ class TrainBatches:
         for chosen_N in torch.split(order, self.batch_size):
             draw = Draw(self.augmentation, number, generator, coins[chosen_N], 255 * self.normaliser.mean_C)
             images_NCHW = self.split.images(chosen_N)
-            for step in STEPS:
+            for step in STEPS.values():
                 images_NCHW = step(images_NCHW, draw)
             yield self.normaliser(images_NCHW), self.split.labels_N[chosen_N]
 

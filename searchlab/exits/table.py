@@ -85,7 +85,8 @@ def load_table(path: Path) -> ExitTable:
     """
     allowed = "an exit table written by searchlab"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # numpy leaves a file open that it cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             logits, labels, gates = arrays["logits_NKC"], arrays["labels_N"], arrays.get("gates_NG")
     except FileNotFoundError as error:
         raise UserError("artefact-unreadable", "no such exit table", where=str(path)) from error

@@ -15,6 +15,9 @@ from searchlab.search.attributes import read
 from searchlab.serialization import to_plain
 from searchlab.study import BUDGET_FIELDS, Study
 
+NAME = r"\w[\w.+-]*"
+"""Valid study names; a study's folder has the same name."""
+
 DEFINED = "searchlab"
 """User attribute of a study with its definition."""
 

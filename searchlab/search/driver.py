@@ -81,7 +81,8 @@ def _silent(line: str) -> None:
 class Driver:
     """TrialSource of a study: asks the sampler, writes to the store. One per process; several may share a study.
 
-    `ended_by` is why no more trials begin, once none does; `say` is told what is waited for.
+    `ended_by` is why no more trials begin, once none does; `say` is told what is waited for, and the `notes` when the
+    runner asks for the first trial: then nothing can refuse the run any more.
     """
 
     problem: Problem
@@ -92,6 +93,7 @@ class Driver:
     stop: Event = field(default_factory=Event)
     started: float = field(default_factory=time.monotonic)
     say: Callable[[str], None] = _silent
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.study = self.problem.study
@@ -106,7 +108,7 @@ class Driver:
         self.joint = joint_space()
         self.tried = {r.candidate.id: r.number for r in self.records if r.state != "failed"}
         self.repeated = 0
-        self.watch.on_begin(self.history)
+        self.begun = False
 
     # -- called by the runner: see runners.trial_source.TrialSource
 
@@ -116,6 +118,8 @@ class Driver:
         Raises:
             UserError: trial after trial fails.
         """
+        if not self.begun:
+            self._begin()
         self.watch.on_phase(None, "choosing the next trial")
         while not self.interrupted():
             with storage_errors(self.store.url):
@@ -141,6 +145,12 @@ class Driver:
                 return spec
             self.tell(known)
         return None
+
+    def _begin(self) -> None:
+        self.begun = True
+        self.watch.on_begin(self.history)
+        for line in self.notes:
+            self.say(line)
 
     def tell(self, record: TrialRecord) -> None:
         """Writes the record; a complete trial's frontier joins the front, a failed one is compared with no more.

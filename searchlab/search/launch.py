@@ -1,18 +1,15 @@
 """Launches a search: all checks before any training, then the driver and the runner."""
 
-import fcntl
-import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
-import optuna
 import torch
+from optuna.storages import BaseStorage
 
 from searchlab.artefacts import load_network
 from searchlab.candidate import Space
@@ -33,15 +30,17 @@ from searchlab.record import TimeUnit
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.trial_source import TrialSource
-from searchlab.search.definition import Definition, check_attributes, check_objectives
+from searchlab.search.definition import NAME, Definition, check_objectives
 from searchlab.search.driver import Driver, Problem, Watch
+from searchlab.search.driver_lock import LOCK, only_driver
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.paper_packages import load_paper
+from searchlab.search.runs import check_schema
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import enqueue_missing
-from searchlab.search.storage import check_writable, is_absent, open_storage, public, storage_errors
-from searchlab.search.store import StudyStore, stored_names
+from searchlab.search.storage import check_writable, is_absent, new_storage
+from searchlab.search.store import StudyStore
 from searchlab.search.study_facts import fix_data, same_data, unit_of
 from searchlab.search.study_folder import check_artefacts, check_free, claim, is_missing, release
 from searchlab.search.warm_start import warm_started
@@ -54,11 +53,6 @@ RUNNERS: dict[str, Callable[[TrialSource, Dataset], None]] = {"local": run_local
 
 RUN_ELSEWHERE = frozenset({"tune"})
 """Runners whose trials may run on other machines."""
-
-LOCK = "driver.lock"
-
-NAME = r"\w[\w.+-]*"
-"""Valid study names; a study's folder has the same name."""
 
 
 def _silent(line: str) -> None:
@@ -94,9 +88,9 @@ def start(launch: Launch) -> Driver:
     check_schema(name, options)
     with only_driver(name, options):
         if is_absent(options.storage_url):
-            # A refused study leaves no empty store behind.
             check_free(options.output / name)
-        return _begin(launch, dataset, device)
+        with new_storage(options.storage_url) as storage:
+            return _begin(launch, storage, dataset, device)
 
 
 def start_afresh(launch: Launch) -> Driver:
@@ -109,10 +103,10 @@ def start_afresh(launch: Launch) -> Driver:
     name, url = launch.definition.study.name, launch.options.storage_url
     dataset, device = _checked_anew(launch)
     check_schema(name, launch.options)
-    with only_driver(name, launch.options):
-        StudyStore.discard(name, open_storage(url, create=True), url)
+    with only_driver(name, launch.options), new_storage(url) as storage:
+        StudyStore.discard(name, storage, url)
         _clear(launch.options.output / name)
-        return _begin(launch, dataset, device)
+        return _begin(launch, storage, dataset, device)
 
 
 def resume(launch: Launch, store: StudyStore) -> Driver:
@@ -141,13 +135,13 @@ def resume(launch: Launch, store: StudyStore) -> Driver:
         return _run(launch, store, dataset, device)
 
 
-def _begin(launch: Launch, dataset: Dataset, device: torch.device) -> Driver:
+def _begin(launch: Launch, storage: BaseStorage, dataset: Dataset, device: torch.device) -> Driver:
     url = launch.options.storage_url
     if launch.warm_start is not None:
         study = warm_started(launch.definition.study, launch.space, dataset.spec, launch.warm_start)
         launch = replace(launch, definition=replace(launch.definition, study=study))
     launch.watch.on_phase(None, "drawing the first trials")
-    store = StudyStore.create(launch.definition, open_storage(url, create=True), url, launch.options.output)
+    store = StudyStore.create(launch.definition, storage, url, launch.options.output)
     study = launch.definition.study
     try:
         claim(launch.options.output / study.name, store, ())
@@ -174,7 +168,8 @@ def _clear(folder: Path) -> None:
 def _run(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> Driver:
     fix_data(store, dataset)
     problem = Problem(launch.definition.study, launch.space, dataset.spec)
-    driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop, say=launch.say)
+    notes = (f"data: {described(dataset)}", *dataset.notes)
+    driver = Driver(problem, store, launch.options, str(device), launch.watch, launch.stop, say=launch.say, notes=notes)
     store.note_end("")
     with driver.leases.renewed():
         run_trials(driver, dataset, launch.runner, launch.options)
@@ -239,10 +234,7 @@ def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
         raise unknown("runner", launch.runner, RUNNERS, where="--runner")
     launch.watch.on_phase(None, f"reading {launch.definition.study.data}, checking the space")
     hooks = LoadHooks(launch.say, launch.stop.is_set)
-    dataset, device = check(launch.definition.study, launch.space, launch.options, hooks)
-    for line in (f"data: {described(dataset)}", *dataset.notes):
-        launch.say(line)
-    return dataset, device
+    return check(launch.definition.study, launch.space, launch.options, hooks)
 
 
 def check(
@@ -314,15 +306,6 @@ def check_total(store: StudyStore, study: Study) -> None:
     raise UserError("invalid-usage", what, where="--trials", value=most, allowed=allowed)
 
 
-def check_schema(name: str, options: RunOptions) -> None:
-    """Raises UserError where the store holds a study of that name that a newer searchlab wrote."""
-    if name in stored_names(options):
-        url = options.storage_url
-        with storage_errors(url):
-            attributes = optuna.load_study(study_name=name, storage=open_storage(url, create=False)).user_attrs
-        check_attributes(attributes, f"{public(url)}: study {name}")
-
-
 def same_reference(unit: TimeUnit | None, study: Study) -> None:
     """Raises UserError if the study's latencies were measured beside another reference."""
     if unit is not None and study.measures_latency and unit.reference_name != study.reference:
@@ -342,57 +325,3 @@ def same_machine(unit: TimeUnit | None, study: Study, options: RunOptions, devic
     if here != unit.machine:
         raise other_machine(unit, here.in_full, f"study {study.name}", "see --device and --threads")
     return replace(options, threads=threads)
-
-
-@contextmanager
-def only_driver(name: str, options: RunOptions) -> Iterator[None]:
-    """Locks the study of that name for this process; the system releases the lock when the process ends.
-
-    Raises:
-        UserError: another process is running the study.
-    """
-    folder = options.output / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        what = f"cannot write: {error.strerror}"
-        raise UserError("cannot-write", what, where=str(folder), allowed="see --output") from error
-    try:
-        _take(handle, name)
-        if not _is_at(handle, folder / LOCK):
-            what = "the study was removed just now"
-            raise UserError("study-removed", what, where=f"study {name}", allowed="give the command again")
-        try:
-            yield
-        finally:
-            _remove_if_unused(folder)
-    finally:
-        os.close(handle)
-
-
-def _is_at(handle: int, path: Path) -> bool:
-    """Whether an open file is still the one at a path: other processes may have deleted and replaced it."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _remove_if_unused(folder: Path) -> None:
-    """Removes a study's folder that holds nothing but its lock: a run was refused before the study began."""
-    with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
-            folder.rmdir()
-
-
-def _take(handle: int, name: str) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        owner = os.read(handle, 20).decode().strip()
-        where, what = f"study {name}", f"process {owner} is running this study"
-        raise UserError("study-running", what, where=where, allowed="wait for it, or end it") from error
-    os.truncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())

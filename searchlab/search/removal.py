@@ -18,9 +18,10 @@ from optuna.trial import FrozenTrial
 
 from searchlab.errors import UserError, unknown
 from searchlab.schema import REPLICATES
-from searchlab.search.launch import LOCK, NAME, check_schema, only_driver
+from searchlab.search.definition import NAME
+from searchlab.search.driver_lock import LOCK, only_driver
 from searchlab.search.outputs import FILE, owner_of
-from searchlab.search.runs import UNREADABLE, stored_study_of, study_names
+from searchlab.search.runs import UNREADABLE, check_schema, stored_study_of, study_names
 from searchlab.search.storage import check_writable, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION
 from searchlab.search.study_folder import IDENTITY

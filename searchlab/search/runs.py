@@ -15,10 +15,10 @@ from searchlab.errors import UserError
 from searchlab.front.pareto import non_dominated
 from searchlab.schema import KEY, is_newer
 from searchlab.search.attributes import read, upgraded_to
-from searchlab.search.definition import DEFINED, Definition
+from searchlab.search.definition import DEFINED, Definition, check_attributes
 from searchlab.search.heartbeat import is_left, living
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
-from searchlab.search.store import COMPANION, ENDED
+from searchlab.search.store import COMPANION, ENDED, stored_names
 from searchlab.search.trial_attributes import CANDIDATE, plain_record
 from searchlab.search.unfinished import is_stub
 from searchlab.serialization import from_plain
@@ -51,6 +51,15 @@ def stored(options: RunOptions) -> Stored:
     studies = [stored_study_of(storage, name, names) for name in names if not _is_companion(name, names)]
     ordered = sorted(studies, key=lambda study: study.changed or datetime.min, reverse=True)
     return Stored(public(url), options.output, exists=True, studies=tuple(ordered))
+
+
+def check_schema(name: str, options: RunOptions) -> None:
+    """Raises UserError where the store holds a study of that name that a newer searchlab wrote."""
+    if name in stored_names(options):
+        url = options.storage_url
+        with storage_errors(url):
+            attributes = optuna.load_study(study_name=name, storage=open_storage(url, create=False)).user_attrs
+        check_attributes(attributes, f"{public(url)}: study {name}")
 
 
 def study_names(storage: BaseStorage, url: str) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.pool import StaticPool
 
 from searchlab.errors import UserError
 from searchlab.search.attributes import damaged
+from searchlab.search.new_folders import new_folders, remove_empty
 from searchlab.search.optuna_log import quieten
 from searchlab.search.read_only import copied, may_write
 
@@ -156,6 +157,46 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
             ) from error
         except OSError as error:
             raise UserError("cannot-read", f"cannot read the store: {error.strerror}", where=public(url)) from error
+
+
+@contextmanager
+def new_storage(url: str) -> Iterator[BaseStorage]:
+    """Opens a storage, made where there is none; if the block raises, a new SQLite file without studies is deleted.
+
+    Raises:
+        UserError: as `open_storage`.
+    """
+    path = sqlite_file(url)
+    made = path if path is not None and is_absent(url) else None
+    new = new_folders(made.parent) if made is not None else []
+    storage: BaseStorage | None = None
+    try:
+        storage = open_storage(url, create=True)
+        yield storage
+    except BaseException:
+        if made is not None:
+            if isinstance(storage, RDBStorage):
+                storage.remove_session()
+                storage.engine.dispose()
+            _delete_empty(made)
+            remove_empty(new)
+        raise
+
+
+def _delete_empty(path: Path) -> None:
+    """Deletes a SQLite store without studies that no other process has open."""
+    if not path.is_file():
+        return
+    with (
+        suppress(sqlite3.Error, OSError),
+        closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection,
+    ):
+        # SQLite leaves its write-ahead log only where nothing else is connected; else this raises.
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        (studies,) = connection.execute("SELECT COUNT(*) FROM studies").fetchone()
+        if studies == 0:
+            path.unlink()
 
 
 def check_writable(storage: BaseStorage, url: str) -> None:

@@ -1,10 +1,40 @@
-"""Periodic calls while the main thread works, for progress messages of long steps."""
+"""Progress displays: live on a terminal, plain lines elsewhere, with periodic calls while the main thread works."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import Protocol, TypeVar
+
+from rich.console import Console
+from rich.live import Live
 
 EVERY_S = 1.0
+
+
+class Display(Protocol):
+    """A display of progress; `tick` is called by another thread, and only reads."""
+
+    def tick(self) -> None:
+        """Updates the display."""
+
+
+AnyDisplay = TypeVar("AnyDisplay", bound=Display)
+
+
+@contextmanager
+def displayed(
+    printer: Console, plain: Callable[[Console], AnyDisplay], live: Callable[[Live], AnyDisplay]
+) -> Iterator[AnyDisplay]:
+    """Makes the display that fits the printer, and calls its `tick` until the block ends."""
+    if not printer.is_terminal:
+        shown = plain(printer)
+        with ticking(shown.tick):
+            yield shown
+        return
+    with Live(console=printer, auto_refresh=False, transient=True) as drawn:
+        shown = live(drawn)
+        with ticking(shown.tick):
+            yield shown
 
 
 @contextmanager

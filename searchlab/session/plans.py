@@ -106,7 +106,7 @@ def plans_for(request: Request) -> list[Plan]:
         changed = [(written, _smoke(study, where, request.say)) for written, study in changed]
     begin = start_afresh if request.smoke else start
     if request.warm_start is not None:
-        begin = partial(_warmly, begin, stored_study(request.warm_start, where))
+        begin = partial(_warmly, begin, _earlier(request.warm_start, where))
     return [_plan(source, written, study, replace(request, where=where), begin) for written, study in changed]
 
 
@@ -180,6 +180,18 @@ def _check_name(name: str | None, studies: Sequence[Study]) -> None:
             value=name,
             allowed=f"run one: {known}",
         )
+
+
+def _earlier(name: str, where: RunOptions) -> StudyStore:
+    """Returns the study to warm-start from.
+
+    Raises:
+        UserError: the store holds no such study, or there is no store.
+    """
+    try:
+        return stored_study(name, where)
+    except UserError as error:
+        raise error.at(f"--warm-start: {error.where}" if error.value is None else "--warm-start") from error
 
 
 def _warmly(begin: Callable[[Launch], Driver], earlier: StudyStore, launch: Launch) -> Driver:

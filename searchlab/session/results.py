@@ -1,6 +1,7 @@
 """Results of a study for notebooks and scripts: front, trials, best point, classifier of any point."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from searchlab.artefacts import load_network
 from searchlab.candidate import Candidate
 from searchlab.deploy.classifier import ImageClassifier, ImageFacts
 from searchlab.deploy.own_scores import use_scores
-from searchlab.errors import UserError, unknown
+from searchlab.errors import Interrupted, UserError, unknown
 from searchlab.front.points import FrontPoint, doubt_of, entries_of, exit_names, study_front, study_hypervolume
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import ExitRule
@@ -17,13 +18,16 @@ from searchlab.report import units
 from searchlab.report.frames import front_frame, points_frame, predictions_frame, trials_frame
 from searchlab.report.page import front_table
 from searchlab.report.plots import front_figure
+from searchlab.report.replicates import replicates_frame
 from searchlab.report.tables import trial_counts
 from searchlab.search.launch import load_data
 from searchlab.search.study_facts import same_data
 from searchlab.search.study_folder import check_artefacts, check_present
-from searchlab.session.console import say
+from searchlab.session.console import console, say
 from searchlab.session.found import Found, point_of, with_test
 from searchlab.session.python_words import in_python
+from searchlab.session.replicated import replicated
+from searchlab.session.replicating import train_again
 from searchlab.study import RunOptions, Study
 
 if TYPE_CHECKING:
@@ -104,6 +108,32 @@ class Results:
                 "no-results", "there is no operating point yet", where=f"study {self.study.name}", allowed=least
             )
         return Point(self, chosen(self.study.name, found, _checked(limits)))
+
+    @in_python()
+    def replicate(self, seeds: int = 3, points: int = MOST, *, device: str | None = None) -> "DataFrame":
+        """Trains the front's candidates again, each with fresh seeds; returns the front with what the seeds reach.
+
+        There is one row per point. The search and its front stay as they are. Replicates that the store has are not
+        trained again, so the same call goes on after Ctrl-C, and one with more `seeds` adds to what there is.
+
+        Raises:
+            UserError: the front is empty, the data or the machine are not those of the study, or another process runs
+                it.
+            KeyboardInterrupt: Ctrl-C, or a notebook's stop button. Everything is kept.
+        """
+        check_at_least_one(seeds=seeds, points=points)
+        store, where = self._found.store, self._where
+        try:
+            train_again(
+                store,
+                where if device is None else replace(where, device=device),
+                console() if self._say else None,
+                seeds,
+                points,
+            )
+        except Interrupted:
+            raise KeyboardInterrupt("everything is kept: the same call goes on") from None
+        return replicates_frame(self.study, replicated(store, points))
 
     def plot(self) -> Any:
         """Returns a plotly figure of the front with every trial's frontier behind it; a notebook shows it.
@@ -235,6 +265,13 @@ class Classifier:
             UserError: a file is missing or no image, or an array has another shape, type or range.
         """
         return predictions_frame(self._classifier.classified(images))
+
+
+def check_at_least_one(**counts: int) -> None:
+    """Raises UserError if one of the counts is below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise UserError("invalid-usage", f"invalid {name}", where="replicate", value=count, allowed="at least 1")
 
 
 LIMITS = {"max_latency_ms": "latency_ms", "min_accuracy": "accuracy", "max_macs": "macs", "max_params": "params"}

@@ -1,7 +1,7 @@
 """Progress of a running study: a live front on a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import monotonic
 
@@ -22,7 +22,7 @@ from searchlab.report.units import counted
 from searchlab.search.budget import stalled_for
 from searchlab.search.storage import public
 from searchlab.session.console import console
-from searchlab.session.periodic import ticking
+from searchlab.session.periodic import displayed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.time_left import Pace, Underway, at_most, left_words, study_left_s
 
@@ -89,8 +89,8 @@ class PlainWatch:
     STUDY_PHASE_S = 2.0
     """So long is a step of the study's own before it is told of."""
 
-    def __init__(self, study: Study, printer: Console) -> None:
-        self.study, self.printer = study, printer
+    def __init__(self, study: Study, printer: Console, heading: Sequence[str] = ()) -> None:
+        self.study, self.printer, self.heading = study, printer, heading
         # Replaced by the driver's own once the study begins.
         self.history = SearchHistory(study)
         self.running: dict[int, Running] = {}
@@ -98,14 +98,16 @@ class PlainWatch:
         self.phase, self.last = "preparing", -1
         self.phase_told = False
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, style: str = "") -> None:
         """Prints a line."""
         self.spoke = monotonic()
-        self.printer.print(line, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
+        self.printer.print(line, style=style, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
 
     def on_begin(self, history: SearchHistory) -> None:
-        """Reports the existing trials."""
+        """Prints the heading, and reports the existing trials. A run that is refused comes not so far."""
         self.history = history
+        for number, line in enumerate(self.heading):
+            self.say(line, style="" if number else "bold")
         if records := history.records:
             of = f", of {self.study.most_trials}" if self.study.most_trials else ""
             self.say(f"{trial_counts(records)} so far{of}")
@@ -192,8 +194,8 @@ class LiveWatch(PlainWatch):
     DRAWN_EVERY_S = 0.2
     TICKS_S = 1.0
 
-    def __init__(self, study: Study, printer: Console, live: Live) -> None:
-        super().__init__(study, printer)
+    def __init__(self, study: Study, printer: Console, live: Live, heading: Sequence[str] = ()) -> None:
+        super().__init__(study, printer, heading)
         self.live = live
         self.front: RenderableType = Text("")
         self.grown, self.drawn = "", 0.0
@@ -262,23 +264,15 @@ class LiveWatch(PlainWatch):
         return [*lines, f"and {more} more"] if more > 0 else lines
 
 
-@contextmanager
-def watch_for(study: Study, where: RunOptions) -> Iterator[PlainWatch]:
-    """Returns the watch for standard output."""
-    printer = console()
+def watch_for(study: Study, where: RunOptions) -> AbstractContextManager[PlainWatch]:
+    """Makes the watch for standard output. It says what is searched, and where that is kept, once the search begins."""
     heading = f"study {study.name}: {study.space_name} on {study.data}, {budget_words(study)}"
-    printer.print(heading, style="bold", markup=False, highlight=False, soft_wrap=not printer.is_terminal)
     kept = f"kept in {public(where.storage_url)}, artefacts in {where.output / study.name}"
-    printer.print(kept, markup=False, highlight=False, soft_wrap=not printer.is_terminal)
-    if not printer.is_terminal:
-        plain = PlainWatch(study, printer)
-        with ticking(plain.tick):
-            yield plain
-        return
-    with Live(console=printer, auto_refresh=False, transient=True) as live:
-        watch = LiveWatch(study, live.console, live)
-        with ticking(watch.tick):
-            yield watch
+    return displayed(
+        console(),
+        lambda printer: PlainWatch(study, printer, (heading, kept)),
+        lambda live: LiveWatch(study, live.console, live, (heading, kept)),
+    )
 
 
 def described(spec: TrialSpec) -> str:

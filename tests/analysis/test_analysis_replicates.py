@@ -9,7 +9,8 @@ from raises import raises_code
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
 from searchlab.analysis import replicates as module
-from searchlab.analysis.replicates import Replication, as_replicated, originals, replicate, replicates_of
+from searchlab.analysis.replicates import Replication, as_replicated, originals, replicate
+from searchlab.analysis.stored_replicates import replicates_of
 from searchlab.errors import Interrupted, TrialFailure
 from searchlab.front.points import study_front, study_hypervolume
 from searchlab.front.replicates import Reading

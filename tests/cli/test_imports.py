@@ -20,9 +20,10 @@ import contextlib, io, json, sys
 import searchlab
 loaded = {"import searchlab": sorted(sys.modules)}
 from searchlab.cli.main import main
-for command in ["--help"], ["studies"], ["runs"], ["trials"], ["front"], ["show", "1"]:
+for command in ["--help"], ["studies"], ["runs"], ["trials"], ["front"], ["show", "1"], ["remove", "tiny"], ["plot"]:
     with contextlib.redirect_stdout(io.StringIO()):
-        assert main([*command] if command[0] in ("--help", "studies") else [*command, "--output", sys.argv[1]]) == 0
+        code = main([*command] if command[0] in ("--help", "studies") else [*command, "--output", sys.argv[1]])
+        assert code == (2 if command[0] == "remove" else 0), "there is no terminal to ask"
     loaded[command[0]] = sorted(sys.modules)
 print(json.dumps(loaded))
 """
@@ -43,9 +44,13 @@ def loaded(tmp_path_factory) -> dict[str, list[str]]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("step", ["import searchlab", "--help", "studies", "runs", "trials", "front", "show"])
+@pytest.mark.parametrize("step", ["import searchlab", "--help", "studies", "runs", "trials", "front", "show", "remove"])
 def test_a_command_that_only_reads_the_store_imports_no_heavy_library(loaded, step):
     assert not set(HEAVY) & set(loaded[step])
+
+
+def test_a_plot_of_the_front_imports_no_torch_and_no_scikit_learn(loaded):
+    assert not {"torch", "torchvision", "sklearn", "ray"} & set(loaded["plot"])
 
 
 @pytest.mark.parametrize("step", ["import searchlab", "--help"])

@@ -187,7 +187,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(searchlab, arguments, refused):
     assert answer.code == 2
     refused.check_printed(answer.err)
     assert "word" not in answer.out + answer.err, "a password"
-    assert not Path("runs/studies.db").exists()
+    assert not Path("runs").exists()
+    assert "study little" not in answer.out, "no heading of a run that is refused"
 
 
 @pytest.mark.parametrize("option", ["--max-params", "--trials", "--epochs"])

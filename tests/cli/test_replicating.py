@@ -9,7 +9,7 @@ import pytest
 from little_files import write_files
 from matplotlib.image import imread
 
-from searchlab.analysis.replicates import replicates_of
+from searchlab.analysis.stored_replicates import replicates_of
 from searchlab.cli.main import main
 from searchlab.search.store import stored_study
 from searchlab.study import RunOptions

@@ -240,7 +240,13 @@ def test_a_study_may_begin_where_another_ended(searchlab):
     answer = searchlab("run", "little", *others)
     answer.fails("warm-start-mismatch", mentions="little")
     answer = searchlab("run", "little", "--name", "third", "--warm-start", "nobody")
-    answer.fails("unknown-study", value="nobody")
+    answer.fails("unknown-study", where="--warm-start", value="nobody", mentions="(known: little, warm)")
+
+
+def test_a_warm_start_without_a_store_names_the_option(searchlab):
+    answer = searchlab("run", "little", "--warm-start", "nobody")
+    answer.fails("store-not-found", mentions=("--warm-start", "runs/studies.db"))
+    assert answer.out == "" and not Path("runs").exists()
 
 
 def test_how_to_go_on_names_every_option_that_matters():

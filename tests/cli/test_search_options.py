@@ -4,14 +4,19 @@ import pytest
 
 from searchlab.cli.main import main
 from searchlab.cli.search_options import explained, listed
+from searchlab.data.augment import STEPS
 from searchlab.objective import OBJECTIVES
 from searchlab.search.early_stopping import EARLY_STOPPING
 from searchlab.search.launch import RUNNERS
 from searchlab.search.samplers import SAMPLERS
+from searchlab.train.regimes import REGIMES
+from searchlab.train.schedules import SCHEDULES
 
 
 @pytest.mark.parametrize(
-    "names", [SAMPLERS, EARLY_STOPPING, OBJECTIVES, RUNNERS], ids=["sampler", "rule", "objective", "runner"]
+    "names",
+    [SAMPLERS, EARLY_STOPPING, OBJECTIVES, RUNNERS, STEPS, SCHEDULES, REGIMES],
+    ids=["sampler", "rule", "objective", "runner", "augmentation step", "schedule", "regime"],
 )
 def test_the_help_of_run_names_all(names, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")

@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def read(number, point, run, lost) -> Reading:
 
 
 def printed(view, width: int = 200) -> str:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"), highlight=False)  # noqa: SIM115
+    console = Console(width=width, record=True, file=StringIO(), highlight=False)
     console.print(view)
     return console.export_text()
 

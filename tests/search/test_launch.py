@@ -18,9 +18,10 @@ from searchlab.measure.device import this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import Objective
 from searchlab.record import DataFacts
-from searchlab.search import launch as launch_module
+from searchlab.search import driver_lock
+from searchlab.search.driver_lock import only_driver
 from searchlab.search.early_stopping import EARLY_STOPPING
-from searchlab.search.launch import RUNNERS, Launch, check_names, only_driver, resume, start, start_afresh
+from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start, start_afresh
 from searchlab.search.samplers import SAMPLERS
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore, stored_study
@@ -347,7 +348,7 @@ def test_only_the_lock_of_the_path_counts(options):
     (folder / "driver.lock").unlink()
     (folder / "driver.lock").touch()
     try:
-        assert not launch_module._is_at(held, folder / "driver.lock")
+        assert not driver_lock._is_at(held, folder / "driver.lock")
     finally:
         os.close(held)
 
@@ -380,6 +381,40 @@ def test_what_never_began_can_be_given_again(options, monkeypatch):
     with raises_code("cluster-not-found", where="--address"):
         start(replace(launch, runner="unreachable"))
     assert len(start(launch).records) == 1
+
+
+def test_a_run_that_a_runner_refuses_leaves_nothing_and_prints_no_heading(options, monkeypatch, tmp_path):
+    said: list[str] = []
+    apart = replace(options, storage=f"sqlite:///{tmp_path}/deep/down/x.db")
+
+    def unreachable(source, dataset):
+        raise UserError("cluster-not-found", "no Ray cluster there", where="--address")
+
+    monkeypatch.setitem(RUNNERS, "unreachable", unreachable)
+    for where in (options, apart):
+        launch = replace(launch_of(tiny_study(trials=1), where, say=said.append), runner="unreachable")
+        for begin in (start, start_afresh):
+            with raises_code("cluster-not-found"):
+                begin(launch)
+        assert (launch.watch.notes, said) == ([], [])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"], "that of `a_file_in_the_way`"
+    start(launch_of(tiny_study(trials=1), apart, say=said.append))
+    assert said[0].startswith("data: ")
+
+
+def test_a_new_store_that_another_process_uses_stays_when_a_run_is_refused(options, monkeypatch):
+    opened = []
+
+    def unreachable(source, dataset):
+        other = open_storage(options.storage_url, create=False)
+        opened.append(other)
+        other.get_all_studies()
+        raise UserError("cluster-not-found", "no Ray cluster there", where="--address")
+
+    monkeypatch.setitem(RUNNERS, "unreachable", unreachable)
+    with raises_code("cluster-not-found"):
+        start(replace(launch_of(tiny_study(trials=1), options), runner="unreachable"))
+    assert (options.output / "studies.db").is_file() and opened[0].get_all_studies() == []
 
 
 @pytest.mark.slow

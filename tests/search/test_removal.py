@@ -9,7 +9,7 @@ from raises import raises_code
 from test_runs import damage
 
 from searchlab.search import heartbeat, removal
-from searchlab.search.launch import only_driver
+from searchlab.search.driver_lock import only_driver
 from searchlab.search.removal import planned, remove
 from searchlab.search.runs import stored
 from searchlab.search.storage import open_storage

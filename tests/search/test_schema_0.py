@@ -8,10 +8,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import Seen, made_record, run
 
-from searchlab.analysis.replicates import replicates_of
+import searchlab
+from searchlab.analysis.stored_replicates import replicates_of
 from searchlab.artefacts import load_network
 from searchlab.data.datasets import load
 from searchlab.data.splits import limited
@@ -70,6 +72,17 @@ def test_front_test_figures_replicates_and_the_list_of_studies_open(options):
         "schema0": "interrupted",
         "schema0_rows": "finished",
     }
+
+
+def test_its_results_in_python_are_those_of_the_front(options):
+    results = searchlab.open_study("schema0", output=options.output)
+    assert list(results.front().trial) == [0] * 6 and results.front().accuracy.is_monotonic_decreasing
+    assert list(results.trials().state) == ["complete", "complete", "complete", "stopped", "interrupted"]
+    assert len(results.points()) > results.points().on_front.sum() == 6
+    assert results.best().accuracy == results.points().accuracy.max()
+    images = np.zeros((2, 8, 8), dtype=np.uint8)
+    assert len(results.best().classifier("cpu").predict(images)) == 2
+    assert len(results.front(test=True)) == 6, "the store has what was seen of the test split"
 
 
 def test_it_is_resumed_and_written_with_todays_schema(options, monkeypatch):

@@ -134,6 +134,7 @@ def test_the_watch_fits_where_it_prints_and_says_what_is_searched(monkeypatch, t
     printer = console(terminal)
     monkeypatch.setattr(watch_module, "console", lambda: printer)
     with watch_for(STUDY, RunOptions(storage="postgresql://me:secret@host/db")) as watch:
+        assert "study tiny" not in printer.file.getvalue(), "the run may still be refused"
         whole_run(watch)
     assert isinstance(watch, LiveWatch) == terminal
     out = printer.file.getvalue()
