@@ -3,6 +3,7 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,12 +18,20 @@ Kernels = tuple[int, int, int]
 """Kernel sizes of a block's first and second convolution, and of its projection."""
 
 
+Make = Callable[[], nn.Module]
+"""Makes a module, initialised from torch's global generator."""
+
+
 @dataclass(frozen=True)
 class Stage:
-    """A stage: the smallest piece of a backbone that runs as a whole, with the shape of its output map."""
+    """A stage: the smallest piece of a backbone that runs as a whole, with the shape of its output map.
+
+    `make` is best a `functools.partial` of hashable arguments: equal ones cost the same, which is then counted once
+    (`model.cost`).
+    """
 
     name: str
-    module: nn.Module
+    make: Make
     channels: int
     height: int
     width: int

@@ -1,10 +1,8 @@
-"""Parameters and MACs, known from the candidate alone: built on the meta device, nothing is allocated.
+"""Parameters and MACs, known from the candidate alone: built on the meta device, nothing is allocated."""
 
-Shape suffixes: N images, C channels, H and W pixels.
-"""
-
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -12,7 +10,9 @@ from torch import nn
 
 from searchlab.architecture import Backbone, ImageSpec, Partitioned, Torchvision
 from searchlab.candidate import Candidate
-from searchlab.model.early_exit import EarlyExitNetwork, build
+from searchlab.errors import UserError
+from searchlab.model.blocks import Make
+from searchlab.model.early_exit import plan_of
 from searchlab.model.macs import Rule, check_countable, rule_for
 from searchlab.model.partitioned import check_partitioned
 from searchlab.model.shapes import shapes_by_rule, without_values
@@ -24,26 +24,59 @@ def parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _macs_per_part(network: EarlyExitNetwork, images_NCHW: torch.Tensor) -> list[int]:
-    """MACs of every stage, then every head, then every gate, in one forward pass that spoils the network."""
-    parts = [*network.stages, *network.heads, *network.gates]
-    totals = [0] * len(parts)
+Shape = tuple[int, ...]
+"""Of a tensor, for one image."""
 
-    def count(part: int, rule: Rule, layer: nn.Module, output: Any) -> None:
-        totals[part] += rule(layer, output)
 
-    for part, module in enumerate(parts):
-        for layer in module.modules():
-            if rule := rule_for(layer):
-                layer.register_forward_hook(
-                    lambda layer, _, output, part=part, rule=rule: count(part, rule, layer, output)
-                )
-    with shapes_by_rule(network):
-        maps = network.maps(images_NCHW)
-        for readers in (network.heads, network.gates):
-            for reader, map_NCHW in zip(readers, maps, strict=False):
-                reader(map_NCHW)
-    return totals
+@dataclass(frozen=True)
+class _PartCost:
+    """Cost of a stage, head or gate on an input of one shape, and the shape that it returns."""
+
+    params: int
+    macs: int
+    returned: Shape
+
+
+def _part_cost(make: Make, shape: Shape, place: str) -> _PartCost:
+    """Cost of what `make` makes; `place` is its path in the network, for messages.
+
+    Raises:
+        UserError: a layer has no rule for counting its MACs.
+    """
+    try:
+        if isinstance(make, partial):
+            return _known_part_cost(make.func, make.args, tuple(sorted(make.keywords.items())), shape)
+        return _counted(make, shape)
+    except UserError as error:
+        raise error.at(f"{place}.{error.where}" if error.where else place) from error
+
+
+@lru_cache(maxsize=2**16)
+def _known_part_cost(
+    make: Callable[..., nn.Module], args: tuple[Any, ...], named: tuple[tuple[str, Any], ...], shape: Shape
+) -> _PartCost:
+    """Networks of a search share most of their parts: each kind is counted once."""
+    return _counted(partial(make, *args, **dict(named)), shape)
+
+
+def _counted(make: Make, shape: Shape) -> _PartCost:
+    """Makes a part without values and counts its MACs in one forward pass, which spoils it."""
+    with without_values():
+        part = make().eval()
+        input = torch.empty(shape)
+    check_countable(part)
+    macs = 0
+
+    def count(rule: Rule, layer: nn.Module, output: Any) -> None:
+        nonlocal macs
+        macs += rule(layer, output)
+
+    for layer in part.modules():
+        if rule := rule_for(layer):
+            layer.register_forward_hook(lambda layer, _, output, rule=rule: count(rule, layer, output))
+    with shapes_by_rule(part):
+        returned = part(input)
+    return _PartCost(parameter_count(part), macs, tuple(returned.shape))
 
 
 @lru_cache(maxsize=1024)
@@ -56,18 +89,23 @@ def network_cost(candidate: Candidate, images: ImageSpec) -> NetworkCost:
     if isinstance(candidate.architecture, Partitioned):
         return _partitioned_cost(candidate.architecture, candidate, images)
     with without_values():
-        network = build(candidate, images).eval()
-    check_countable(network)
-    macs = _macs_per_part(network, torch.empty(1, images.channels, images.height, images.width, device="meta"))
-    parts = [*network.stages, *network.heads, *network.gates]
-    early = [f"exit {cut}" for cut in network.cuts[:-1]]
-    names = [*network.stage_names, *early, "final", *(f"gate {cut}" for cut in network.cuts[: len(network.gates)])]
-    costs = [
-        SegmentCost(name, parameter_count(part), part_macs)
-        for name, part, part_macs in zip(names, parts, macs, strict=True)
-    ]
-    stages, heads = len(network.stages), len(network.stages) + len(network.heads)
-    return NetworkCost(tuple(costs[:stages]), tuple(costs[stages:heads]), network.cuts, tuple(costs[heads:]))
+        plan = plan_of(candidate, images)
+    stages: list[SegmentCost] = []
+    shapes: list[Shape] = [(1, images.channels, images.height, images.width)]
+    for index, stage in enumerate(plan.stages):
+        cost = _part_cost(stage.make, shapes[-1], f"stages.{index}")
+        stages.append(SegmentCost(stage.name, cost.params, cost.macs))
+        shapes.append(cost.returned)
+    cuts = candidate.cuts
+
+    def hung(kind: str, index: int, make: Make, name: str) -> SegmentCost:
+        cost = _part_cost(make, shapes[cuts[index] + 1], f"{kind}.{index}")
+        return SegmentCost(name, cost.params, cost.macs)
+
+    names = [*(f"exit {cut}" for cut in cuts[:-1]), "final"]
+    heads = [hung("heads", index, plan.heads[cut], names[index]) for index, cut in enumerate(cuts)]
+    gates = [hung("gates", index, make, f"gate {cuts[index]}") for index, make in enumerate(plan.gates)]
+    return NetworkCost(tuple(stages), tuple(heads), cuts, tuple(gates))
 
 
 def _partitioned_cost(architecture: Partitioned, candidate: Candidate, images: ImageSpec) -> NetworkCost:
@@ -106,10 +144,3 @@ def _for_two_classes(backbone: Backbone, images: ImageSpec) -> tuple[int, int, i
     """Parameters, MACs, and the features that its head reads, which is one linear layer."""
     cost = network_cost(Candidate(backbone), images)
     return cost.params, cost.macs, cost.heads[-1].macs // images.classes
-
-
-@lru_cache(maxsize=1024)
-def params_of(candidate: Candidate, images: ImageSpec) -> int:
-    """Parameters alone: half the work of `network_cost`."""
-    with without_values():
-        return parameter_count(build(candidate, images))

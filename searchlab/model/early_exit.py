@@ -4,7 +4,9 @@ Shape suffixes: N images, C channels (of images and maps) or classes (of logits)
 fewer than exits, or none).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +14,8 @@ from torch import nn
 
 from searchlab.architecture import ImageSpec, Partitioned
 from searchlab.candidate import Candidate
-from searchlab.model.blocks import Stage
-from searchlab.model.heads import build_gate, build_head
+from searchlab.model.blocks import Make, Stage
+from searchlab.model.heads import plan_gate, plan_head
 from searchlab.model.partitioned import routed_experts
 from searchlab.model.stages import stages_of
 
@@ -25,7 +27,7 @@ OWN_HEADS: dict[str, Callable[[Any, ImageSpec], nn.Module]] = {
 
 
 class EarlyExitNetwork(nn.Module):
-    """Stages in a row, a head on each cut in use, and, with learned gates, a gate before each head but the last.
+    """Stages by name in a row, a head on each cut in use, and, with learned gates, a gate before each but the last.
 
     Called as a whole it runs everything, which is what training and exit tables want. Leaving early for real is the
     business of `deploy.runtime`, which runs the same stages, gates and heads one by one.
@@ -33,7 +35,7 @@ class EarlyExitNetwork(nn.Module):
 
     def __init__(
         self,
-        stages: Sequence[Stage],
+        stages: Mapping[str, nn.Module],
         heads: Sequence[nn.Module],
         cuts: Sequence[int],
         gates: Sequence[nn.Module] = (),
@@ -41,8 +43,8 @@ class EarlyExitNetwork(nn.Module):
         super().__init__()
         assert len(heads) == len(cuts)
         assert len(gates) in (0, len(heads) - 1)
-        self.stages = nn.ModuleList(stage.module for stage in stages)
-        self.stage_names = tuple(stage.name for stage in stages)
+        self.stages = nn.ModuleList(stages.values())
+        self.stage_names = tuple(stages)
         self.heads = nn.ModuleList(heads)
         self.gates = nn.ModuleList(gates)
         self.cuts = tuple(cuts)
@@ -70,24 +72,46 @@ class EarlyExitNetwork(nn.Module):
         return self.logits(self.maps(images_NCHW))
 
 
+@dataclass(frozen=True)
+class NetworkPlan:
+    """How the parts of a network are made: stages, heads by their cut, gates. They are initialised in this order."""
+
+    stages: tuple[Stage, ...]
+    heads: dict[int, Make]
+    gates: tuple[Make, ...]
+
+
+def plan_of(candidate: Candidate, images: ImageSpec) -> NetworkPlan:
+    """Plans the network of a candidate; nothing is made but what cannot be made in parts.
+
+    Raises:
+        UserError: the backbone cannot take images of this size, or a head or gate does not fit on its cut.
+    """
+    stages = _stages(candidate, images)
+    heads: dict[int, Make] = {
+        cut: plan_head(head, stages[cut], images.classes, where=place_of(candidate, cut))
+        for cut, head in candidate.heads.items()
+    }
+    for cut in candidate.own_cuts:
+        heads[cut] = partial(OWN_HEADS[candidate.architecture.kind], candidate.architecture, images)
+    gates = [
+        plan_gate(exit.gate, stages[exit.cut], where=f"gate at cut {exit.cut}")
+        for exit in candidate.exits
+        if exit.gate is not None
+    ]
+    return NetworkPlan(tuple(stages), heads, tuple(gates))
+
+
 def build(candidate: Candidate, images: ImageSpec) -> EarlyExitNetwork:
     """Builds the network of a candidate, initialised from torch's global generator.
 
     Raises:
         UserError: the backbone cannot take images of this size, or a head or gate does not fit on its cut.
     """
-    stages = _stages(candidate, images)
-    heads: dict[int, nn.Module] = {
-        cut: build_head(head, stages[cut], images.classes, where=place_of(candidate, cut))
-        for cut, head in candidate.heads.items()
-    }
-    for cut in candidate.own_cuts:
-        heads[cut] = OWN_HEADS[candidate.architecture.kind](candidate.architecture, images)
-    gates = [
-        build_gate(exit.gate, stages[exit.cut], where=f"gate at cut {exit.cut}")
-        for exit in candidate.exits
-        if exit.gate is not None
-    ]
+    plan = plan_of(candidate, images)
+    stages = {stage.name: stage.make() for stage in plan.stages}
+    heads = {cut: make() for cut, make in plan.heads.items()}
+    gates = [make() for make in plan.gates]
     return EarlyExitNetwork(stages, [heads[cut] for cut in candidate.cuts], candidate.cuts, gates)
 
 
@@ -100,5 +124,5 @@ def _stages(candidate: Candidate, images: ImageSpec) -> list[Stage]:
     architecture = candidate.architecture
     if not isinstance(architecture, Partitioned):
         return stages_of(architecture, images)
-    as_it_is = Stage("image", nn.Identity(), images.channels, images.height, images.width)
+    as_it_is = Stage("image", nn.Identity, images.channels, images.height, images.width)
     return [as_it_is, *(stages_of(architecture.generalist, images) if architecture.generalist else [])]

@@ -4,29 +4,35 @@ Shape suffixes: N images, C channels, H and W pixels, F features.
 """
 
 import copy
+from functools import partial
 
 import torch
 from torch import nn
 
 from searchlab.candidate import Gate, Head
 from searchlab.errors import UserError
-from searchlab.model.blocks import Stage, conv_bn
+from searchlab.model.blocks import Make, Stage, conv_bn
 
 CLOSED = -1.0
 """Initial logit of a gate: one image in four would leave."""
 
 
-def build_head(head: Head, stage: Stage, classes: int, *, where: str) -> nn.Sequential:
-    """Builds average pooling to `head.pool`, hidden linear layers with ReLU, dropout, then logits_NC.
+def plan_head(head: Head, stage: Stage, classes: int, *, where: str) -> Make:
+    """Plans a head for a stage's map: see `build_head`.
 
     Raises:
         UserError: the pooling is larger than the map at `where`.
     """
     _check_pool(head.pool, stage, where)
+    return partial(build_head, head, stage.channels, classes)
+
+
+def build_head(head: Head, channels_in: int, classes: int) -> nn.Sequential:
+    """Builds average pooling to `head.pool`, hidden linear layers with ReLU, dropout, then logits_NC."""
     layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(head.pool)]
-    channels = head.reduce or stage.channels
+    channels = head.reduce or channels_in
     if head.reduce is not None:
-        layers += [*conv_bn(stage.channels, channels, 1), nn.ReLU(inplace=True)]
+        layers += [*conv_bn(channels_in, channels, 1), nn.ReLU(inplace=True)]
     layers.append(nn.Flatten())
     features = channels * head.pool**2
     for hidden in head.hidden:
@@ -96,15 +102,20 @@ class LearnedGate(nn.Module):
         return nn.Sequential(*self.seen, self.unit.folded())
 
 
-def build_gate(gate: Gate, stage: Stage, *, where: str) -> LearnedGate:
-    """Average pooling to `gate.pool`, then one linear unit on what was pooled.
+def plan_gate(gate: Gate, stage: Stage, *, where: str) -> Make:
+    """Plans a gate for a stage's map: see `build_gate`.
 
     Raises:
         UserError: the pooling is larger than the map at `where`.
     """
     _check_pool(gate.pool, stage, where)
+    return partial(build_gate, gate, stage.channels)
+
+
+def build_gate(gate: Gate, channels: int) -> LearnedGate:
+    """Builds average pooling to `gate.pool`, then one linear unit on what was pooled."""
     seen = nn.Sequential(nn.AdaptiveAvgPool2d(gate.pool), nn.Flatten())
-    return LearnedGate(seen, GateUnit(stage.channels * gate.pool**2))
+    return LearnedGate(seen, GateUnit(channels * gate.pool**2))
 
 
 def _dropout(head: Head) -> list[nn.Module]:

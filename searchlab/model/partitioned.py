@@ -15,17 +15,16 @@ from torch.nn import functional as F
 from searchlab.architecture import Backbone, ImageSpec, Partitioned, Torchvision
 from searchlab.candidate import Head
 from searchlab.errors import UserError
-from searchlab.model.blocks import Stage
-from searchlab.model.heads import build_head
+from searchlab.model.heads import plan_head
 from searchlab.model.stages import stages_of
 
 
 class Classifier(nn.Module):
     """A network without exits: stages in a row, then its head."""
 
-    def __init__(self, stages: Sequence[Stage], head: nn.Module) -> None:
+    def __init__(self, stages: Sequence[nn.Module], head: nn.Module) -> None:
         super().__init__()
-        self.stages = nn.Sequential(*(stage.module for stage in stages))
+        self.stages = nn.Sequential(*stages)
         self.head = head
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
@@ -154,6 +153,8 @@ def check_coverage(groups: Sequence[Sequence[int]], classes: int) -> None:
 def _classifier(backbone: Backbone, images: ImageSpec, classes: int, where: str) -> Classifier:
     if not isinstance(backbone, Torchvision):
         stages = stages_of(backbone, images)
-        return Classifier(stages, build_head(Head(), stages[-1], classes, where=where))
+        make_head = plan_head(Head(), stages[-1], classes, where=where)
+        return Classifier([stage.make() for stage in stages], make_head())
     # The last stage returns logits.
-    return Classifier(stages_of(backbone, replace(images, classes=classes)), nn.Identity())
+    stages = stages_of(backbone, replace(images, classes=classes))
+    return Classifier([stage.make() for stage in stages], nn.Identity())

@@ -22,7 +22,7 @@ BACKBONES: dict[str, Callable[[Any, ImageSpec], list[Stage]]] = {
 
 
 def stages_of(backbone: Backbone, images: ImageSpec) -> list[Stage]:
-    """Builds the stages of a backbone, initialised from torch's global generator.
+    """Returns the stages of a backbone, in their order. Making them in this order initialises the network.
 
     Raises:
         UserError: it cannot be built for images of this size.

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from searchlab.architecture import Architecture, ImageSpec, Partitioned
+from searchlab.architecture import Architecture, ImageSpec
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.limits import Limits
-from searchlab.model.cost import network_cost, params_of
+from searchlab.model.cost import network_cost
 from searchlab.record import NetworkCost
 
 Probe = tuple[int, float]
@@ -66,12 +66,8 @@ def _next(before: Probe, last: Probe, fits: int, over: float) -> int:
 
 def _used(candidate: Candidate, images: ImageSpec, limits: Limits) -> float:
     """The largest of figure / cap over the caps on size: at most 1 where a network holds all of them."""
-    if limits.max_macs is None and not isinstance(candidate.architecture, Partitioned):
-        # Counting parameters alone is half the work.
-        pairs = [(limits.max_params, params_of(candidate, images))]
-    else:
-        cost = network_cost(candidate, images)
-        pairs = [(limits.max_params, cost.params), (limits.max_macs, cost.macs)]
+    cost = network_cost(candidate, images)
+    pairs = [(limits.max_params, cost.params), (limits.max_macs, cost.macs)]
     return max(value / cap for cap, value in pairs if cap is not None)
 
 

@@ -15,7 +15,6 @@ from searchlab.architecture import Partitioned
 from searchlab.candidate import Candidate
 from searchlab.data.batches import evaluation_batches, seeded_generator
 from searchlab.data.splits import Split
-from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.model.partitioned import Classifier, RoutedExperts
 from searchlab.record import Epoch
@@ -111,7 +110,7 @@ class _Lessons:
         if self.stopped:
             return
         parts = [*stages, *heads]
-        copies = [Stage(str(cut), deepcopy(stage), 0, 0, 0) for cut, stage in enumerate(stages)]
+        copies = {str(cut): deepcopy(stage) for cut, stage in enumerate(stages)}
         learner = EarlyExitNetwork(copies, [deepcopy(head) for head in heads], candidate.cuts)
 
         def on_epoch(epoch: Epoch, averaged: EarlyExitNetwork) -> bool:

@@ -7,7 +7,6 @@ from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.measure import segments as module
 from searchlab.measure.latency import example_image
 from searchlab.measure.segments import _captured, segments_of
-from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork, build
 
 IMAGES = ImageSpec(1, 8, 8, 10)
@@ -46,11 +45,10 @@ def outputs(segments, image_NCHW):
 
 def odd_network():
     """Stages and heads with nothing to capture, and a head that cannot be captured."""
-    as_it_is = Stage("image", nn.Identity(), 1, 8, 8)
     hard = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     hard.capturable = False
-    own = Stage("all", nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), 10, 1, 1)
-    return EarlyExitNetwork([as_it_is, own], [hard, nn.Identity()], (0, 1)).eval()
+    stages = {"image": nn.Identity(), "all": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))}
+    return EarlyExitNetwork(stages, [hard, nn.Identity()], (0, 1)).eval()
 
 
 @pytest.mark.parametrize("make", [lambda: build(CANDIDATE, IMAGES).eval(), odd_network], ids=["gated", "odd"])

@@ -46,11 +46,11 @@ def test_backbones_tell_the_truth_about_their_stages(backbone, images):
     assert len({stage.name for stage in stages}) == len(stages)
     map_NCHW = torch.randn(2, images.channels, images.height, images.width)
     for stage in stages:
-        map_NCHW = stage.module(map_NCHW)
+        map_NCHW = stage.make()(map_NCHW)
         is_logits = isinstance(backbone, Torchvision) and stage is stages[-1]
         expected = (stage.channels,) if is_logits else (stage.channels, stage.height, stage.width)
         assert map_NCHW.shape == (2, *expected)
-        assert all(parameter.requires_grad for parameter in stage.module.parameters())
+        assert all(parameter.requires_grad for parameter in stage.make().parameters())
 
 
 def test_every_backbone_and_every_block_is_tried_above():
@@ -65,7 +65,7 @@ def test_a_stage_leaves_the_map_it_is_given_as_it_was(backbone):
     images_NCHW = torch.randn(2, 3, 32, 32)
     maps, copies = [images_NCHW], [images_NCHW.clone()]
     for stage in stages_of(backbone, ImageSpec(3, 32, 32, 10)):
-        maps.append(stage.module(maps[-1]))
+        maps.append(stage.make()(maps[-1]))
         copies.append(maps[-1].clone())
     assert all(torch.equal(now, then) for now, then in zip(maps, copies, strict=True))
 
@@ -137,14 +137,15 @@ def test_widths_of_a_bottleneck_are_the_inner_ones():
 def test_googlenet_adds_its_input_where_shapes_match():
     plain, residual = (stages_of(GoogLeNet(64, residual=adds), DIGITS) for adds in (False, True))
     adds = {
-        stage.name for stage in residual for module in stage.module.modules() if getattr(module, "adds_input", False)
+        stage.name for stage in residual for module in stage.make().modules() if getattr(module, "adds_input", False)
     }
     assert adds == {"4b", "4c", "5a"}
     for one, other in zip(plain, residual, strict=True):
-        other.module.load_state_dict(one.module.state_dict())
-        map_NCHW = torch.randn(2, next(one.module.parameters()).shape[1], 4, 4)
+        module, with_input = one.make().eval(), other.make().eval()
+        with_input.load_state_dict(module.state_dict())
+        map_NCHW = torch.randn(2, next(module.parameters()).shape[1], 4, 4)
         with torch.no_grad():
-            added = other.module.eval()(map_NCHW) - one.module.eval()(map_NCHW)
+            added = with_input(map_NCHW) - module(map_NCHW)
         expected = map_NCHW if one.name in adds else torch.zeros(())
         torch.testing.assert_close(added, expected.expand_as(added), rtol=1e-4, atol=1e-5)
 
@@ -154,7 +155,7 @@ def test_the_least_image_of_googlenet_is_the_least(stem):
     backbone, side = GoogLeNet(4, stem=stem), LEAST_SIDE[stem]
     map_NCHW = torch.randn(2, 1, side, side)
     for stage in stages_of(backbone, ImageSpec(1, side, side, 2)):
-        map_NCHW = stage.module.eval()(map_NCHW)
+        map_NCHW = stage.make().eval()(map_NCHW)
     assert map_NCHW.shape[2:] == (1, 1)
     least = ["GoogLeNet", stem, f"{side} x {side}"]
     with raises_code("unsupported-images", value=f"{side - 1} x 40", mentions=least):

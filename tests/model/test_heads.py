@@ -3,14 +3,13 @@
 import torch
 
 from searchlab.candidate import Gate
-from searchlab.model.blocks import Stage
 from searchlab.model.heads import build_gate
 
 
 def learned_gate():
     """One that has seen maps with a mean and a spread of their own."""
     torch.manual_seed(0)
-    gate = build_gate(Gate(2), Stage("s", torch.nn.Identity(), 3, 4, 4), where="here").train()
+    gate = build_gate(Gate(2), 3).train()
     for _ in range(30):
         gate(5 + 0.1 * torch.randn(64, 3, 4, 4))
     torch.nn.init.normal_(gate.unit.linear.weight)
@@ -39,7 +38,7 @@ def test_a_gate_set_back_is_nearly_closed_as_it_was_at_first():
     gate, images_NCHW = learned_gate(), torch.randn(9, 3, 4, 4)
     assert gate(images_NCHW).abs().max() > 0
     gate.unit.reset()
-    fresh = build_gate(Gate(2), Stage("s", torch.nn.Identity(), 3, 4, 4), where="here").eval()
+    fresh = build_gate(Gate(2), 3).eval()
     assert torch.equal(gate(images_NCHW), fresh(images_NCHW)) and len(set(gate(images_NCHW)[:, 0].tolist())) == 1
     assert 0 < torch.sigmoid(gate(images_NCHW)[0]) < 0.3
     assert all(torch.equal(fresh.state_dict()[name], value) for name, value in gate.state_dict().items())

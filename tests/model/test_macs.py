@@ -130,7 +130,7 @@ def with_stage(make):
 
     def stages(backbone, images):
         module, shape = nn.Sequential(nn.Identity(), nn.Sequential(nn.ReLU(), make())), (3, images.height, images.width)
-        return [Stage("own", module, *shape), Stage("last", nn.Identity(), *shape)]
+        return [Stage("own", lambda: module, *shape), Stage("last", nn.Identity, *shape)]
 
     return stages
 

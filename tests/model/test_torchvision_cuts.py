@@ -47,12 +47,12 @@ def test_the_pieces_in_a_row_are_the_whole_network(name):
     with torch.no_grad():
         for stage in stages:
             copies.append(maps[-1].clone())
-            maps.append(stage.module.eval()(maps[-1]))
+            maps.append(stage.make().eval()(maps[-1]))
             shape = (stage.channels, stage.height, stage.width) if stage is not stages[-1] else (stage.channels,)
             assert maps[-1].shape == (2, *shape)
         torch.testing.assert_close(maps[-1], whole(maps[0]), rtol=1e-5, atol=1e-6)
     assert all(torch.equal(now, then) for now, then in zip(maps, copies, strict=False))
-    assert sum(parameter_count(stage.module) for stage in stages) == parameter_count(whole)
+    assert sum(parameter_count(stage.make()) for stage in stages) == parameter_count(whole)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_exits_hang_on_the_cuts_and_the_classifier_is_its_own():
 def test_training_is_not_fixed_by_the_trace():
     """Stochastic depth is at work where a stage is trained, and not where it is judged."""
     torch.manual_seed(0)
-    stage = torchvision_stages(Torchvision("efficientnet_b0", ("features.7",)), CIFAR10)[0].module
+    stage = torchvision_stages(Torchvision("efficientnet_b0", ("features.7",)), CIFAR10)[0].make()
     images_NCHW = torch.randn(8, 3, 32, 32)
     for trains in (True, False):
         stage.train(trains)
@@ -241,8 +241,8 @@ def test_weights_come_from_a_local_file(weights):
     stages = torchvision_stages(Torchvision("resnet18", ("layer2",), weights=str(path)), CIFAR10)
     images_NCHW = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        map_NCHW = stages[0].module.eval()(images_NCHW)
-        torch.testing.assert_close(stages[1].module.eval()(map_NCHW), network(images_NCHW))
+        map_NCHW = stages[0].make().eval()(images_NCHW)
+        torch.testing.assert_close(stages[1].make().eval()(map_NCHW), network(images_NCHW))
 
 
 def test_costs_are_known_without_the_weights(tmp_path):

@@ -10,7 +10,6 @@ from torch import nn
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Decay, Exit, Gate, Head, HeadTraining, Training
 from searchlab.errors import TrialFailure
-from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork, build
 from searchlab.train.loop import BatchSource, Hooks, train
 from searchlab.train.losses import exits_cross_entropy
@@ -310,7 +309,7 @@ def test_no_other_schedule_asks_for_the_error(schedule):
 def linear_network():
     """Two exits on the bare pixels: little enough to be trained by hand."""
     torch.manual_seed(1)
-    stages = [Stage(name, nn.Identity(), 1, 8, 8) for name in ("a", "b")]
+    stages = {name: nn.Identity() for name in ("a", "b")}
     return EarlyExitNetwork(stages, [nn.Sequential(nn.Flatten(), nn.Linear(64, 4)) for _ in stages], (0, 1))
 
 

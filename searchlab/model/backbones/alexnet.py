@@ -1,5 +1,7 @@
 """AlexNet's five convolutions (Krizhevsky et al. 2012) with kernels and strides for images of 32x32 pixels."""
 
+from functools import partial
+
 from torch import nn
 
 from searchlab.architecture import AlexNet, ImageSpec
@@ -15,11 +17,15 @@ def alexnet_stages(architecture: AlexNet, images: ImageSpec) -> list[Stage]:
     channels_in, height, width = images.channels, images.height, images.width
     for layer, (multiple, pooled) in enumerate(LAYERS):
         channels, stride = multiple * architecture.width, 1 if layer else 2
-        layers: list[nn.Module] = [conv(channels_in, channels, 3, stride, bias=True), nn.ReLU(inplace=True)]
+        make = partial(_convolution, channels_in, channels, stride, pooled=pooled)
         height, width = halved(height, stride), halved(width, stride)
         if pooled:
-            layers.append(nn.MaxPool2d(2, ceil_mode=True))
             height, width = halved(height), halved(width)
-        stages.append(Stage(f"conv{layer + 1}", nn.Sequential(*layers), channels, height, width))
+        stages.append(Stage(f"conv{layer + 1}", make, channels, height, width))
         channels_in = channels
     return stages
+
+
+def _convolution(channels_in: int, channels: int, stride: int, *, pooled: bool) -> nn.Sequential:
+    layers = [conv(channels_in, channels, 3, stride, bias=True), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, *([nn.MaxPool2d(2, ceil_mode=True)] if pooled else []))

@@ -3,7 +3,8 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -46,23 +47,32 @@ def googlenet_stages(architecture: GoogLeNet, images: ImageSpec) -> list[Stage]:
     channels, height, width = 3 * architecture.width, images.height, images.width
     if architecture.stem == "large":
         height, width = (_pooled(_pooled(halved(side), 3), 3) for side in (height, width))
-    stages = [Stage("stem", STEMS[architecture.stem](images.channels, architecture.width), channels, height, width)]
+    stem = partial(STEMS[architecture.stem], images.channels, architecture.width)
+    stages = [Stage("stem", stem, channels, height, width)]
     for name, row in MODULES.items():
-        branches = [max(1, round(count * architecture.width / TABLE_WIDTH)) for count in row]
-        inception = Inception(channels, branches, architecture.large_kernel, residual=architecture.residual)
-        module: nn.Module = inception
-        if name in POOLED:
-            module = nn.Sequential(inception, _pooling(POOLED[name]))
-            height, width = (_pooled(side, POOLED[name]) for side in (height, width))
-        channels = inception.channels
-        stages.append(Stage(name, module, channels, height, width))
+        one, before_three, three, before_large, large, after = (
+            max(1, round(count * architecture.width / TABLE_WIDTH)) for count in row
+        )
+        branches = (one, before_three, three, before_large, large, after)
+        kernel, pooled = architecture.large_kernel, POOLED.get(name)
+        make = partial(_inception, channels, branches, kernel, residual=architecture.residual, pooled=pooled)
+        if pooled:
+            height, width = (_pooled(side, pooled) for side in (height, width))
+        channels = _channels_of(branches)
+        stages.append(Stage(name, make, channels, height, width))
     return stages
+
+
+def _channels_of(branches: Branches) -> int:
+    """Returns the channels of a module: what its four branches end in."""
+    one, _, three, _, large, after_pooling = branches
+    return one + three + large + after_pooling
 
 
 class Inception(nn.Module):
     """Four branches side by side (figure 2b); with `residual` the input is added where it has the output's channels."""
 
-    def __init__(self, channels_in: int, branches: Sequence[int], large_kernel: int, *, residual: bool) -> None:
+    def __init__(self, channels_in: int, branches: Branches, large_kernel: int, *, residual: bool) -> None:
         super().__init__()
         one, before_three, three, before_large, large, after_pooling = branches
         self.branches = nn.ModuleList(
@@ -75,14 +85,20 @@ class Inception(nn.Module):
                 nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), _convolution(channels_in, after_pooling, 1)),
             )
         )
-        self.channels = one + three + large + after_pooling
-        self.adds_input = residual and self.channels == channels_in
+        self.adds_input = residual and _channels_of(branches) == channels_in
 
     def forward(self, map_NCHW: torch.Tensor) -> torch.Tensor:
         """map_NCHW to map_NCHW of the same height and width."""
         joined_NCHW = torch.cat([branch(map_NCHW) for branch in self.branches], dim=1)
         # No ReLU after the sum: both terms have passed one.
         return joined_NCHW + map_NCHW if self.adds_input else joined_NCHW
+
+
+def _inception(
+    channels_in: int, branches: Branches, large_kernel: int, *, residual: bool, pooled: int | None
+) -> nn.Module:
+    module = Inception(channels_in, branches, large_kernel, residual=residual)
+    return nn.Sequential(module, _pooling(pooled)) if pooled else module
 
 
 def _convolution(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Sequential:

@@ -1,5 +1,7 @@
 """Residual networks of any layers, blocks, widths and kernels (paper 004, section 3), with three kinds of block."""
 
+from functools import partial
+
 from torch import nn
 
 from searchlab.architecture import ImageSpec, ResNet
@@ -31,22 +33,23 @@ def resnet_stages(architecture: ResNet, images: ImageSpec) -> list[Stage]:
     block, widths = BLOCKS[architecture.block], layer_widths(architecture)
     halving = architecture.stem_stride * (2 if architecture.stem_pool else 1)
     height, width = (halved(size, halving) for size in (images.height, images.width))
-    stages = [Stage("stem", _stem(architecture, block, images.channels), widths[0], height, width)]
+    shape = (images.channels, widths[0], architecture.stem_kernel, architecture.stem_stride)
+    stem = partial(_stem, shape, bare=block.preactivated, pooled=architecture.stem_pool)
+    stages = [Stage("stem", stem, widths[0], height, width)]
     for layer, (count, inner) in enumerate(zip(architecture.blocks, widths, strict=True)):
         for position in range(count):
             stride = 2 if layer > 0 and position == 0 else 1
             height, width = halved(height, stride), halved(width, stride)
-            module = block(stages[-1].channels, inner, stride, kernels)
+            make = partial(block, stages[-1].channels, inner, stride, kernels)
             name = f"layer{layer + 1}.block{position + 1}"
-            stages.append(Stage(name, module, inner * block.expansion, height, width))
+            stages.append(Stage(name, make, inner * block.expansion, height, width))
     if block.preactivated:
         channels = stages[-1].channels
-        stages.append(Stage("normalisation", bn_relu(channels), channels, height, width))
+        stages.append(Stage("normalisation", partial(bn_relu, channels), channels, height, width))
     return stages
 
 
-def _stem(architecture: ResNet, block: Block, channels_in: int) -> nn.Module:
-    """Without normalisation and ReLU before blocks that begin with their own."""
-    shape = (channels_in, layer_widths(architecture)[0], architecture.stem_kernel, architecture.stem_stride)
-    stem = [conv(*shape)] if block.preactivated else [*conv_bn(*shape), nn.ReLU(inplace=True)]
-    return nn.Sequential(*stem, *([nn.MaxPool2d(3, 2, padding=1)] if architecture.stem_pool else []))
+def _stem(shape: tuple[int, int, int, int], *, bare: bool, pooled: bool) -> nn.Module:
+    """A bare convolution before blocks that begin with normalisation and ReLU, else one with both."""
+    stem = [conv(*shape)] if bare else [*conv_bn(*shape), nn.ReLU(inplace=True)]
+    return nn.Sequential(*stem, *([nn.MaxPool2d(3, 2, padding=1)] if pooled else []))

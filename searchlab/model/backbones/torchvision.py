@@ -26,7 +26,7 @@ from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedW
 
 from searchlab.architecture import ImageSpec, Torchvision
 from searchlab.errors import UserError
-from searchlab.model.blocks import Stage, check_size
+from searchlab.model.blocks import Make, Stage, check_size
 
 PREFIX = "torchvision:"
 NAMED = re.compile(PREFIX + r"(?P<model>\w+)(@(?P<cuts>[\w.]+(,[\w.]+)*))?")
@@ -97,9 +97,14 @@ def torchvision_stages(architecture: Torchvision, images: ImageSpec) -> list[Sta
     if architecture.weights and not any(parameter.is_meta for parameter in network.parameters()):
         _load(network, architecture)
     return [
-        Stage(piece.name, fx.GraphModule(network, piece.graph), piece.channels, piece.height, piece.width)
+        Stage(piece.name, _returns(fx.GraphModule(network, piece.graph)), piece.channels, piece.height, piece.width)
         for piece in pieces
     ]
+
+
+def _returns(made: nn.Module) -> Make:
+    """All pieces of a network are made together; weights that were read are in them."""
+    return lambda: made
 
 
 @dataclass(frozen=True)

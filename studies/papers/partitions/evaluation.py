@@ -22,7 +22,6 @@ from searchlab.lab import (
     Profile,
     RoutedExperts,
     Split,
-    Stage,
     budget,
     correct_among,
     evaluate,
@@ -183,4 +182,4 @@ def _softly(routed: RoutedExperts, architecture: Partitioned) -> EarlyExitNetwor
     experts = [expert for expert in routed.experts if isinstance(expert, Classifier)]
     device = next(routed.parameters()).device
     head = RoutedExperts(routed.router, experts, replace(architecture, routing="soft")).to(device)
-    return EarlyExitNetwork([Stage("image", nn.Identity(), 0, 0, 0)], [head], (0,))
+    return EarlyExitNetwork({"image": nn.Identity()}, [head], (0,))
