@@ -26,7 +26,7 @@ class StoredNetwork(EarlyExitNetwork):
     """The heads and gates of a network without its stages, trained in place; its input is features_NF."""
 
     def __init__(self, network: EarlyExitNetwork, shapes: tuple[tuple[int, ...], ...]) -> None:
-        super().__init__((), list(network.heads), network.cuts, list(network.gates))
+        super().__init__({}, list(network.heads), network.cuts, list(network.gates))
         self.shapes = shapes
 
     def maps(self, images_NCHW: Tensor) -> list[Tensor]:

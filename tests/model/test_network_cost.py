@@ -1,5 +1,7 @@
 """Counts on the meta device against paper 004, and against the built network counted by others' code."""
 
+from collections import Counter
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Head
+from searchlab.model import cost as cost_module
 from searchlab.model.cost import network_cost, parameter_count
 from searchlab.model.early_exit import build
 
@@ -78,6 +81,17 @@ def test_counting_draws_no_random_numbers():
     network_cost.cache_clear()
     network_cost(Candidate(ResNet((1, 1), 5)), CIFAR10)
     assert torch.rand(1) == expected
+
+
+def test_equal_parts_of_networks_are_counted_once(monkeypatch):
+    counted, count = Counter(), cost_module._counted
+    monkeypatch.setattr(cost_module, "_counted", lambda make, shape: counted.update([shape]) or count(make, shape))
+    for cached in (network_cost, cost_module._known_part_cost):
+        cached.cache_clear()
+    for blocks in ((3, 3), (3, 2), (1, 3)):
+        network_cost(Candidate(ResNet(blocks, 8), (Exit(1),)), CIFAR10)
+    # The stem; a block of each width, and the one between; the heads after 8 and after 16 channels.
+    assert counted == {(1, 3, 32, 32): 1, (1, 8, 32, 32): 3, (1, 16, 16, 16): 2}
 
 
 def test_what_cannot_be_built_is_the_users_mistake():

@@ -51,7 +51,7 @@ class GatesAlone(EarlyExitNetwork):
 
     def __init__(self, network: EarlyExitNetwork) -> None:
         units = [cast(LearnedGate, gate).unit for gate in network.gates]
-        super().__init__((), [nn.Identity() for _ in network.heads], network.cuts, units)
+        super().__init__({}, [nn.Identity() for _ in network.heads], network.cuts, units)
         self.sizes = [unit.linear.in_features for unit in units]
 
     def maps(self, images_NCHW: Tensor) -> list[Tensor]:
