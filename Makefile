@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/searchlab plot digits --output $(DEMO)
 
 quick: setup
-	$(BIN)/pytest -m "not slow and not cluster" --durations=10
+	$(BIN)/pytest -m "not slow and not cluster" --hypothesis-profile=quick --durations=10
 
 test: setup check
 	$(BIN)/pytest -m "not cluster" --durations=10

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from property_tests import FULL
 
 if TYPE_CHECKING:
     from searchlab.data.splits import Dataset
 
-settings.register_profile("no timing", deadline=None)
-settings.load_profile("no timing")
+settings.register_profile("full", deadline=None, max_examples=FULL)
+settings.register_profile("quick", deadline=None, max_examples=FULL // 5)
+settings.load_profile("full")
 
 
 @pytest.hookimpl(tryfirst=True)

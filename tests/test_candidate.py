@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError, replace
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from raises import raises_code
@@ -64,7 +64,6 @@ def candidates(draw):
 SMALL = Candidate(ResNet((1, 1), 8), (Exit(0), Exit(1, Head(2, (8,), 0.5), 0.3)))
 
 
-@settings(deadline=None)
 @given(candidates())
 def test_candidates_survive_json(candidate):
     again = from_plain(Candidate, to_plain(candidate))
@@ -72,7 +71,6 @@ def test_candidates_survive_json(candidate):
     assert again.id == candidate.id
 
 
-@settings(deadline=None)
 @given(candidates(), candidates())
 def test_candidates_are_equal_exactly_where_their_ids_are(one, other):
     assert (one.id == other.id) == (one == other)

@@ -5,7 +5,7 @@ from math import inf
 
 import numpy as np
 from exit_examples import realistic, tables
-from hypothesis import given, settings
+from hypothesis import given
 from raises import raises_code
 
 from searchlab.baselines.let_in import TARGETS, let_in_points
@@ -41,7 +41,6 @@ def check(table, exit: int, cost, latency) -> None:
             assert row.point.rule.exits == (exit, table.exits - 1) and row.point.shares[0] == row.share
 
 
-@settings(deadline=None)
 @given(tables(most_samples=25))
 def test_equals_the_loop_where_many_scores_are_equal(example):
     table, cost, latency = example

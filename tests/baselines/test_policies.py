@@ -6,8 +6,9 @@ from itertools import product
 import numpy as np
 import pytest
 from exit_examples import gated_tables, network_cost, realistic, tables
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 from raises import raises_code
 
 from searchlab.baselines import class_wise as class_wise_module
@@ -52,7 +53,7 @@ def test_contract(name: str):
 
 
 @pytest.mark.parametrize("name", POLICY_FAMILIES)
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(example=tables())
 def test_the_smallest_tables_can_be_fitted(name: str, example):
     table, cost, latency = example
@@ -64,7 +65,6 @@ def test_the_smallest_tables_can_be_fitted(name: str, example):
         assert policy_point(table, exit_N, Profile(cost, latency), policy.scores, policy.exits).samples == table.samples
 
 
-@settings(deadline=None)
 @given(st.one_of(tables(), gated_tables()), st.sampled_from(["margin", "entropy", GATE]), st.data())
 def test_a_policy_that_is_a_rule_costs_what_the_rule_does(example, score, data):
     table, cost, latency = example

@@ -4,8 +4,9 @@ from math import inf, log
 import numpy as np
 import pytest
 from exit_examples import gated_tables, realistic, realistic_gated, tables
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 
 from searchlab.baselines.rules import ENTROPIES, POLICY_FAMILIES, RULE_FAMILIES, thresholds_in
 from searchlab.exits.evaluate import evaluate, scores_of
@@ -38,7 +39,7 @@ def test_contract(name: str):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(example=st.one_of(tables(most_samples=12), gated_tables()))
 def test_the_exact_frontier_weakly_dominates_a_family_whose_thresholds_it_holds(name: str, example):
     table, cost, latency = example

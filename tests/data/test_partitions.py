@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from property_tests import examples
 from raises import raises_code
 
 from searchlab.data.cifar100 import CLASSES, COARSE, SUPERCLASSES
@@ -139,7 +140,7 @@ def test_names_become_numbers():
         by_name((("elk", "emu"), ("dog", "bee", "cat")), NAMES)
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.data())
 def test_a_confusion_of_any_kind_gives_a_partition(data):
     classes = data.draw(st.integers(3, 9))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
@@ -87,7 +87,6 @@ def test_colour_against_torchvision():
     one_by_one(recoloured, change)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=5), st.floats(-0.5, 0.5))
 def test_hue_against_torchvision(colours, turn):
     """Greys and colours with two equal parts among them."""
@@ -155,7 +154,6 @@ def test_two_of_the_six_are_the_image_and_its_mirror_image():
         assert {(number, image.numpy().tobytes()), (number, image.flip(2).contiguous().numpy().tobytes())} <= pairs
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 100))
 def test_batches_of_one_size(count, batch_size):
     loader = batches(count, batch_size=batch_size)

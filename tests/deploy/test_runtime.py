@@ -3,8 +3,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 from raises import raises_code
 
 from searchlab.architecture import ImageSpec, ResNet
@@ -62,7 +63,7 @@ def expected(table, rule):
 
 
 @pytest.mark.parametrize("score", [*SCORES, GATE])
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(
     exits=st.sets(st.integers(0, 2), min_size=1),
     shares=st.lists(st.floats(0, 1), min_size=2, max_size=2),

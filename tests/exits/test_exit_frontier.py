@@ -4,8 +4,9 @@ from itertools import combinations, pairwise, product
 import numpy as np
 import pytest
 from exit_examples import gated_tables, realistic, realistic_gated, tables
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 from raises import raises_code
 
 from searchlab.exits import threshold_vectors
@@ -73,7 +74,7 @@ def naive_frontier(table, cost, latency, objectives, scores, levels):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     tables(),
     st.sampled_from(CHOICES),
@@ -90,7 +91,7 @@ def test_equals_the_naive_twin(example, objectives, scores, levels):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(gated_tables(), st.sampled_from(CHOICES), st.sampled_from([(GATE,), (GATE, "margin")]), st.integers(2, 5))
 def test_equals_the_naive_twin_with_gates(example, objectives, scores, levels):
     table, cost, latency = example
@@ -146,7 +147,6 @@ def test_every_vector_agrees_with_direct_evaluation_to_the_last_bit(exits: int, 
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.one_of(tables(), gated_tables()), st.sampled_from(CHOICES), st.integers(2, 4), st.integers(3, 6))
 def test_points_are_normalised_consistent_and_few(example, objectives, most_exits, most_points):
     table, cost, latency = example

@@ -2,8 +2,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 
 from searchlab.front.pareto import closest_to_front, contributions, hypervolume, non_dominated, thin, values_of
 from searchlab.objective import OBJECTIVES, accuracy, latency_ms, macs
@@ -104,7 +105,7 @@ def naive_thin(values, most) -> list[int]:
     return front[sorted(chosen)].tolist()
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.sampled_from([2, 3]), st.integers(0, 10**6), st.integers(1, 9))
 def test_thin_is_the_greedy_choice(objectives, seed, most):
     values = np.abs(np.random.default_rng(seed).normal(size=(60, objectives)))

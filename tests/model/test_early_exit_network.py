@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
+from property_tests import examples
 from raises import raises_code
 from small_candidates import IMAGES, candidates
 from torch import nn
@@ -17,7 +18,7 @@ from searchlab.model.stages import stages_of
 DIGITS = ImageSpec(1, 8, 8, 10)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(candidates(), IMAGES)
 def test_logits_are_those_of_running_each_exit_alone(candidate, images):
     network = build(candidate, images).eval()

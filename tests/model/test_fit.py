@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 from small_candidates import IMAGES, candidates
 
 from searchlab.architecture import ImageSpec, ResNet
@@ -23,7 +24,7 @@ def widened(candidate, width):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(candidates(), IMAGES, LIMITS)
 def test_the_width_is_the_largest_that_holds_the_limits(candidate, images, limits):
     fitted = fit(candidate, images, limits)
@@ -44,7 +45,7 @@ def test_where_the_search_starts_does_not_matter(start):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(candidates(), IMAGES)
 def test_a_limit_that_is_met_exactly_is_held(candidate, images):
     cost = network_cost(candidate, images)

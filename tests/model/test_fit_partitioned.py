@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 from raises import raises_code
 
 from searchlab.architecture import VGG, ImageSpec, Partitioned, ResNet, Torchvision
@@ -32,7 +33,7 @@ def parts(candidate):
     return [architecture.router, *architecture.experts, *filter(None, [architecture.generalist])]
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(candidates(), st.none() | st.integers(500, 60_000), st.none() | st.integers(5_000, 500_000))
 def test_the_widths_are_the_largest_that_hold(candidate, max_params, max_macs):
     fitted = fit_partitioned(candidate, IMAGES, Limits(max_params, max_macs))

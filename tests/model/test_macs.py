@@ -9,6 +9,7 @@ import torch
 from raises import raises_code
 from torch import nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
@@ -19,6 +20,7 @@ from searchlab.model.blocks import Stage
 from searchlab.model.cost import network_cost, parameter_count
 from searchlab.model.early_exit import build
 from searchlab.model.macs import check_countable
+from searchlab.model.shapes import without_values
 from searchlab.record import TrialRecord
 from searchlab.search.spaces import check_limits
 from searchlab.study import Study
@@ -48,15 +50,26 @@ HEADS = {
 }
 
 
+NOT_COUNTED = {F.batch_norm, F.layer_norm, F.relu, F.relu6, F.gelu, F.silu, F.hardswish, F.hardsigmoid, F.dropout}
+"""Functions in which torch counts no operation, and which return the shape that they are given."""
+
+
+class Unchanged(TorchFunctionMode):
+    """Leaves these functions out: without values, they take most of the time."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return args[0] if func in NOT_COUNTED else func(*args, **(kwargs or {}))
+
+
 def counted_by_torch(candidate, images=IMAGES):
     """MACs of one image through all stages, heads and gates, by torch's counter of floating point operations.
 
     It counts convolutions and matrix products, two operations for each multiply-accumulate, and nothing else.
     """
-    with torch.device("meta"):
+    with without_values():
         network = build(candidate, images).eval()
         image_NCHW = torch.empty(1, images.channels, images.height, images.width)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), Unchanged():
         maps = network.maps(image_NCHW)
         network.logits(maps)
         if len(network.gates):

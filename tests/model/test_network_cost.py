@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
+from property_tests import examples
 from raises import raises_code
 from small_candidates import IMAGES, candidates
 from torch import nn
@@ -45,7 +46,7 @@ def test_resnet18_has_the_macs_that_are_known_of_it():
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(candidates(), IMAGES)
 def test_every_part_costs_what_the_built_one_has_and_does(candidate, images):
     cost, network = network_cost(candidate, images), build(candidate, images).eval()

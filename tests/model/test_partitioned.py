@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 from raises import raises_code
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -67,7 +68,7 @@ def literal(head: RoutedExperts, architecture, image_1CHW):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(partitions(), st.sampled_from(["hard", "soft"]), st.integers(0, 99), st.sampled_from([1.0, 20.0]))
 def test_logits_are_the_logarithms_of_literal_probabilities(groups, routing, seed, sharpness):
     architecture = partitioned(routing, groups)
@@ -81,7 +82,7 @@ def test_logits_are_the_logarithms_of_literal_probabilities(groups, routing, see
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(partitions(), st.integers(0, 99), st.sampled_from([1.0, 20.0, 1e4]))
 def test_hard_routing_names_what_the_expert_of_the_likeliest_group_does(groups, seed, sharpness):
     """And its classes come in the expert's order, before all others; a router beyond doubt leaves logits finite."""
@@ -138,7 +139,7 @@ NETWORKS = st.builds(ResNet, blocks=st.sampled_from([(1,), (1, 1)]), width=st.in
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(partitions(), st.data(), st.sampled_from(["hard", "soft"]), st.none() | NETWORKS)
 def test_costs_are_those_of_what_is_built(groups, data, routing, generalist):
     """Every parameter is held. Under soft routing every expert runs, so that MACs can be counted by others' code."""

@@ -1,14 +1,15 @@
 """What a driver tells the sampler of a trial, and the front that it keeps."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from naive_told import naive_best
+from property_tests import examples
 from test_driver import driver_of, new_store
 from tiny import made_record, run, tiny_study
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(
     names=st.sampled_from([("accuracy", "macs"), ("macs", "accuracy"), ("accuracy", "macs", "params")]),
     frontiers=st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=5).map(tuple), min_size=1, max_size=5),

@@ -7,8 +7,9 @@ from statistics import median
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_tests import examples
 from raises import raises_code
 from tiny import tiny_study
 
@@ -151,7 +152,7 @@ def arrays(trials: Sequence[Trial], objectives: Sequence[Objective], factors: Se
 
 
 @pytest.mark.parametrize("name", NAIVE)
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(rung=rungs())
 def test_a_rule_is_its_definition(name, rung):
     objectives, trials = rung
@@ -170,7 +171,7 @@ def histories():
 
 
 @pytest.mark.parametrize("name", sorted(NAIVE.keys() - {"none"}))
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(history=histories(), died_after=st.integers(0, 14))
 def test_a_history_is_judged_by_what_was_shown_first_and_did_not_fail(name, history, died_after):
     """Rungs that are missing, trials that come twice, failures; and a process that dies on the way."""
@@ -200,7 +201,7 @@ UNITS = st.lists(st.sampled_from([1e-6, 0.001, 1 / 3, 1.0, 7.7, 1e9]), min_size=
 
 
 @pytest.mark.parametrize("name", EARLY_STOPPING)
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(rung=rungs(), units=UNITS, data=st.data())
 def test_neither_units_nor_the_order_of_the_others_matter(name, rung, units, data):
     objectives, trials = rung
@@ -219,7 +220,7 @@ def test_the_first_go_on_whatever_they_show(name, rung):
 
 
 @pytest.mark.parametrize("name", EARLY_STOPPING)
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(rung=rungs())
 def test_the_best_of_all_goes_on_even_where_there_are_two_of_it(name, rung):
     objectives, trials = rung
@@ -253,7 +254,6 @@ def order(trials: Sequence[Trial], objectives: Sequence[Objective], factors: Seq
     return [sum(other < rank for other in ranks) for rank in ranks]
 
 
-@settings(deadline=None)
 @given(rungs(most=9), UNITS)
 def test_the_ranking_is_the_same_in_other_units(rung, units):
     objectives, trials = rung

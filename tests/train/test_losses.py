@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from searchlab.train.losses import exits_cross_entropy, expected_exit_loss, leaving_probabilities
@@ -20,7 +20,6 @@ def literally(logits_NKC, labels_N, weights_K, label_smoothing):
     return total / float(sum(weights_K))
 
 
-@settings(deadline=None)
 @given(
     st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(2, 6)),
     st.lists(st.floats(0.1, 3), min_size=4, max_size=4),
@@ -74,7 +73,6 @@ def double_loop(gates_NG, cross_entropies_NK, costs_K, alpha):
     return total / len(gates_NG)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 5), st.floats(0, 1), st.sampled_from([0.1, 3.0, 30.0]), st.integers(0, 99))
 def test_the_expected_loss_is_the_literal_double_loop(images, exits, alpha, spread, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -90,7 +88,6 @@ def test_the_expected_loss_is_the_literal_double_loop(images, exits, alpha, spre
         torch.testing.assert_close(*gradients, rtol=0, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=5))
 def test_every_image_leaves_somewhere(gates):
     torch.testing.assert_close(leaving_probabilities(torch.tensor([gates])).sum(), torch.tensor(1.0))
