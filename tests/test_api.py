@@ -42,6 +42,7 @@ def results(output) -> searchlab.Results:
     return searchlab.run(study(), output=output, progress=False)
 
 
+@pytest.mark.slow
 def test_a_function_is_searched_and_its_source_is_kept(results, output):
     assert results.study.name == "little-digits" and results.study.space == "little()"
     kept = stored_study("little-digits", RunOptions(output=output)).definition
@@ -131,6 +132,7 @@ def test_a_study_is_opened_again_and_a_misspelt_name_is_one_line(results, output
         searchlab.open_study("x", output / "nowhere")
 
 
+@pytest.mark.slow
 def test_a_study_that_is_there_is_gone_on_with_only_if_asked(results, output):
     mentions = ['`searchlab.resume("little-digits")`', "name=NAME"]
     with raises_code("study-exists", mentions=mentions):
@@ -141,6 +143,7 @@ def test_a_study_that_is_there_is_gone_on_with_only_if_asked(results, output):
         searchlab.run(study(), output=output, progress=False, resume=True, epochs=2)
 
 
+@pytest.mark.slow
 def test_a_function_is_gone_on_with_from_its_source(results, output, monkeypatch, capsys):
     """By its name alone, from Python and from the command line: the file that had the function is not read."""
     assert len(searchlab.resume("little-digits", output=output, progress=False, trials=4).records) == 4
@@ -215,6 +218,7 @@ def test_without_progress_nothing_is_printed_in_any_thread(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_everything_and_says_how_to_go_on(tmp_path, monkeypatch):
     output, printed = tmp_path / "runs", io.StringIO()
     monkeypatch.setattr(PlainWatch, "on_epoch", lambda *_: signal.raise_signal(signal.SIGINT))

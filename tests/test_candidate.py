@@ -71,6 +71,7 @@ def test_candidates_survive_json(candidate):
     assert again.id == candidate.id
 
 
+@pytest.mark.slow
 @given(candidates(), candidates())
 def test_candidates_are_equal_exactly_where_their_ids_are(one, other):
     assert (one.id == other.id) == (one == other)

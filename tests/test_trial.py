@@ -77,18 +77,21 @@ def test_its_weights_say_what_its_table_says(trained, digits):
     assert np.allclose(table.logits_NKC, load_table(trained_file(trained, "exit_table.npz")).logits_NKC, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_spec_gives_the_same_record_but_for_its_seconds(digits, tmp_path):
     first, second = (run_trial(spec_of(directory=tmp_path / "a"), digits) for _ in range(2))
     assert replace(first, seconds=Seconds()) == replace(second, seconds=Seconds())
     assert run_trial(spec_of(seed=2), digits).frontier != first.frontier
 
 
+@pytest.mark.slow
 def test_the_test_split_is_never_looked_at(digits):
     nonsense = Split(digits.test.images_NCHW[:0], digits.test.labels_N[:0])
     record = run_trial(spec_of(), replace(digits, test=nonsense))
     assert record.frontier == run_trial(spec_of(), digits).frontier
 
 
+@pytest.mark.slow
 def test_every_step_of_a_trial_that_may_be_long_is_told_as_it_begins(digits, tmp_path, quick_latency):
     seen = []
     hooks = TrialHooks(on_epoch=lambda epoch: seen.append(epoch.epoch), on_phase=seen.append)
@@ -135,6 +138,7 @@ def test_what_is_over_the_latency_limit_is_measured_and_not_trained(digits, quic
     assert "latency" in record.reason
 
 
+@pytest.mark.slow
 def test_it_measures_alone_and_trains_beside_others_letting_go_after_every_step(digits, quick_latency, monkeypatch):
     events = []
 
@@ -170,7 +174,7 @@ def scaled(report, factor):
     return replace(report, segments=replace(segments, stages_ms=stages_ms, heads_ms=heads_ms))
 
 
-@pytest.mark.parametrize("quiet_again", [True, False])
+@pytest.mark.parametrize("quiet_again", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_latency_that_its_check_refutes_is_measured_again_after_the_training_or_stays_marked(
     digits, monkeypatch, quiet_again
 ):
@@ -223,6 +227,7 @@ def test_an_interruption_ends_it_after_the_running_step(digits, tmp_path):
 # -- rungs
 
 
+@pytest.mark.slow
 def test_every_rung_shows_its_frontier_and_every_epoch_is_told(digits):
     rungs, epochs = [], []
     hooks = TrialHooks(
@@ -236,6 +241,7 @@ def test_every_rung_shows_its_frontier_and_every_epoch_is_told(digits):
     assert rungs[0][1] != rungs[1][1]
 
 
+@pytest.mark.slow
 def test_at_a_rung_a_network_shows_all_of_its_frontier_however_little_it_has_learned(digits):
     rungs = {}
     hooks = TrialHooks(on_rung=lambda epoch, frontier: rungs.update({epoch: frontier}) or True)
@@ -254,6 +260,7 @@ def test_a_trial_that_is_stopped_keeps_what_it_showed_at_the_rung(digits, tmp_pa
     assert (tmp_path / "t" / "record.json").exists()
 
 
+@pytest.mark.slow
 def test_rungs_do_not_change_a_training(digits):
     with_rungs = run_trial(spec_of(epochs=3, rungs=(1, 2)), digits)
     assert with_rungs.frontier == run_trial(spec_of(epochs=3), digits).frontier

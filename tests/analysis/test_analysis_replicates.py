@@ -118,6 +118,7 @@ def stops_after(monkeypatch, number: int) -> None:
     monkeypatch.setitem(RUNNERS, "killed", killed)
 
 
+@pytest.mark.slow
 def test_every_candidate_of_the_front_is_trained_with_every_seed_first_seeds_first(options, store):
     front, request = on_the_front(store), asked(store, options, seeds=2)
     replicate(request)

@@ -36,6 +36,7 @@ def by_rate(spec):
     return made_record(spec, correct=(round(400 * spec.candidate.training.learning_rate),))
 
 
+@pytest.mark.slow
 def test_the_parameter_that_decides_has_nearly_all_of_the_importance():
     driver = searched(idle_space, by_rate)
     found = importances(driver.store, driver.history)

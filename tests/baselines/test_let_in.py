@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import inf
 
 import numpy as np
+import pytest
 from exit_examples import realistic, tables
 from hypothesis import given
 from raises import raises_code
@@ -41,6 +42,7 @@ def check(table, exit: int, cost, latency) -> None:
             assert row.point.rule.exits == (exit, table.exits - 1) and row.point.shares[0] == row.share
 
 
+@pytest.mark.slow
 @given(tables(most_samples=25))
 def test_equals_the_loop_where_many_scores_are_equal(example):
     table, cost, latency = example

@@ -186,6 +186,7 @@ def judged(fit_table: ExitTable, judge_table: ExitTable, strength: float | None,
     return sorted(points, key=lambda each: each.judged.macs)
 
 
+@pytest.mark.slow
 def test_classes_that_differ_get_thresholds_of_their_own(monkeypatch):
     tables = [two_exits(seed, 4, 1500, by_class=True) for seed in (0, 1)]
     chosen, shared = (judged(*tables, strength, monkeypatch) for strength in (None, np.inf))

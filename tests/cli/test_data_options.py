@@ -167,6 +167,7 @@ def test_a_space_of_ones_own_is_found_again_from_elsewhere(searchlab, pets, monk
     assert answer.code == 2 and "--- space, stored" in answer.out
 
 
+@pytest.mark.slow
 def test_a_study_of_the_spaces_name_is_meant_before_the_space(searchlab, pets):
     good(searchlab("run", "little", "--images", "pets?size=8", *FAST))
     assert kept("little-pets").written.thresholds_per_exit == 11

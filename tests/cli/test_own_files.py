@@ -59,6 +59,7 @@ def forget() -> None:
     OWN_FUNCTIONS.clear()
 
 
+@pytest.mark.slow
 def test_a_data_set_a_score_and_a_sampler_in_files_as_the_guide_says(searchlab, own):
     assert "study own: little on ./pets.py" in good(searchlab("run", "own")).out
     for command in (("front", "--test"), ("replicate", "--seeds", 1, "--points", 1), ("resume", "own", "--trials", 3)):

@@ -74,6 +74,7 @@ def mine(folder):
     return place
 
 
+@pytest.mark.slow
 def test_a_paper_of_the_users_is_listed_run_evaluated_and_shown(searchlab):
     listed = searchlab("studies", "--json").json["studies"]
     assert [(each["file"], each["name"]) for each in listed if each["file"] == "paper_mine"] == [("paper_mine",) * 2]

@@ -70,6 +70,7 @@ def names():
 # -- tables
 
 
+@pytest.mark.slow
 def test_a_paper_is_run_evaluated_and_shown_ours_beside_theirs(searchlab):
     answer = searchlab("run", "widths")
     assert (answer.code, answer.err) == (0, "")
@@ -123,6 +124,7 @@ def test_what_is_missing_is_said_with_how_to_get_it(searchlab):
     assert "evaluated" not in searchlab("resume", "widths-digits").out, "once per trial"
 
 
+@pytest.mark.slow
 def test_trials_that_did_not_complete_are_named_with_their_reason(searchlab):
     searchlab("run", "widths-digits", "--max-params", 800)
     (line,) = searchlab("table", "widths-digits", "--json").json["missing"]
@@ -206,6 +208,7 @@ def test_killed_while_rows_are_enqueued_and_given_one_more_row_later_each_row_ha
     assert [row[1] for row in table["rows"] if row[3]] == ["narrow", "wide"]
 
 
+@pytest.mark.slow
 def test_a_study_whose_paper_is_gone_is_looked_at_all_the_same(searchlab):
     searchlab("run", "widths-digits", "--trials", 1)
     shutil.rmtree("studies/papers/made_up")

@@ -53,6 +53,7 @@ def test_a_large_seed_runs_resumes_and_is_trained_again(searchlab, seed):
     assert searchlab("replicate", "little", "--seeds", 1, "--points", 1).code == 0
 
 
+@pytest.mark.slow
 def test_a_study_runs_shows_its_front_and_leaves_its_artefacts(searchlab):
     answer = searchlab("run", "little")
     assert (answer.code, answer.err) == (0, "")

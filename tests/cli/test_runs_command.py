@@ -45,6 +45,7 @@ def test_an_absent_store_is_no_error_and_says_where_was_looked(folder, searchlab
     answer.fails("store-not-found", where="runs/studies.db")
 
 
+@pytest.mark.slow
 def test_what_looks_for_a_study_says_where(ran, searchlab):
     (ran / "runs").rename(ran / "demo")
     searchlab("trials").fails("store-not-found", mentions="demo")

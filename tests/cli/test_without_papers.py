@@ -17,6 +17,7 @@ def no_papers(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(places, "brought", lambda: bare)
 
 
+@pytest.mark.slow
 def test_digits_is_searched_without_the_papers(no_papers, searchlab):
     listed = [each["file"] for each in searchlab("studies", "--json").json["studies"]]
     assert "digits" in listed and not [name for name in listed if name.startswith("paper_")]

@@ -140,6 +140,7 @@ def test_names_become_numbers():
         by_name((("elk", "emu"), ("dog", "bee", "cat")), NAMES)
 
 
+@pytest.mark.slow
 @examples(40)
 @given(st.data())
 def test_a_confusion_of_any_kind_gives_a_partition(data):

@@ -80,9 +80,21 @@ def test_alexnet_for_cifar_has_the_published_params():
     ("candidate", "published"),
     [
         (Candidate(ResNet((2, 2, 2, 2), 64, **STEM)), lambda: models.resnet18(num_classes=10)),
-        (Candidate(ResNet((3, 4, 6, 3), 64, **STEM, block="bottleneck")), lambda: models.resnet50(num_classes=10)),
-        (Candidate(LARGE), lambda: models.googlenet(num_classes=10, aux_logits=False, init_weights=False)),
-        (Candidate(VGG((1, 1, 2, 2, 2))), lambda: pooled_to_one(models.vgg11_bn(num_classes=10))),
+        pytest.param(
+            Candidate(ResNet((3, 4, 6, 3), 64, **STEM, block="bottleneck")),
+            lambda: models.resnet50(num_classes=10),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            Candidate(LARGE),
+            lambda: models.googlenet(num_classes=10, aux_logits=False, init_weights=False),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            Candidate(VGG((1, 1, 2, 2, 2))),
+            lambda: pooled_to_one(models.vgg11_bn(num_classes=10)),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["resnet18", "resnet50", "googlenet", "vgg11_bn"],
 )

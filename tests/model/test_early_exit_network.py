@@ -18,6 +18,7 @@ from searchlab.model.stages import stages_of
 DIGITS = ImageSpec(1, 8, 8, 10)
 
 
+@pytest.mark.slow
 @examples(25)
 @given(candidates(), IMAGES)
 def test_logits_are_those_of_running_each_exit_alone(candidate, images):

@@ -225,6 +225,7 @@ def test_weights_of_the_same_seed_are_the_same():
         torch.testing.assert_close(built(partitioned(), seed=3)(images), built(partitioned(), seed=3)(images))
 
 
+@pytest.mark.slow
 def test_torchvisions_classifiers_may_route_and_be_experts():
     theirs, images = Torchvision("resnet18"), ImageSpec(3, 32, 32, 6)
     groups = ((0, 1, 2), (3, 4, 5))

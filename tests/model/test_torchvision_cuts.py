@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from quick_part import quick_part
 from raises import raises_code
 from safetensors.torch import save_file
 from torch import nn
@@ -34,7 +35,7 @@ def published(name, classes=10):
     return models.get_model(name, num_classes=classes, **backbone.WITHOUT_AUXILIARY.get(name, {}))
 
 
-@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("name", quick_part(CUTS, ["mobilenet_v3_small", "squeezenet1_1"]))
 def test_the_pieces_in_a_row_are_the_whole_network(name):
     """From the same seed, so that the parameters are the same too; and no piece spoils the map it is given."""
     backbone._pieces.cache_clear()
@@ -61,9 +62,9 @@ def test_the_pieces_in_a_row_are_the_whole_network(name):
         ("mobilenet_v3_small", 32),
         ("resnext50_32x4d", 32),
         ("swin_t", 45),
-        ("swin_v2_t", 45),
-        ("vit_b_32", 224),
-        ("maxvit_t", 224),
+        pytest.param("swin_v2_t", 45, marks=pytest.mark.slow),
+        pytest.param("vit_b_32", 224, marks=pytest.mark.slow),
+        pytest.param("maxvit_t", 224, marks=pytest.mark.slow),
     ],
 )
 def test_macs_are_those_that_torch_counts(name, side):
@@ -88,6 +89,7 @@ def test_exits_hang_on_the_cuts_and_the_classifier_is_its_own():
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
+@pytest.mark.slow
 def test_training_is_not_fixed_by_the_trace():
     """Stochastic depth is at work where a stage is trained, and not where it is judged."""
     torch.manual_seed(0)
@@ -99,6 +101,7 @@ def test_training_is_not_fixed_by_the_trace():
             assert torch.equal(stage(images_NCHW), stage(images_NCHW)) != trains
 
 
+@pytest.mark.slow
 def test_grey_images_are_repeated_in_three_channels():
     grey_NCHW = torch.randn(2, 1, 32, 32)
     made = []
@@ -110,7 +113,7 @@ def test_grey_images_are_repeated_in_three_channels():
     assert torch.equal(*made)
 
 
-@pytest.mark.parametrize("name", ["googlenet", "regnet_y_400mf", "swin_t"])
+@pytest.mark.parametrize("name", quick_part(["googlenet", "regnet_y_400mf", "swin_t"], ["googlenet"]))
 def test_counting_draws_no_random_numbers(name):
     torch.manual_seed(0)
     expected = torch.rand(1)
@@ -251,6 +254,7 @@ def test_costs_are_known_without_the_weights(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_are_named(weights):
     path, network = weights
     state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("layer4.1")}

@@ -54,6 +54,7 @@ def test_a_rule_takes_the_logits_of_the_exit_it_leaves_at():
     assert alone.logits_NKC[:, 0].tolist() == logits_NKC[:, 1].tolist()
 
 
+@pytest.mark.slow
 def test_the_point_that_was_best_on_the_validation_split_is_judged_on_the_test_split(routed):
     found = from_plain(PartitionFound, evaluate_partitions(routed))
     test = routed.dataset.test

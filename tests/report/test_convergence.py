@@ -63,7 +63,9 @@ def test_an_axis_follows_its_values():
     assert all(losses.y_range[0] <= tick <= losses.y_range[1] for tick in losses.y_ticks)
 
 
-@pytest.mark.parametrize("accuracies", [(0.3, 0.5, 0.9), (0.4,), (1.0, 1.0)])
+@pytest.mark.parametrize(
+    "accuracies", [(0.3, 0.5, 0.9), *(pytest.param(each, marks=pytest.mark.slow) for each in [(0.4,), (1.0, 1.0)])]
+)
 def test_page_and_picture_are_written(tmp_path, accuracies):
     study = fake_study(name="<mine>", enqueue={"plain & simple": {"a": 1}, "other": {"a": 2}})
     records = [converged(0, accuracies), converged(1, accuracies[:1])]

@@ -278,6 +278,8 @@ def test_a_resumed_study_tries_what_an_uninterrupted_one_would(sampler, died_in)
 
 def test_a_store_that_is_locked_in_the_middle_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(storage_module, "WAITS_FOR_LOCK_S", 0.05)
+    # Optuna tries several times, seconds apart.
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     study = tiny_study()
     driver = driver_of(study, new_store(study, url))

@@ -199,6 +199,7 @@ def test_a_driver_that_is_long_at_one_thing_keeps_its_leases(driver, on_host, cl
     assert on_host("first", works).number == 1, "trial 0 is in good hands"
 
 
+@pytest.mark.slow
 def test_a_driver_that_ended_says_so_and_its_trial_is_taken_up_at_once(driver, on_host):
     first, second = driver(), driver()
 

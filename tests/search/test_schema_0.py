@@ -85,6 +85,7 @@ def test_its_results_in_python_are_those_of_the_front(options):
     assert len(results.front(test=True)) == 6, "the store has what was seen of the test split"
 
 
+@pytest.mark.slow
 def test_it_is_resumed_and_written_with_todays_schema(options, monkeypatch):
     store = stored_study("schema0_rows", options)
     before = store.definition

@@ -89,6 +89,7 @@ def test_a_second_store_on_a_folder_is_refused_and_leaves_nothing(options, tmp_p
     assert len(resume(launched(options("first"), trials=3), stored_study("tiny", options("first"))).records) == 3
 
 
+@pytest.mark.slow
 def test_what_is_resumed_with_another_studys_folder_is_refused(options):
     begun(options("first"))
     store = begun(options("second", "elsewhere"), seed=5)

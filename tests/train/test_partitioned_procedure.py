@@ -72,6 +72,7 @@ def test_it_is_the_course_of_partitions():
     assert procedure_of(a_candidate()) is partitioned_procedure
 
 
+@pytest.mark.slow
 def test_the_router_learns_groups_and_experts_what_is_routed_to_them(digits, lessons):
     candidate, context = a_candidate(), material_of(digits)
     trained = partitioned_procedure(built(candidate, digits), candidate, context)
@@ -135,6 +136,7 @@ def same(one, other):
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
+@pytest.mark.slow
 def test_the_averaged_weights_are_in_the_network(digits, monkeypatch):
     """Those that the standard procedure returns, buffers included, for every stage and head of every network."""
     returned = []
@@ -157,6 +159,7 @@ def test_the_averaged_weights_are_in_the_network(digits, monkeypatch):
     assert not any(module.training for module in trained.modules())
 
 
+@pytest.mark.slow
 def test_a_generalist_learns_first_and_with_its_exits(digits, lessons):
     training = replace(TRAINING, regime="frozen")
     candidate = a_candidate(ResNet((1, 1), 4), (Exit(1), Exit(2)), training=training)
@@ -167,6 +170,7 @@ def test_a_generalist_learns_first_and_with_its_exits(digits, lessons):
     assert given.epochs == 4
 
 
+@pytest.mark.slow
 def test_epochs_go_on_and_the_hook_sees_the_whole_network(digits):
     candidate, seen = a_candidate(ResNet((1,), 4)), []
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from quick_part import quick_part
 from raises import raises_code
 from tiny import tiny_candidate, tiny_study
 
@@ -73,7 +74,7 @@ def read(folder: Path) -> Snapshot:
     return Snapshot(tensors, **plain)
 
 
-@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize("name", quick_part(CANDIDATES, ["joint"]))
 def test_taken_up_at_any_rung_it_is_as_if_never_interrupted(name, few, tmp_path):
     spec = TrialSpec(0, CANDIDATES[name], STUDY, seed=3, directory=tmp_path / "whole")
     whole = Walk(tmp_path / "rungs")
@@ -96,6 +97,7 @@ def read_weights(folder):
     return load_checkpoint(folder)[0]
 
 
+@pytest.mark.slow
 def test_latency_is_not_measured_again(few, tmp_path, monkeypatch):
     study = replace(STUDY, max_latency_ms=1000.0)
     spec = TrialSpec(0, CANDIDATES["joint"], study, seed=3)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from quick_part import quick_part
 from raises import raises_code
 from torch import nn
 
@@ -56,8 +57,8 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("regime", ["joint", "frozen", "mixed"])
-@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("regime", quick_part(["joint", "frozen", "mixed"], ["frozen"]))
+@pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_exit_learns(regime, bf16):
     result, _ = trained(recipe(regime=regime), epochs=24, bf16=bf16)
     images_NCHW, labels_N = batch(10_000)
@@ -212,7 +213,7 @@ def test_what_does_not_learn_keeps_even_its_statistics(learns, loss_weights, exp
         assert any("running_mean" in name for name in changed)
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("alpha", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_gates_weigh_error_against_cost(alpha):
     """Where only cost counts, they leave as soon as they can; where only error does, not from a head that guesses."""
     torch.manual_seed(0)
