@@ -31,7 +31,17 @@ ENUMERATE = (
 @pytest.mark.timeout(300)
 def test_one_more_name_in_every_dict_breaks_no_test():
     files = [str(TESTS / each) for each in ENUMERATE]
-    command = [sys.executable, "-m", "pytest", "-p", "one_more_of_each", "-n", "0", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "one_more_of_each",
+        "-n",
+        "0",
+        "--hypothesis-profile=quick",
+        *files,
+    ]
     path = os.pathsep.join(filter(None, [str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")]))
     done = subprocess.run(
         command, cwd=TESTS.parent, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
