@@ -3,6 +3,7 @@
 Heavy libraries are imported in fixtures: the process that only distributes tests to its workers reads this file too.
 """
 
+import gc
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 settings.register_profile("full", deadline=None, max_examples=FULL)
 settings.register_profile("quick", deadline=None, max_examples=FULL // 5)
 settings.load_profile("full")
+# A process of tests imports 100,000s of objects that stay: they are not looked through again and again.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
