@@ -42,8 +42,13 @@ class UserFile:
     @property
     def place(self) -> str:
         """The path for messages: relative to the working folder, if the file is below it."""
-        here, path = Path.cwd(), Path(self.path)
-        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+        return place_of(self.path)
+
+
+def place_of(path: str | Path) -> str:
+    """Returns a path for messages: relative to the working folder, if it is below it or was given relative to it."""
+    here, whole = Path.cwd(), Path(path).absolute()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else path)
 
 
 def is_file_name(name: str) -> bool:
@@ -62,11 +67,11 @@ def read_file(name: str, path: Path) -> UserFile:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = io.TextIOWrapper(io.BytesIO(content), encoding).read()
     except OSError as error:
-        raise UserError("cannot-read", f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise UserError("cannot-read", f"cannot read: {error.strerror or error}", where=place_of(path)) from error
     except (SyntaxError, UnicodeDecodeError) as error:
         wrong = next((i for i, line in enumerate(content.split(b"\n"), start=1) if not _is_utf8(line)), 1)
         raise UserError(
-            "invalid-encoding", "is no UTF-8 text", where=f"{path}:{wrong}", allowed="save it as UTF-8"
+            "invalid-encoding", "is no UTF-8 text", where=f"{place_of(path)}:{wrong}", allowed="save it as UTF-8"
         ) from error
     return UserFile(name, str(path.absolute()), text)
 
@@ -131,8 +136,8 @@ def path_named(kind: str, name: str, beside: Path | None = None) -> Path:
     path = Path(name).expanduser()
     path = path if beside is None or path.is_absolute() else beside.parent / path
     if not path.is_file():
-        where, allowed = str(beside or ""), "give a name or a path to a .py file"
-        raise UserError("path-not-found", f"no such {kind} file", where=where, value=str(path), allowed=allowed)
+        where, allowed = place_of(beside) if beside else "", "give a name or a path to a .py file"
+        raise UserError("path-not-found", f"no such {kind} file", where=where, value=place_of(path), allowed=allowed)
     return path
 
 

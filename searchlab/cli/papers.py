@@ -24,7 +24,19 @@ from searchlab.search.store import stored_names, stored_study
 from searchlab.search.study_folder import check_artefacts
 from searchlab.session.console import console
 from searchlab.session.data_options import root_of
-from searchlab.study import RunOptions
+from searchlab.study import RunOptions, Study
+
+
+@dataclass(frozen=True)
+class Written:
+    """A study with its results so far, and the file that it is written in, beside which its paper may lie."""
+
+    finished: Finished
+    file: Path | None
+
+    @property
+    def study(self) -> Study:
+        return self.finished.study
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ def table(
         show(tables_view(filled.tables, filled.missing))
 
 
-def stored_as(name: str, where: RunOptions) -> list[Finished]:
+def stored_as(name: str, where: RunOptions) -> list[Written]:
     """The study of that name in the store; else all those of the file of that name, run or not.
 
     Raises:
@@ -75,19 +87,21 @@ def stored_as(name: str, where: RunOptions) -> list[Finished]:
     if name in known:
         return [_finished(name, where)]
     suffix = SMOKE if name.endswith(SMOKE) else ""
-    _, studies = named_studies(name.removesuffix(SMOKE))
+    source, studies = named_studies(name.removesuffix(SMOKE))
     parts = [replace(study, name=study.name + suffix) for study in studies]
-    return [_finished(part.name, where) if part.name in known else Finished(part) for part in parts]
+    return [
+        _finished(part.name, where) if part.name in known else Written(Finished(part), source.path) for part in parts
+    ]
 
 
-def _finished(name: str, where: RunOptions) -> Finished:
+def _finished(name: str, where: RunOptions) -> Written:
     store = stored_study(name, where)
     records = tuple(store.records())
     check_artefacts(store, [record for record in records if record.state == "complete"])
-    return Finished(store.definition.study, records, load_findings(records))
+    return Written(Finished(store.definition.study, records, load_findings(records)), store.definition.file)
 
 
-def filled_from(studies: Sequence[Finished]) -> Filled:
+def filled_from(studies: Sequence[Written]) -> Filled:
     """The tables of the paper that the studies name.
 
     Raises:
@@ -97,8 +111,9 @@ def filled_from(studies: Sequence[Finished]) -> Filled:
     if not study.paper:
         allowed = f"see `searchlab front {study.name}`, or --params"
         raise UserError("no-table", "fills no table of a paper", where=f"study {study.name}", allowed=allowed)
-    paper = load_paper(study.paper)
-    return Filled(paper.title, paper.tables(studies), tuple(line for each in studies for line in _missing(each, paper)))
+    paper, finished = load_paper(study.paper, studies[0].file), [each.finished for each in studies]
+    missing = tuple(line for each in finished for line in _missing(each, paper))
+    return Filled(paper.title, paper.tables(finished), missing)
 
 
 def _missing(finished: Finished, paper: Paper) -> list[str]:
@@ -138,7 +153,7 @@ def costs(name: str, where: RunOptions) -> Filled:
         space = load_space(space_of(study, source.path))
         found = [network_cost(each, images) for each in enqueued_candidates(space, images, study)]
         if found:
-            tables.append(cost_table(study, found, load_paper(study.paper).params if study.paper else {}))
+            tables.append(cost_table(study, found, load_paper(study.paper, source.path).params if study.paper else {}))
     if not tables:
         allowed = "its space is searched: see `searchlab trials` after a run"
         raise UserError("no-table", "enqueues no configurations", where=f"study {name}", allowed=allowed)

@@ -122,10 +122,10 @@ def _say(text: str) -> None:
 def _search_all(plans: Sequence[Plan]) -> None:
     """One after the other; a mistake in any comes to light before the first is trained. Then the papers' tables."""
     for plan in plans:
-        check_names(plan.study)
+        check_names(plan.study, plan.definition.file)
     if len(plans) > 1:
         for plan in plans:
-            check(plan.study, load_space(plan.space), plan.where)
+            check(plan.definition, load_space(plan.space), plan.where)
     for number, plan in enumerate(plans, start=1):
         try:
             driver = _search(plan)

@@ -33,6 +33,7 @@ from searchlab.user_file import (
     is_file_name,
     parsed,
     path_named,
+    place_of,
     read_file,
 )
 
@@ -148,7 +149,7 @@ def load_studies(source: SourceFile) -> tuple[Study, ...]:
     if wrong:
         kind, allowed = type(wrong[0]).__name__, "a Study, or a tuple of them"
         raise UserError(
-            "wrong-return-type", "study() must return a Study", where=str(source.path), value=kind, allowed=allowed
+            "wrong-return-type", "study() must return a Study", where=place_of(source.path), value=kind, allowed=allowed
         )
     return tuple(with_files(study, source.path) for study in named_after(source, studies))
 
@@ -171,7 +172,11 @@ def named_after(source: SourceFile, studies: tuple[Study, ...]) -> tuple[Study, 
     names = [study.name for study in named]
     if len(set(names)) < len(names):
         raise UserError(
-            "duplicate-name", "studies of one name", where=str(source.path), value=names, allowed="give each a name"
+            "duplicate-name",
+            "studies of one name",
+            where=place_of(source.path),
+            value=names,
+            allowed="give each a name",
         )
     return named
 

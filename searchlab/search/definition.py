@@ -5,6 +5,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna.study import StudyDirection
@@ -33,6 +34,11 @@ class Definition:
     written: Study
     space_text: str
     path: str = ""
+
+    @property
+    def file(self) -> Path | None:
+        """The path of the study's file; None for a study without one."""
+        return Path(self.path) if self.path else None
 
     def changes(self, other: "Definition") -> list[str]:
         """Returns the lines of a diff to another definition, without budgets; empty if they are the same study.

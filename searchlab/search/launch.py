@@ -195,7 +195,7 @@ def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch
     A trial that cannot be evaluated is reported, and is missing in the paper's tables.
     """
     study = launch.definition.study
-    paper = load_paper(study.paper) if study.paper else None
+    paper = load_paper(study.paper, launch.definition.file) if study.paper else None
     if paper is None or paper.evaluate is None:
         return
     missing, begun = without_findings(store.records()), time.monotonic()
@@ -234,11 +234,11 @@ def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
         raise unknown("runner", launch.runner, RUNNERS, where="--runner")
     launch.watch.on_phase(None, f"reading {launch.definition.study.data}, checking the space")
     hooks = LoadHooks(launch.say, launch.stop.is_set)
-    return check(launch.definition.study, launch.space, launch.options, hooks)
+    return check(launch.definition, launch.space, launch.options, hooks)
 
 
 def check(
-    study: Study, space: Space, options: RunOptions, hooks: LoadHooks | None = None
+    definition: Definition, space: Space, options: RunOptions, hooks: LoadHooks | None = None
 ) -> tuple[Dataset, torch.device]:
     """Checks a study; returns its data and device.
 
@@ -246,7 +246,8 @@ def check(
         UserError: the study, its data, the device or the limits are wrong.
         Interrupted: `hooks.interrupted` said so.
     """
-    check_names(study)
+    study = definition.study
+    check_names(study, definition.file)
     device = resolve_device(options.device)
     dataset = load_data(study, options, hooks)
     check_partitions(space, dataset, study)
@@ -267,8 +268,8 @@ def load_data(study: Study, options: RunOptions, hooks: LoadHooks | None = None)
     return dataset if study.max_images is None else limited(dataset, study.max_images)
 
 
-def check_names(study: Study) -> None:
-    """Checks that every name in a study is known, and its own name valid.
+def check_names(study: Study, file: Path | None = None) -> None:
+    """Checks that every name in a study is known, and its own name valid; `file` is where the study is written.
 
     Raises:
         UserError: one is not; the known ones are listed.
@@ -281,7 +282,7 @@ def check_names(study: Study) -> None:
     if study.reference not in REFERENCES:
         raise unknown("reference", study.reference, REFERENCES, where="Study.reference")
     if study.paper:
-        load_paper(study.paper)
+        load_paper(study.paper, file)
     for score in study.scores:
         if score not in (*SCORES, GATE) and not is_file_name(score):
             known, besides = (*SCORES, GATE), "a .py file of your own"

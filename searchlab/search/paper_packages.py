@@ -15,30 +15,33 @@ from types import ModuleType
 from searchlab.errors import UserError, unknown
 from searchlab.papers.paper import Paper
 from searchlab.search.places import PREFIXES, in_words, paper_folders
-from searchlab.user_file import UserFile, blamed, parsed, read_file
+from searchlab.user_file import UserFile, blamed, parsed, place_of, read_file
 
 TABLES, PAPER = "tables", "PAPER"
 """The module of a paper that defines its `Paper`, and under which name."""
 
 
-def known_papers() -> dict[str, Path]:
-    """The folder of every paper, by name ("paper_mine"); one of the user's hides one that searchlab brings."""
+def known_papers(beside: Path | None = None) -> dict[str, Path]:
+    """The folder of every paper, by name ("paper_mine"); one of the user's hides one that searchlab brings.
+
+    Those near the file `beside`, that of a study which names a paper, hide all others.
+    """
     found: dict[str, Path] = {}
-    for folder in reversed(paper_folders()):
+    for folder in reversed(paper_folders(beside)):
         found |= {PREFIXES["study"] + path.parent.name: path.parent for path in folder.glob(f"*/{TABLES}.py")}
     return found
 
 
-def load_paper(name: str) -> Paper:
-    """The paper of that name.
+def load_paper(name: str, beside: Path | None = None) -> Paper:
+    """The paper of that name; `beside` is the file of the study that names it.
 
     Raises:
         UserError: the name is unknown, a module of the paper cannot be imported, or it defines no `PAPER`.
     """
-    folder = _folder(name)
-    paper = getattr(import_part(name, TABLES), PAPER, None)
+    folder = _folder(name, beside)
+    paper = getattr(_imported(folder, TABLES), PAPER, None)
     if not isinstance(paper, Paper):
-        where, allowed = str(folder / f"{TABLES}.py"), f"write {PAPER} = Paper(...)"
+        where, allowed = place_of(folder / f"{TABLES}.py"), f"write {PAPER} = Paper(...)"
         raise UserError("missing-function", f"defines no {PAPER}", where=where, allowed=allowed)
     return paper
 
@@ -49,7 +52,10 @@ def import_part(name: str, part: str) -> ModuleType:
     Raises:
         UserError: there is no such paper, or the module cannot be imported.
     """
-    folder = _folder(name)
+    return _imported(_folder(name), part)
+
+
+def _imported(folder: Path, part: str) -> ModuleType:
     file = read_file(part, folder / f"{part}.py")
     parsed(file)
     with _blamed(file, folder):
@@ -72,10 +78,10 @@ def _blamed(file: UserFile, folder: Path) -> Iterator[None]:
             raise
 
 
-def _folder(name: str) -> Path:
-    known = known_papers()
+def _folder(name: str, beside: Path | None = None) -> Path:
+    known = known_papers(beside)
     if name not in known:
-        error, looked = unknown("paper", name, known, where="Study.paper"), in_words(paper_folders())
+        error, looked = unknown("paper", name, known, where="Study.paper"), in_words(paper_folders(beside))
         allowed = f"{error.allowed}; looked for NAME/{TABLES}.py in {looked}"
         raise UserError(error.code, error.what, where=error.where, value=error.value, allowed=allowed)
     return known[name]

@@ -38,9 +38,14 @@ def folders(kind: Kind, beside: Path | None = None) -> list[Path]:
     return [*near, *alike, *found]
 
 
-def paper_folders() -> list[Path]:
-    """Where the folders of papers are looked for, nearest first."""
-    return [place / PAPERS for place in (Path.cwd(), brought())]
+def paper_folders(beside: Path | None = None) -> list[Path]:
+    """Where the folders of papers are looked for, nearest first; `beside` is the file of the study that names one."""
+    found = [place / PAPERS for place in (Path.cwd(), brought())]
+    if beside is None:
+        return found
+    parents = beside.absolute().parents
+    near = [parents[1]] if is_in_paper(beside) else []
+    return [*near, *(place / PAPERS for place in parents[:2]), *found]
 
 
 def in_words(paths: list[Path]) -> str:

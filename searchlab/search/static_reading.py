@@ -11,7 +11,7 @@ from searchlab.errors import UserError, from_validation
 from searchlab.objective import OBJECTIVES
 from searchlab.search.catalog import SourceFile, named_after
 from searchlab.study import Sketch, Study
-from searchlab.user_file import bound
+from searchlab.user_file import bound, place_of
 
 FIELDS = tuple(field.name for field in fields(Study))
 
@@ -31,7 +31,7 @@ def read_studies(source: SourceFile) -> tuple[Study, ...] | Sketch:
     if function is None:
         if bound(tree, "study"):
             return Sketch(source.summary, ())
-        raise UserError("missing-function", "defines no function study()", where=str(source.path))
+        raise UserError("missing-function", "defines no function study()", where=place_of(source.path))
     known = _constants(tree)
     try:
         returned = [_study(source, call, known) for call in _returned(function)]

@@ -29,6 +29,7 @@ from searchlab.search.space_function import SpaceFunction, is_function_space
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.session.data_options import check_output, images_of, is_data_set, root_of
 from searchlab.study import BUDGET_FIELDS, OTHER_BUDGETS, RunOptions, Study, with_more
+from searchlab.user_file import place_of
 
 
 def _silent(line: str) -> None:
@@ -262,7 +263,7 @@ def _as_written_now(study: str | Study | None, before: Definition) -> tuple[Stud
         raise UserError(
             "unknown-study",
             "holds no such study any more",
-            where=str(source.path),
+            where=place_of(source.path),
             value=name,
             allowed=f"it has {known}",
         )

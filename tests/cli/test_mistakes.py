@@ -116,7 +116,7 @@ WRONG = {
     "a study that does not parse": (["run", "broken"], raises_code("invalid-python", where="studies/broken.py:2")),
     "a study that returns a dict": (
         ["run", "dict"],
-        raises_code("wrong-return-type", value="dict", mentions="dict.py"),
+        raises_code("wrong-return-type", where="studies/dict.py", value="dict"),
     ),
     "a study with a wrong field": (
         ["run", "field"],
@@ -154,7 +154,7 @@ WRONG = {
     ),
     "a study in latin-1": (
         ["run", "latin"],
-        raises_code("invalid-encoding", mentions=["studies/latin.py:2", "save it as UTF-8"]),
+        raises_code("invalid-encoding", where="studies/latin.py:2", mentions="save it as UTF-8"),
     ),
     "brackets in a name": (["run", "[red]x[/red]"], raises_code("unknown-study", value="[red]x[/red]")),
 }
@@ -189,6 +189,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(searchlab, arguments, refused):
     assert "word" not in answer.out + answer.err, "a password"
     assert not Path("runs").exists()
     assert "study little" not in answer.out, "no heading of a run that is refused"
+
+
+def test_a_mistake_in_a_file_given_by_a_relative_path_shows_the_path_as_given(searchlab, monkeypatch):
+    for path, text in FILES.items():
+        Path(path).write_text(text)
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    for name, place in {"dict": "dict.py", "field": "field.py:2", "broken": "broken.py:2"}.items():
+        assert searchlab("run", f"../studies/{name}.py").err.startswith(f"error: ../studies/{place}: ")
+    answer = searchlab("run", "../studies/raises.py")
+    answer.fails("user-code-raised", where="space raises (../spaces/raises.py:1)")
 
 
 @pytest.mark.parametrize("option", ["--max-params", "--trials", "--epochs"])

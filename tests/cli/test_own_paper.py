@@ -96,3 +96,37 @@ def test_a_mistake_in_the_evaluation_is_told_with_its_line_before_anything_is_tr
     answer = searchlab("run", "paper_mine")
     answer.fails("user-code-raised", where="studies/papers/mine/evaluation.py:1", mentions="NameError: name 'nothing'")
     assert not Path("runs").exists()
+
+
+@pytest.fixture
+def elsewhere(mine, folder, monkeypatch) -> Path:
+    """Another working folder; returns the relative path of the study's file."""
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    return Path("../studies/papers/mine/study.py")
+
+
+def test_a_paper_run_by_path_from_another_folder_finds_its_tables(searchlab, elsewhere):
+    assert searchlab("table", elsewhere, "--params").code == 0
+    answer = searchlab("run", elsewhere, "--trials", 1)
+    assert (answer.code, answer.err) == (0, "")
+    assert "trial 0: evaluated for the table of paper_mine" in answer.out and "Table 1: widths" in answer.out
+    assert searchlab("table", "paper_mine", "--json").json["title"] == "On Widths", "the store knows the file"
+    assert searchlab("table", elsewhere, "--json").json["title"] == "On Widths"
+    answer = searchlab("resume", "--trials", 2)
+    assert answer.code == 0 and "trial 1: evaluated for the table of paper_mine" in answer.out
+
+
+def test_a_copy_of_a_paper_run_by_path_uses_its_own_tables(searchlab, mine, elsewhere):
+    mine = mine.absolute() if mine.is_absolute() else Path("..") / mine
+    copy = mine.rename(mine.parent / "limited")
+    study = copy / "study.py"
+    study.write_text(study.read_text().replace('"mine"', '"limited"').replace("paper_mine", "paper_limited"))
+    assert searchlab("table", study, "--json").json["title"] == "On Widths"
+
+
+def test_a_paper_that_is_nowhere_is_one_line_that_names_the_folders_beside_the_study(searchlab, mine, elsewhere):
+    (elsewhere.parent / "tables.py").unlink()
+    answer = searchlab("run", elsewhere)
+    answer.fails("unknown-paper", where="Study.paper", value="paper_mine", mentions="studies/papers")
+    assert not Path("runs").exists()
