@@ -1,6 +1,7 @@
 """The Python API as scripts use it, in this process."""
 
 import io
+import shutil
 import signal
 import threading
 from contextlib import redirect_stdout
@@ -8,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from raises import raises_code
 
@@ -256,3 +258,23 @@ def test_three_lines_in_a_notebook_search_and_classify(tmp_path, monkeypatch, di
     assert "accuracy" in front[0].data["text/html"]
     table = classified[0].data["text/html"]
     assert "0.png" in table and "class_name" in table and "confidence" in table
+
+
+@pytest.mark.slow
+def test_replicates_are_those_of_the_command(results, output, tmp_path, capsys):
+    shutil.copytree(output, tmp_path / "runs")
+    again = searchlab.open_study("little-digits", output=tmp_path / "runs")
+    for count in ("seeds", "points"):
+        with raises_code("invalid-usage", where="replicate", value=0):
+            again.replicate(**{count: 0})
+    frame = again.replicate(seeds=1, points=2)
+    assert "trial" in frame and len(frame) == min(2, len(results.front()))
+    assert "its front again with fresh seeds" in capsys.readouterr().out
+    written = tmp_path / "front.csv"
+    command = ["front", "little-digits", "--replicates", "--points", "2", "--csv", str(written)]
+    assert main([*command, "--output", str(tmp_path / "runs")]) == 0
+    assert list(pd.read_csv(written).columns) == list(frame.columns)
+    assert list(pd.read_csv(written).trial) == list(frame.trial)
+    quiet = searchlab.Results("little-digits", RunOptions(output=tmp_path / "runs"), progress=False)
+    capsys.readouterr()
+    assert quiet.replicate(seeds=1, points=2).equals(frame) and capsys.readouterr().out == ""
