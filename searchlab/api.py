@@ -1,4 +1,4 @@
-"""The Python API: run a search, go on with one, open what was found.
+"""The Python API: run a search, resume one, open its results.
 
 import searchlab
 
@@ -32,7 +32,7 @@ Named = str | Path | Study
 
 
 class Where(TypedDict, total=False):
-    """Where a study runs and is kept; no part of what it is.
+    """Where a study runs and is stored.
 
     Attributes:
         storage: URL of any Optuna storage; default: studies.db in the output folder.
@@ -50,13 +50,13 @@ class Where(TypedDict, total=False):
 
 
 class Budget(TypedDict, total=False):
-    """How long a study runs: whichever comes first.
+    """Limits of a study; the first one that is reached ends it.
 
     Attributes:
-        trials: how many trials in all.
-        hours: begin no trial after so many hours.
-        epochs_total: begin no trial once so many epochs are trained in all.
-        until_stalled: begin no trial once the last N grew the hypervolume by no more than its noise.
+        trials: total number of trials.
+        hours: begin no trial after this many hours.
+        epochs_total: begin no trial once this many epochs are trained in total.
+        until_stalled: begin no trial once the last N trials added no more to the hypervolume than its noise.
     """
 
     trials: int | None
@@ -66,15 +66,15 @@ class Budget(TypedDict, total=False):
 
 
 class Overrides(Budget, Where, total=False):
-    """What `run` takes besides: fields of the `Study` that differ from its file, and where it runs.
+    """Further parameters of `run`: fields of the `Study` that differ from its file, and where it runs.
 
     Attributes:
-        name: of the study in the store; default: its own.
-        images: images of your own in place of the study's: a folder with a folder for each class ("PATH?size=N" for N x
-            N pixels), a URL, or a .py file. `study` may then be a space.
-        smoke: try it out, as NAME-smoke, begun afresh: one epoch of a few hundred images.
+        name: name of the study in the store; default: its own.
+        images: your own images, which replace the study's: a folder with one folder per class ("PATH?size=N" for N x N
+            pixels), a URL, or a .py file. `study` may then be a space.
+        smoke: test run as study NAME-smoke, always new: one epoch of a few hundred images.
         warm_start: a finished study of the same space in the same store, whose front is tried first.
-        resume: go on with the study where the store holds it already.
+        resume: resume the study if the store already holds it.
     """
 
     name: str | None
@@ -98,7 +98,7 @@ class Overrides(Budget, Where, total=False):
 
 
 class ResumeOverrides(Budget, Where, total=False):
-    """What `resume` takes besides: a new budget, where it runs, and `force`, to go on with a changed definition."""
+    """Further parameters of `resume`: a new budget, where it runs, and `force` for a changed definition."""
 
     force: bool
 
@@ -122,13 +122,13 @@ def run(
         study: the name or the path of a study, or a `Study`, whose space may be a function.
         data: folder with the files of data sets; default: "data". Data sets that come with searchlab need none.
         output: folder for the store and the artefacts of trials.
-        runner: "local", one trial after the other in this process; "tune", several at a time, on Ray.
-        progress: whether to print how it goes.
+        runner: "local" (one trial after the other in this process) or "tune" (several at a time, on Ray).
+        progress: whether to print progress messages.
         overrides: see `Overrides`.
 
     Raises:
-        UserError: something is invalid, or the store holds a study of that name already; nothing was trained.
-        KeyboardInterrupt: Ctrl-C, or a notebook's stop button. Everything is kept: `resume` goes on.
+        UserError: an argument is invalid, or the store already holds a study of that name; nothing was trained.
+        KeyboardInterrupt: Ctrl-C, or a notebook's stop button. All results are kept; `resume` continues.
     """
     with in_python():
         _check_names(overrides, Overrides.__annotations__, "searchlab.run")
@@ -155,7 +155,7 @@ def resume(
     progress: bool = True,
     **overrides: Unpack[ResumeOverrides],
 ) -> Results:
-    """Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.
+    """Resume a study: first its unfinished trials, then new ones until the budget is spent.
 
     Args:
         study: its name in the store, the path of its file, or a `Study`; default: the study begun last.
@@ -166,7 +166,7 @@ def resume(
         overrides: see `ResumeOverrides`; `trials` and `epochs_total` are new totals.
 
     Raises:
-        UserError: something is invalid, there is no such study, or its file or space has changed since it was begun.
+        UserError: an argument is invalid, the study is unknown, or its file or space has changed since it was begun.
         KeyboardInterrupt: as in `run`.
     """
     with in_python():
@@ -184,16 +184,16 @@ def resume(
 def open_study(
     name: str | None = None, output: str | Path = "runs", storage: str = "", *, data: str | Path | None = None
 ) -> Results:
-    """What a study found so far; it may be running.
+    """Open the results of a study, which may still be running.
 
     Args:
-        name: of the study in the store; default: the study begun last.
+        name: name of the study in the store; default: the study begun last.
         output: folder of the store.
-        storage: URL of the store where it is none in the output folder.
+        storage: URL of the store; default: the store in the output folder.
         data: folder with the files of data sets, where images are read again (`front(test=True)`).
 
     Raises:
-        UserError: there is no store, or no such study in it.
+        UserError: the store is missing, or the study is unknown.
     """
     with in_python():
         where = RunOptions(output=Path(output), storage=storage)
@@ -220,10 +220,10 @@ def _request(
     if (cluster := where.get("cluster")) is not None and runner != "tune":
         raise UserError(
             "conflicting-options",
-            'only for runner="tune"',
+            'needs runner="tune"',
             where="cluster",
             value=cluster.address,
-            allowed="leave it out",
+            allowed="omit it",
         )
     options = RunOptions(output=Path(output), **where)
     return Request(
@@ -239,10 +239,10 @@ def _request(
 
 
 def _continued(plan: Plan, request: Request) -> Plan:
-    """The plan to go on with the study where the store holds one of that name; else the plan as it is.
+    """Returns the plan to resume the study if the store holds one of that name; else the plan unchanged.
 
     Raises:
-        UserError: an override is another than that which the study was begun with.
+        UserError: an override differs from that of the stored study.
     """
     name = plan.study.name
     if name not in stored_names(plan.where):
@@ -257,10 +257,10 @@ def _searched(plan: Plan, *, progress: bool) -> Results:
     try:
         search(plan, progress=progress)
     except NotBegun:
-        raise KeyboardInterrupt("stopped before the study began: nothing is kept") from None
+        raise KeyboardInterrupt("stopped before the study began: nothing was stored") from None
     except Interrupted:
         again = f'searchlab.resume("{name}")'
         if progress:
-            console().print(f"Stopped. Everything is kept: {again} goes on.", markup=False, soft_wrap=True)
-        raise KeyboardInterrupt(f"everything is kept: {again} goes on") from None
+            console().print(f"Stopped. All results are kept. To continue: {again}", markup=False, soft_wrap=True)
+        raise KeyboardInterrupt(f"all results are kept; to continue: {again}") from None
     return Results(name, plan.where, progress=progress)

@@ -179,9 +179,9 @@ class Partitioned:
     """A partitioned network: a router selects a group of classes, the group's expert a class (paper 003).
 
     `groups` name every class once, by number. With "hard" routing the expert of the likeliest group answers; with
-    "soft" routing all do, weighted: sum over g of p(g) p(class | g). With a generalist, the router and its experts are
-    the first exit, which hangs on the image itself, and the generalist's stages and exits follow; its own cut i is cut
-    i + 1 here. Router and experts are networks of their own, each with a final head of its own.
+    "soft" routing all do, weighted: sum over g of p(g) p(class | g). With a generalist, the router and its experts form
+    the first exit, at the image itself. The generalist's stages and exits follow; its cut i is cut i + 1 here. Router
+    and experts are separate networks, each with its own final head.
     """
 
     groups: Annotated[tuple[Annotated[tuple[int, ...], Field(min_length=1)], ...], Field(min_length=2)]

@@ -1,6 +1,6 @@
 """Artefacts in a trial's folder: weights, exit table, record.
 
-Weights are safetensors, tables npz, the rest JSON; nothing here is ever unpickled.
+Weights are safetensors, tables npz, everything else JSON. Nothing is unpickled.
 """
 
 import json
@@ -58,12 +58,12 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads a checkpoint of `save_checkpoint`, on the CPU.
 
     Raises:
-        UserError: it is not whole.
+        UserError: it is incomplete.
     """
     try:
         return load_file(folder / WEIGHTS), json.loads((folder / STATE).read_text())
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError("artefact-unreadable", "no readable checkpoint", where=str(folder), value=str(error)) from error
+        raise UserError("artefact-unreadable", "unreadable checkpoint", where=str(folder), value=str(error)) from error
 
 
 def packed(folder: Path) -> dict[str, bytes]:
@@ -111,7 +111,7 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
         network.load_state_dict(load_file(path))
     except (FileNotFoundError, SafetensorError) as error:
         raise UserError(
-            "artefact-unreadable", "no readable weights", where=str(path), allowed="the file that the trial wrote"
+            "artefact-unreadable", "unreadable weights", where=str(path), allowed="the file that the trial wrote"
         ) from error
     except RuntimeError as error:
         # torch lists every tensor on a line of its own, after a heading.

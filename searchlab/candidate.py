@@ -70,8 +70,9 @@ class Augmentation:
 class SixCopies:
     """The offline augmentation of paper 004, section 2.1: six versions of every image, the same in every epoch.
 
-    As it is; mirrored; then, each mirrored at random first: translated by up to 4 pixels, enlarged to 9/8 and cropped,
-    turned by up to 90 degrees, recoloured by factors of 0.5 to 1.5. Computed on the device when needed, never stored.
+    The versions: unchanged; mirrored; translated by up to 4 pixels; enlarged to 9/8 and cropped; rotated by up to 90
+    degrees; recoloured by factors of 0.5 to 1.5. The last four are mirrored at random first. They are computed on the
+    device when needed, and not stored.
     """
 
     kind: Literal["six_copies"] = "six_copies"
@@ -81,8 +82,8 @@ class SixCopies:
 class Decay:
     """Decay of the learning rate by epochs: when a schedule lowers it, and by which factor.
 
-    "multi_step" does at `milestones`, shares of the phase; "plateau" when the validation error of the final head has
-    not fallen for more than `patience` epochs; "every" after every `every` epochs.
+    "multi_step" lowers it at `milestones`, shares of the phase; "plateau" when the validation error of the final head
+    has not fallen for more than `patience` epochs; "every" after every `every` epochs.
     """
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -135,8 +136,7 @@ class Training:
 class Candidate:
     """A candidate: an architecture, its exits (the final head is always the last exit), and its training.
 
-    Torchvision's classifiers bring their own final head; a partition without a generalist does too. `final` is then
-    left as it is.
+    Torchvision's classifiers and partitions without a generalist have their own final head; `final` is then ignored.
     """
 
     architecture: Architecture
@@ -147,19 +147,23 @@ class Candidate:
     def __post_init__(self) -> None:
         cuts = [exit.cut for exit in self.exits]
         if cuts != sorted(set(cuts)):
-            raise ValueError(f"exits must be ascending by cut, none twice, not {cuts}")
+            raise ValueError(f"exits must be ascending by cut, without repetition, not {cuts}")
         last = self.architecture.stages - 2
         if cuts and cuts[-1] > last:
-            there = f"the last cut before the final head is {last}" if last >= 0 else "there is no cut to hang it on"
+            there = (
+                f"the last cut before the final head is {last}"
+                if last >= 0
+                else "the backbone has no cut for an early exit"
+            )
             raise ValueError(f"exit at cut {cuts[-1]}: {there}")
         self._check_gates()
         if isinstance(self.architecture, Partitioned) and 0 in cuts:
-            raise ValueError("exit at cut 0: that is where the router and its experts are")
+            raise ValueError("exit at cut 0: this cut has the router and its experts")
 
     def _check_gates(self) -> None:
         gated = [exit for exit in self.exits if exit.gate]
         if gated and len(gated) < len(self.exits):
-            raise ValueError("all exits have a gate, or none has")
+            raise ValueError("either all exits must have a gate, or none")
         if gated and isinstance(self.architecture, Partitioned):
             raise ValueError("gates on a partitioned network are not supported")
         if self.training.regime == "gates" and not gated:
@@ -209,9 +213,9 @@ class Choose(Protocol):
     def fit(
         self, candidate: Candidate, share: float = 1.0, *, limits: Limits | None = None, multiple: int = 1
     ) -> Candidate:
-        """The candidate in the largest width that holds a share of the study's limits (or of other `limits`).
+        """Returns the candidate in the largest width that meets a share of the study's limits (or of other `limits`).
 
-        Widths are multiples of `multiple` where as many channels fit.
+        Widths are multiples of `multiple` if at least `multiple` channels fit.
         """
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...

@@ -1,4 +1,4 @@
-"""The one error that a user can cause, and how pydantic's complaints become one of it."""
+"""Errors with a stable code: UserError for invalid input, RunError, TrialFailure; conversion of pydantic's errors."""
 
 import sys
 from collections.abc import Iterable
@@ -16,20 +16,20 @@ from searchlab.error_codes import CODES
 
 
 class UserError(Exception):
-    """A mistake of the user's: the command line prints it as one line and exits with 2.
+    """Invalid input or an invalid state that the user can correct: printed as one line, exit code 2.
 
     Attributes:
-        code: the stable name of the fault, one of `error_codes.CODES` ("unknown-data-set").
-        what: what is wrong, as a short clause ("unknown data set").
-        where: the file, option or field that is wrong, or "" where there is none.
-        value: the offending value as it was given, or None.
-        allowed: what is allowed, or what mends it.
+        code: stable name of the fault, one of `error_codes.CODES` ("unknown-data-set").
+        what: short description of the fault ("unknown data set").
+        where: the invalid file, option or field; "" if there is none.
+        value: the invalid value as given, or None.
+        allowed: what is allowed, or how to correct the fault.
     """
 
     def __init__(self, code: str, what: str, *, where: str = "", value: object = None, allowed: str = "") -> None:
         assert code in CODES, code
         self.code, self.what, self.where, self.value, self.allowed = code, what, where, value, allowed
-        # What pickle makes it from again, in another process.
+        # Pickle calls the class with these arguments in another process.
         super().__init__(code, what)
 
     def __str__(self) -> str:
@@ -41,13 +41,13 @@ class UserError(Exception):
         return " ".join(line.split())
 
     def at(self, where: str, value: object = None) -> Self:
-        """The same fault at another place, with another value if one is given."""
+        """Returns the same fault with another place, and another value if given."""
         value = self.value if value is None else value
         return type(self)(self.code, self.what, where=where, value=value, allowed=self.allowed)
 
 
 class RunError(UserError):
-    """A fault of the run as a whole: the disk, the device or the store. It ends the run, and never fails a trial."""
+    """A fault of the disk, the device or the store. It ends the run and does not fail the trial."""
 
 
 class TrialFailure(Exception):
@@ -63,7 +63,7 @@ class TrialFailure(Exception):
 
 
 def reason_of(error: Exception) -> str:
-    """Why a trial failed, in one line; of an error that nobody foresaw, its type and where it was raised."""
+    """Returns why a trial failed, in one line; for an unexpected error with its type and source line."""
     if isinstance(error, UserError | TrialFailure):
         return str(error)
     text = " ".join(str(error).split()) or "no message"
@@ -81,16 +81,16 @@ def _raised_at(error: Exception) -> str:
 
 
 def _importable(file: str) -> str:
-    """A file's path below the folder that it was imported from, so that no folder of this machine is in a record."""
+    """Returns a file's path relative to its import folder, so that records contain no local folder."""
     folders = [folder for folder in map(Path, sys.path) if folder.is_absolute() and Path(file).is_relative_to(folder)]
     return min((Path(file).relative_to(folder).as_posix() for folder in folders), key=len, default=Path(file).name)
 
 
 def unknown(kind: str, value: str, known: Iterable[object], *, where: str = "", besides: str = "") -> UserError:
-    """The error for a name that is in no dict of extensions; a known name that is close comes before the others.
+    """Makes the error for an unknown name, with the known names and a suggestion.
 
-    Its code is "unknown-" and the kind, of "study or space" the first. `besides` is what may be given that is no name
-    ("a .py file").
+    Its code is "unknown-" and the kind (for "study or space" the first word). `besides` describes values that are
+    allowed besides names ("a .py file").
     """
     code = "unknown-" + kind.partition(" or ")[0].replace(" ", "-")
     names = sorted(str(name) for name in known)
@@ -107,24 +107,24 @@ def did_you_mean(value: str, known: Iterable[str]) -> str:
 
 
 def line_of(error: BaseException, file: str | Path) -> str:
-    """ ":12", the line of a user's file that an error was raised at, or that called what raised it; "" elsewhere."""
+    """Returns ":12", the last line of a user's file in the traceback of an error; "" if the file is not in it."""
     path = Path(file).absolute()
     lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename).absolute() == path]
     return f":{lines[-1]}" if lines else ""
 
 
 def from_validation(error: ValidationError, where: str) -> UserError:
-    """The first complaint of pydantic about a noun, as one line that names the field and the value."""
+    """Converts a validation error of pydantic: its first fault, with field and value."""
     first = error.errors()[0]
     path = ".".join([error.title, *_field_path(first["loc"], error.title)])
-    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    more = f"and {error.error_count() - 1} more" if error.error_count() > 1 else ""
     given = first["input"] if isinstance(first["input"], int | float | str | list | tuple) else None
     meant = ""
     if first["type"] == "unexpected_keyword_argument" and len(first["loc"]) == 1:
         meant = did_you_mean(str(first["loc"][0]), (f.name for kind in _nouns(error.title) for f in fields(kind)))
-        meant = f"; {meant.rstrip()}" if meant else ""
-    code = _CODES_OF.get(first["type"], "invalid-field")
-    return UserError(code, f"{path} is not valid", where=where, value=given, allowed=_wish(first) + meant + more)
+    code, fault = _FAULTS.get(first["type"], ("invalid-field", "invalid"))
+    allowed = "; ".join(filter(None, [_wish(first), meant.rstrip(), more]))
+    return UserError(code, f"{fault} {path}", where=where, value=given, allowed=allowed)
 
 
 def _nouns(title: str) -> list[type[Any]]:
@@ -132,7 +132,7 @@ def _nouns(title: str) -> list[type[Any]]:
 
 
 def _field_path(loc: tuple[int | str, ...], title: str) -> list[str]:
-    """The way to the field. Pydantic counts what was passed by position; a reader looks for the field's name."""
+    """Returns the path of a field. Pydantic numbers positional arguments; this returns their names."""
     path = [str(part) for part in loc]
     nouns = _nouns(title)
     if loc and isinstance(loc[0], int) and nouns:
@@ -140,19 +140,23 @@ def _field_path(loc: tuple[int | str, ...], title: str) -> list[str]:
     return path
 
 
-_CODES_OF = {"missing": "missing-field", "unexpected_keyword_argument": "unknown-field"}
-_WISHES = {"missing": "it is required", "unexpected_keyword_argument": "there is no such field"}
+_FAULTS = {
+    "missing": ("missing-field", "missing field"),
+    "unexpected_keyword_argument": ("unknown-field", "unknown field"),
+}
 
 
 def _wish(complaint: ErrorDetails) -> str:
-    """What is allowed, in pydantic's words where they are good enough: "must be 1, 3, 5 or 7"."""
+    """What is allowed, in pydantic's words: "must be 1, 3, 5 or 7"; "" for a missing or unknown field."""
+    if complaint["type"] in _FAULTS:
+        return ""
     message = complaint["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
-    return _WISHES.get(complaint["type"], message.replace(" after validation", ""))
+    return message.replace(" after validation", "")
 
 
 class Interrupted(Exception):
-    """The user asked to end. What was running is left unfinished in the store, for `searchlab resume`."""
+    """The user interrupted the run. Running trials stay unfinished in the store, for `searchlab resume`."""
 
 
 class NotBegun(Interrupted):
-    """The user asked to end before the study was in the store: there is nothing to resume."""
+    """The user interrupted the run before the study was in the store: there is nothing to resume."""

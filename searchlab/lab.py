@@ -1,13 +1,13 @@
-"""Building blocks for experiments of one's own: for spaces, notebooks and the evaluation of a paper.
+"""Building blocks for your own experiments: for spaces, notebooks and the evaluation of a paper.
 
 The second public module. The vocabulary of studies (Study, Candidate, ResNet, Paper ...) is in `searchlab` itself;
 modules that neither of the two exports may change without notice.
 """
 
-# Artefacts: what a trial leaves in its folder
+# Artefacts: the files of a trial
 from searchlab.artefacts import load_network as load_network
 
-# Baselines: rules of others on one exit table, fitted on one split and judged on another
+# Baselines: published rules on one exit table, fitted on one split and evaluated on another
 from searchlab.baselines.compare import Judged as Judged
 from searchlab.baselines.compare import Row as Row
 from searchlab.baselines.compare import chosen_at as chosen_at
@@ -31,7 +31,7 @@ from searchlab.data.splits import assemble as assemble
 from searchlab.data.splits import limited as limited
 from searchlab.data.splits import three_way as three_way
 
-# Deployment: a network that leaves by its exit rule
+# Deployment: a network with its exit rule
 from searchlab.deploy.runtime import EarlyExitRuntime as EarlyExitRuntime
 
 # Exits: exit tables, scores, costs, rules, the exact frontier
@@ -95,7 +95,7 @@ from searchlab.operating_point import OperatingPoint as OperatingPoint
 from searchlab.operating_point import difference_estimate as difference_estimate
 from searchlab.operating_point import share_estimate as share_estimate
 
-# Papers: what is found about a trial after its training, in percent and points
+# Papers: findings about a trial after its training, in percent and points
 from searchlab.papers.evaluation import evaluate_exits as evaluate_exits
 from searchlab.papers.evaluation import gained_and_lost as gained_and_lost
 from searchlab.papers.evaluation import percent as percent
@@ -118,7 +118,7 @@ from searchlab.serialization import NOUN as NOUN
 from searchlab.serialization import from_plain as from_plain
 from searchlab.serialization import to_plain as to_plain
 
-# One trial without a search: what it is given
+# One trial without a search: its inputs
 from searchlab.study import TrialSpec as TrialSpec
 
 # Training: phases, batches, the loop

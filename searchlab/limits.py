@@ -38,7 +38,7 @@ class Limits:
         of_macs = params if macs is None else macs
         for share in (params, of_macs):
             if not 0 <= share <= 1:
-                raise UserError("invalid-field", "share of a cap is invalid", value=share, allowed="from 0 to 1")
+                raise UserError("invalid-field", "invalid share of a cap", value=share, allowed="from 0 to 1")
         return Limits(_share(self.max_params, params), _share(self.max_macs, of_macs), self.max_latency_ms)
 
     def excess(

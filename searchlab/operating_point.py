@@ -32,7 +32,8 @@ def share_estimate(hits: int, total: int) -> Estimate:
 def difference_estimate(gained: int, lost: int, samples: int) -> Estimate:
     """Estimates the difference of two shares of the same samples; `gained` by the first, `lost` by the second.
 
-    The 95 % interval is the adjusted Wald of Bonett and Price (2012): it holds where few samples tell the two apart.
+    The 95 % interval is the adjusted Wald of Bonett and Price (2012): it is valid even if the two differ in few
+    samples.
     """
     assert min(gained, lost) >= 0 and gained + lost <= samples, (gained, lost, samples)
     more, less = (gained + 1) / (samples + 2), (lost + 1) / (samples + 2)
@@ -45,8 +46,8 @@ def difference_estimate(gained: int, lost: int, samples: int) -> Estimate:
 class ExitRule:
     """Exit rule: leave at the first exit in use whose score reaches its threshold.
 
-    `exits` are positions in the exit table, ascending; the last one in use takes whoever is left,
-    so there is one threshold fewer than exits. A score equal to its threshold leaves.
+    `exits` are positions in the exit table, ascending. The last one in use takes every remaining sample, so there is
+    one threshold fewer than exits. A score equal to its threshold leaves.
     """
 
     score: str
@@ -55,9 +56,9 @@ class ExitRule:
 
     def __post_init__(self) -> None:
         if len(self.thresholds) != len(self.exits) - 1:
-            raise ValueError("one threshold for every exit in use but the last")
+            raise ValueError("needs one threshold for every exit in use but the last")
         if list(self.exits) != sorted(set(self.exits)) or self.exits[0] < 0:
-            raise ValueError("exits must be ascending positions, none twice")
+            raise ValueError("exits must be ascending positions without repetition")
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -65,7 +66,7 @@ class OperatingPoint:
     """An exit rule with its results on one split.
 
     `shares` and `correct_per_exit` follow `rule.exits`: the share of samples that left there, and how many of them
-    were right. `macs` and `latency_ms` are expectations over the samples; `latency_ms` is None where none was measured.
+    were correct. `macs` and `latency_ms` are expectations over the samples; `latency_ms` is None if not measured.
     `params` counts what the point needs to be deployed: stages up to its last used exit, and the heads in use.
     """
 
@@ -80,9 +81,9 @@ class OperatingPoint:
 
     def __post_init__(self) -> None:
         if self.correct > self.samples:
-            raise ValueError(f"{self.correct} of {self.samples} samples cannot be right")
+            raise ValueError(f"correct must be from 0 to {self.samples}, the number of samples, not {self.correct}")
         if not len(self.shares) == len(self.correct_per_exit) == len(self.rule.exits):
-            raise ValueError("one share and one count of what is right for every exit in use")
+            raise ValueError("needs one share and one number of correct samples for every exit in use")
         for share, right in zip(self.shares, self.correct_per_exit, strict=True):
             if not 0 <= right <= round(share * self.samples):
                 raise ValueError(f"{right} of the {share:.2%} of {self.samples} samples at an exit cannot be right")
@@ -108,12 +109,12 @@ class Frontier:
 
 @dataclass(frozen=True, config=NOUN)
 class Prediction:
-    """What a classifier says of one image.
+    """Prediction of a classifier for one image.
 
     Attributes:
-        image: its path, or its position among those that were given.
+        image: its path, or its position in the input.
         confidence: the highest softmax probability, 0 to 1, at the exit where it left.
-        exit: position in the exit table of the exit where it left; `cut` is where that hangs, "final" at the end.
+        exit: position in the exit table of the exit where it left; `cut` is the exit's cut, or "final".
     """
 
     image: str

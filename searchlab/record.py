@@ -37,9 +37,9 @@ class NetworkCost:
 
     def __post_init__(self) -> None:
         if len(self.heads) != len(self.cuts):
-            raise ValueError("one cut for every head")
+            raise ValueError("needs one cut for every head")
         if len(self.gates) not in (0, len(self.heads) - 1):
-            raise ValueError("a gate for every head but the last, or none")
+            raise ValueError("needs one gate for every head but the last, or none")
 
     @property
     def params(self) -> int:
@@ -114,7 +114,7 @@ class Profile:
 class LatencyCheck:
     """Comparison of the additive model with the routed network, end to end, over the same samples.
 
-    `rule` and `images` say what was compared; None and 0 where it was no rule, and in records of earlier versions.
+    `rule` and `images` describe the comparison; None and 0 if no rule was used, and in records of earlier versions.
     """
 
     additive_ms: float
@@ -142,12 +142,11 @@ FASTER = 1.5
 class LatencyReport:
     """Result of a trial's latency measurement, interleaved with the reference's.
 
-    `check` is made over real images, once the network is trained; `mixed` during the measurement itself, over samples
-    that are made to leave at every exit in turn. `waited` is the share of its time that threads of it were ready to run
-    and had no core.
+    `check` uses real images after the training. `mixed` is made during the measurement, with samples that leave at
+    every exit in turn. `waited` is the share of the time in which its threads were runnable but had no core.
 
-    Every figure is in milliseconds of the study: as timed, divided by `drift`, which is how much slower the reference
-    was just now than when the study first measured it. A shared machine drifts by tens of percent; ratios hold.
+    All figures are in the study's unit of time: measured milliseconds divided by `drift`, the slowdown of the reference
+    since the study's first measurement. A shared machine drifts by tens of percent; ratios are not affected.
     """
 
     machine: Machine
@@ -178,8 +177,8 @@ class LatencyReport:
         if check and abs(check.error) > DIFFERENCE[self.machine.device]:
             return f"additive and end-to-end latency differ by {100 * abs(check.error):.0f} %"
         if self.waited > WAITED:
-            return f"it waited for a core for {100 * self.waited:.0f} % of its time"
-        return f"its unit of time is too long: the reference was {1 / self.drift:.1f} times faster than in the study's"
+            return f"its threads waited for a core for {100 * self.waited:.0f} % of the time"
+        return f"the study's unit of time is too long: the reference is {1 / self.drift:.1f} times faster now"
 
 
 @dataclass(frozen=True, config=NOUN)
@@ -218,10 +217,10 @@ class Seconds:
 
 @dataclass(frozen=True, config=NOUN)
 class DataFacts:
-    """What a network has to know of the data that it was trained on, so that it can be used without them.
+    """Facts about the training data that are needed to use a network without the data.
 
-    `mean` and `std` are those that images were normalised with, of every channel, pixels scaled to 0..1. `hash` is over
-    class names, splits, labels and pixels. What an earlier version did not record is empty, or None.
+    `mean` and `std` are those of the normalisation, per channel, for pixels scaled to 0..1. `hash` covers class names,
+    splits, labels and pixels. Fields that an earlier version did not record are empty or None.
     """
 
     name: str = ""
@@ -237,7 +236,7 @@ class TrialRecord:
     """One candidate, trained and measured. `reason` says why it stopped, failed or is infeasible.
 
     `excess` gives, for an infeasible candidate, how far it is over each limit, as a share of the limit.
-    `frontier` is that of the validation split. `row` is what tables call the configuration that it was enqueued for.
+    `frontier` is that of the validation split. `row` is the name of its enqueued configuration in tables.
     `directory` is the folder of its artefacts; as stored it is relative to the output folder, whose id is `output`.
     """
 

@@ -31,7 +31,7 @@ def version_of(plain: Mapping[str, Any], where: str) -> int:
     """Returns the schema version of a stored dict.
 
     Raises:
-        UserError: it is newer than this searchlab, or is no version.
+        UserError: the version is invalid, or newer than this searchlab.
     """
     version = plain.get(KEY, 0)
     if not isinstance(version, int) or isinstance(version, bool) or version < 0:
@@ -112,7 +112,7 @@ def _definition_0(plain: Plain) -> Plain:
 
 
 def _record_0(plain: Plain) -> Plain:
-    """The facts of the data in one place; the folder relative to the output folder, whose path stands for its id."""
+    """Moves facts about the data to one field; makes the folder relative to the output folder, whose path is its id."""
     left = {key: value for key, value in plain.items() if key not in ("data_hash", "images", "directory")}
     known = {"hash": plain.get("data_hash", ""), "images": plain.get("images")}
     if not plain.get("directory"):

@@ -1,7 +1,7 @@
 """Seeds: derives seeds from one another and fits them to the ranges of libraries.
 
-A seed may be any integer that is not negative. What lies within a library's range stays as it is; what lies beyond is
-mixed by numpy's SeedSequence, so that seeds that differ, by however much, begin different random numbers.
+A seed is any non-negative integer. Seeds within a library's range are used unchanged. Larger ones are mixed by numpy's
+SeedSequence, so that different seeds give different random numbers.
 """
 
 import numpy as np

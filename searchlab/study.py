@@ -35,22 +35,24 @@ Enqueue = Annotated[
 
 @dataclass(frozen=True, config=NOUN)
 class Study:
-    """A search: what may vary, on which images, to which ends, under which limits, for how long.
+    """A study: search space, data, objectives, limits and budget.
 
-    `space`, `data`, `sampler` and each of `scores` are names, or paths of files of the user's, relative to the study's
-    (`data` may be "folder:PATH"); `objectives` may be names, too. `space` may also be a function `(choose) ->
-    Candidate`: then the store keeps its source. `files` is filled with the text of such files, but
-    for the space's. `image_size` is the side in pixels that the images of a folder get, as in "folder:PATH?size=96";
-    where both are given they must be equal. `rungs` are epochs at which trials are compared.
-    Operating points below `min_accuracy` (of the validation split) are of no interest to any front.
-    `enqueue` holds parameters of the space that are tried first, in order, the first one as trial 0, by the names that
-    tables call them; those of a tuple have no names. `thresholds_per_exit` counts those that the frontier search tries
-    at every exit, never included. `name` is filled from the file's name
-    where it is empty. It ends after so many `trials` (see `most_trials`) or `hours`, once `epochs_total` epochs are
-    trained, or when the last `until_stalled` trials added no more to the hypervolume than its noise,
-    whichever comes first; a trial that has begun is finished. `max_images` trains on so many images (see
-    `data.splits.limited`). With `curves`, validation accuracy is looked at after every epoch. `paper` names the paper
-    whose tables the study fills ("paper_mine": the folder `studies/papers/mine`).
+    `space`, `data`, `sampler` and each of `scores` are names, or paths of the user's files, relative to the study's
+    file (`data` may be "folder:PATH"). `objectives` may be names, too. `space` may also be a function `(choose) ->
+    Candidate`, whose source is stored. `files` is filled with the text of the user's files, except the space's.
+
+    `image_size` is the side in pixels of a folder's images, as in "folder:PATH?size=96"; if both are given, they must
+    be equal. `max_images` is the number of images to train on (see `data.splits.limited`). `rungs` are epochs at which
+    trials are compared. Operating points below `min_accuracy` (of the validation split) are not on the front.
+
+    `enqueue` holds parameters of the space that are tried first, in this order, by the names of their rows in tables;
+    those of a tuple have no names. `thresholds_per_exit` is the number of thresholds that the frontier search tries at
+    every exit, "never" included. An empty `name` is filled from the file's name.
+
+    The study ends after `trials` (see `most_trials`) or `hours`, once `epochs_total` epochs are trained, or when the
+    last `until_stalled` trials added no more to the hypervolume than its noise, whichever comes first; running trials
+    are finished. With `curves`, validation accuracy is computed after every epoch. `paper` names the paper whose tables
+    the study fills ("paper_mine": the folder `studies/papers/mine`).
     """
 
     space: str | Space
@@ -166,13 +168,13 @@ class Cluster:
     """Resources and settings of a Ray cluster.
 
     Attributes:
-        address: of a running cluster ("auto": the one that this machine belongs to); "": a Ray of our own, here.
-        cpus_per_trial: cores of a trial, fractions too; its threads follow from them.
-        gpus_per_trial: GPUs of a trial, fractions too. None: one where the cluster has any.
-        concurrent: so many trials run at a time at most. None: as many as the cluster has room for when it begins.
-        max_failures: so often is a trial begun again whose process or node was lost.
+        address: address of a running cluster ("auto": the cluster of this machine); "": a private local Ray.
+        cpus_per_trial: CPU cores per trial, also as a fraction; they determine its threads.
+        gpus_per_trial: GPUs per trial, also as a fraction. None: one if the cluster has any.
+        concurrent: maximum number of trials at a time. None: as many as fit on the cluster at the start.
+        max_failures: number of retries of a trial whose process or node was lost.
         storage_path: folder or URL for checkpoints that every node can write to; "": beside the trials.
-        latency_node: part of the name of the processor or GPU that latencies are measured on, where nodes differ.
+        latency_node: part of the name of the processor or GPU to measure latency on, if nodes differ.
     """
 
     address: str = ""
@@ -186,7 +188,7 @@ class Cluster:
 
 @dataclass(frozen=True, config=NOUN)
 class RunOptions:
-    """Options of a run: data, output, store and device; no part of a study."""
+    """Options of a run: data, output, store and device. They are not part of a study."""
 
     data_root: Path = Path("data")
     download: bool = False
@@ -214,8 +216,8 @@ class RunOptions:
 class TrialSpec:
     """Specification of a trial: all inputs of a worker besides the images.
 
-    `checkpoint` is where an earlier process left the trial at a rung, "" where none did. `gpu_share` is how much of its
-    GPU's memory the trial may take. `row` is what tables call it, if it has a row.
+    `checkpoint` is the path or URL of the trial's checkpoint at a rung, or "". `gpu_share` is the share of its GPU's
+    memory that the trial may use. `row` is its name in tables, if any.
     """
 
     number: int

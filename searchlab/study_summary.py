@@ -20,10 +20,10 @@ class FrontFigures:
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A study of a store. `detail` says more of its standing: by which process it runs, why it ended, what is damaged.
+    """A study of a store. `detail` explains its status: which process runs it, why it ended, or what is damaged.
 
-    `trials` are numbers of trials by state, `replicates` that of the trainings of `searchlab replicate`. `changed` is
-    when a trial last began or ended, in local time; None where none did.
+    `trials` is the number of trials by state, `replicates` the number of trainings of `searchlab replicate`. `changed`
+    is when a trial last began or ended, in local time; None without trials.
     """
 
     name: str
@@ -37,9 +37,9 @@ class StoredStudy:
 
 @dataclass(frozen=True)
 class Stored:
-    """All studies of a store, the one that changed last first, and where was looked: for the store, and for folders.
+    """All studies of a store, the one that changed last first, with the URL of the store and the output folder.
 
-    `exists` is false where there is no store yet.
+    `exists` is false if there is no store yet.
     """
 
     storage: str

@@ -55,8 +55,8 @@ def study_left_s(
 ) -> float | None:
     """Returns the seconds until the study's first limit on trials, epochs or hours; `spent_s` counts for hours.
 
-    Trials are taken to be as long on average as those that ended, or that run and know their end. As many run at a time
-    as run now. A limit on stalled trials may end the study earlier: see `at_most`.
+    Assumes that trials take as long as the ended ones and the running ones with a known end, on average, and that as
+    many run at a time as now. A limit on stalled trials may end the study earlier: see `at_most`.
     """
     known = [each.elapsed_s + each.left_s for each in running if each.left_s is not None]
     trained = [record for record in ended if record.epochs]
@@ -92,7 +92,7 @@ def _until_s(trials: int, each_s: float, running: Sequence[Underway]) -> float:
 def repeated_left_s(done: Sequence[tuple[float, float]], left: Sequence[float], elapsed_s: float) -> float:
     """Returns the seconds left for repeated trainings, from the seconds that each took the first time.
 
-    `done` says of those that ended how long they took now and the first time; `elapsed_s` is how long the first of
+    `done` has, for each ended training, its seconds now and the first time; `elapsed_s` is the time that the first of
     `left` has run.
     """
     before_s = sum(before for _, before in done)

@@ -104,21 +104,21 @@ class _TrialContext:
 def run_trial(spec: TrialSpec, dataset: Dataset, hooks: TrialHooks | None = None) -> TrialRecord:
     """Trains and measures one candidate on the training and validation splits; the test split is not read.
 
-    A candidate over a limit comes back as infeasible, untrained. One that raises comes back as failed: it cannot be
-    built for this data, diverges, does not fit in memory, or shows a fault of ours.
+    A candidate over a limit is returned as infeasible, untrained. One that raises is returned as failed: it cannot be
+    built for this data, diverges, does not fit in memory, or reveals a bug of searchlab.
     With `spec.directory`, the artefacts of a trial that was trained are written there.
 
     Raises:
-        Interrupted: `hooks.interrupted` said so.
-        RunError: the device is not there, or something cannot be read or written.
-        Exception: whatever a hook raised.
+        Interrupted: `hooks.interrupted` returned True.
+        RunError: the device is missing, or a file cannot be read or written.
+        Exception: an exception of a hook.
     """
     device = resolve_device(spec.device)
     use_scores(spec.study)
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     if device.type == "cuda":
-        # Otherwise a trial that is too large would take the memory of others, which would then fail.
+        # Otherwise a trial that is too large would take the memory of other trials.
         torch.cuda.set_per_process_memory_fraction(spec.gpu_share, device.index)
     hooks, watch = hooks or TrialHooks(), Stopwatch()
     record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, row=spec.row)
@@ -160,13 +160,13 @@ def _recorded(bench: _TrialContext, record: TrialRecord) -> TrialRecord:
     except HookError as error:
         raise error.raised from None
     except OSError as error:
-        allowed = "mend it, then resume: the trial begins again"
+        allowed = "fix the cause, then resume: the trial begins again"
         raise RunError(
             "io-error", f"cannot run trials: {error}", where=str(error.filename or ""), allowed=allowed
         ) from error
     except Exception as error:
-        # Nobody can foresee what a candidate raises in torch, and the next one may be sound. Left running, it would be
-        # the first trial of every resume. A fault that is not the candidate's fails the others too, which ends a study.
+        # A candidate may raise any exception in torch, and the next candidate may be fine. An unfinished trial would be
+        # the first one of every resume. A fault outside the candidate fails the other trials too, which ends the study.
         return failed(record, error, bench.used.begun)
 
 

@@ -1,6 +1,6 @@
-"""The files in a trial's folder: their names, and what is reported where they cannot be written.
+"""Names of the files in a trial's folder, and errors for files that cannot be written.
 
-`searchlab/artefacts.py` reads and writes them with torch, which commands that only look at a store need not import.
+`searchlab/artefacts.py` reads and writes them with torch, which commands that only read a store do not import.
 """
 
 import errno
@@ -26,13 +26,13 @@ def disk_errors(folder: Path, see: str = "--output") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        mend = "make room, then resume" if error.errno == errno.ENOSPC else f"see {see}"
+        mend = "free disk space, then resume" if error.errno == errno.ENOSPC else f"see {see}"
         raise RunError(
             "cannot-write", f"cannot write: {error.strerror or error}", where=str(folder), allowed=mend
         ) from error
     except SafetensorError as error:
         raise RunError(
-            "cannot-write", f"cannot write weights: {error}", where=str(folder), allowed="is the disk full?"
+            "cannot-write", f"cannot write weights: {error}", where=str(folder), allowed="check for free disk space"
         ) from error
 
 
@@ -40,8 +40,8 @@ def read_record(folder: Path) -> Plain:
     """Reads the record in a trial's folder, with today's fields, unchecked.
 
     Raises:
-        UserError: it is of a newer searchlab.
-        OSError: there is none.
+        UserError: a newer searchlab wrote it.
+        OSError: it is missing.
         ValueError: it is damaged.
     """
     plain = json.loads((folder / RECORD).read_text())

@@ -1,6 +1,6 @@
 """Python files of users: spaces, studies, data sets, scores and samplers outside the package.
 
-A file is run from its text, which is stored with a study: what a study was begun with is at hand on every machine.
+A file is executed from its text, which is stored with the study, so that it is available on every machine.
 """
 
 import ast
@@ -71,7 +71,7 @@ def read_file(name: str, path: Path) -> UserFile:
     except (SyntaxError, UnicodeDecodeError) as error:
         wrong = next((i for i, line in enumerate(content.split(b"\n"), start=1) if not _is_utf8(line)), 1)
         raise UserError(
-            "invalid-encoding", "is no UTF-8 text", where=f"{place_of(path)}:{wrong}", allowed="save it as UTF-8"
+            "invalid-encoding", "not UTF-8 text", where=f"{place_of(path)}:{wrong}", allowed="save it as UTF-8"
         ) from error
     return UserFile(name, str(path.absolute()), text)
 
@@ -93,14 +93,14 @@ def parsed(file: UserFile) -> ast.Module:
     if "\0" in file.text:
         before, _, _ = file.text.partition("\0")
         where = f"{file.place}:{before.count(chr(10)) + 1}"
-        raise UserError("invalid-python", "does not parse: it holds a null byte", where=where)
+        raise UserError("invalid-python", "invalid syntax: the file contains a null byte", where=where)
     try:
         return ast.parse(file.text, file.path)
     except SyntaxError as error:
         where, line = f"{file.place}:{error.lineno}", (error.text or "").strip()
-        raise UserError("invalid-python", f"does not parse: {error.msg}", where=where, value=line) from error
+        raise UserError("invalid-python", f"invalid syntax: {error.msg}", where=where, value=line) from error
     except (RecursionError, MemoryError) as error:
-        raise UserError("invalid-python", "does not parse: it is nested too deeply", where=file.place) from error
+        raise UserError("invalid-python", "invalid syntax: nested too deeply", where=file.place) from error
 
 
 def bound(tree: ast.Module, name: str) -> int:
@@ -119,7 +119,7 @@ def file_named(kind: str, name: str, files: Iterable[UserFile] = (), beside: Pat
     """Returns the file of that name from a list, else reads it from the path, relative to the file `beside`.
 
     Raises:
-        UserError: there is none; `kind` says what it would be.
+        UserError: the file is missing; `kind` is its kind in the error.
     """
     for file in files:
         if file.name == name:
@@ -131,13 +131,13 @@ def path_named(kind: str, name: str, beside: Path | None = None) -> Path:
     """Resolves the path of a name, relative to the folder of the file `beside`, else to the working folder.
 
     Raises:
-        UserError: there is no file.
+        UserError: the file is missing.
     """
     path = Path(name).expanduser()
     path = path if beside is None or path.is_absolute() else beside.parent / path
     if not path.is_file():
         where, allowed = place_of(beside) if beside else "", "give a name or a path to a .py file"
-        raise UserError("path-not-found", f"no such {kind} file", where=where, value=place_of(path), allowed=allowed)
+        raise UserError("path-not-found", f"{kind} file not found", where=where, value=place_of(path), allowed=allowed)
     return path
 
 
@@ -145,11 +145,11 @@ def function_of(file: UserFile, name: str) -> Callable[..., Any]:
     """Runs a file as a module and returns one of its functions.
 
     Raises:
-        UserError: the file does not parse or run, or has no such function.
+        UserError: the file does not parse or run, or lacks the function.
     """
     function = getattr(_run(file), name, None)
     if not callable(function):
-        raise UserError("missing-function", f"defines no function {name}()", where=file.place)
+        raise UserError("missing-function", f"function {name}() is missing", where=file.place)
     return function  # type: ignore[no-any-return]
 
 
@@ -157,7 +157,7 @@ def function_of(file: UserFile, name: str) -> Callable[..., Any]:
 def blamed(file: UserFile, what: str = "", passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turns exceptions of a file's code into one line with path and line; `what` is the name of the code.
 
-    Errors of searchlab's own, and those that are `passing`, stay as they are.
+    Errors of searchlab, and those of types in `passing`, are not changed.
     """
     try:
         yield

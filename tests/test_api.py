@@ -224,9 +224,9 @@ def test_without_progress_nothing_is_printed_in_any_thread(tmp_path):
 def test_an_interrupt_keeps_everything_and_says_how_to_go_on(tmp_path, monkeypatch):
     output, printed = tmp_path / "runs", io.StringIO()
     monkeypatch.setattr(PlainWatch, "on_epoch", lambda *_: signal.raise_signal(signal.SIGINT))
-    with redirect_stdout(printed), pytest.raises(KeyboardInterrupt, match="everything is kept"):
+    with redirect_stdout(printed), pytest.raises(KeyboardInterrupt, match="all results are kept"):
         searchlab.run(study(), output=output)
-    assert 'Stopped. Everything is kept: searchlab.resume("little-digits") goes on.' in printed.getvalue()
+    assert 'Stopped. All results are kept. To continue: searchlab.resume("little-digits")' in printed.getvalue()
     assert stored_names(RunOptions(output=output)) == ["little-digits"]
     monkeypatch.undo()
     assert len(searchlab.resume(output=output, progress=False).records) == 2

@@ -63,7 +63,7 @@ def test_networks_with_a_head_of_their_own():
 
 def test_the_place_of_the_experts_is_taken():
     architecture = Partitioned(((0,), (1,)), SMALL, (SMALL, SMALL), generalist=SMALL)
-    with pytest.raises(ValidationError, match="exit at cut 0: that is where the router"):
+    with pytest.raises(ValidationError, match="exit at cut 0: this cut has the router"):
         Candidate(architecture, (Exit(0),))
     with pytest.raises(ValidationError, match="there is no cut to hang it on"):
         Candidate(Partitioned(((0,), (1,)), SMALL, (SMALL, SMALL)), (Exit(0),))
@@ -73,7 +73,7 @@ def test_gates_on_all_exits_or_on_none():
     gated = Candidate(SMALL, (Exit(0, gate=Gate()), Exit(1, gate=Gate(2))))
     assert gated.gates == (Gate(), Gate(2))
     assert Candidate(SMALL, (Exit(0),)).gates == ()
-    with pytest.raises(ValidationError, match="all exits have a gate, or none"):
+    with pytest.raises(ValidationError, match="all exits must have a gate, or none"):
         Candidate(SMALL, (Exit(0, gate=Gate()), Exit(1)))
     with pytest.raises(ValidationError, match='regime "gates" needs exits with a gate'):
         Candidate(SMALL, (Exit(0),), training=Training(regime="gates"))

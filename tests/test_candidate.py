@@ -160,7 +160,7 @@ def test_every_rule_names_field_value_and_what_is_allowed(make, field, value, al
     with pytest.raises(ValidationError) as caught:
         make()
     error = from_validation(caught.value, "space s")
-    assert error.code == "invalid-field" and error.what.startswith(f"{field} ")
+    assert error.code == "invalid-field" and error.what == f"invalid {field}"
     assert repr(error.value) == repr(value)
     assert allowed in error.allowed
 
@@ -168,8 +168,8 @@ def test_every_rule_names_field_value_and_what_is_allowed(make, field, value, al
 @pytest.mark.parametrize(
     ("exits", "said"),
     [
-        ((Exit(1), Exit(0)), "exits must be ascending by cut, none twice, not [1, 0]"),
-        ((Exit(1), Exit(1)), "exits must be ascending by cut, none twice, not [1, 1]"),
+        ((Exit(1), Exit(0)), "exits must be ascending by cut, without repetition, not [1, 0]"),
+        ((Exit(1), Exit(1)), "exits must be ascending by cut, without repetition, not [1, 1]"),
         ((Exit(2),), "exit at cut 2: the last cut before the final head is 1"),
     ],
 )

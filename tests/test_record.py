@@ -46,7 +46,7 @@ def test_every_rule_names_field_value_and_what_is_allowed(make, field, value, al
     with pytest.raises(ValidationError) as caught:
         make()
     error = from_validation(caught.value, "record.json")
-    assert (error.code, error.value) == ("invalid-field", value) and error.what.startswith(f"{field} ")
+    assert (error.code, error.value) == ("invalid-field", value) and error.what == f"invalid {field}"
     assert allowed in error.allowed
 
 
@@ -62,8 +62,12 @@ CALM = {"check": None, "mixed": LatencyCheck(1.05, 1.0), "waited": 0.1, "drift":
         ("cpu", {"mixed": LatencyCheck(1.0, 1.2)}, "additive and end-to-end latency differ by 17 %"),
         ("cuda", {"mixed": LatencyCheck(1.08, 1.0)}, "additive and end-to-end latency differ by 8 %"),
         ("cpu", {"mixed": LatencyCheck(9.0, 1.0), "check": LatencyCheck(1.01, 1.0)}, ""),
-        ("cpu", {"waited": 0.31, "check": LatencyCheck(1.0, 1.0)}, "it waited for a core for 31 % of its time"),
-        ("cpu", {"drift": 0.2}, "the reference was 5.0 times faster than in the study's"),
+        (
+            "cpu",
+            {"waited": 0.31, "check": LatencyCheck(1.0, 1.0)},
+            "its threads waited for a core for 31 % of the time",
+        ),
+        ("cpu", {"drift": 0.2}, "the reference is 5.0 times faster now"),
     ],
 )
 def test_a_latency_is_in_doubt_where_it_disagrees_or_was_measured_under_load(device, fields, doubt):

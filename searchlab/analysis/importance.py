@@ -31,8 +31,8 @@ MOST = 200
 class Importances:
     """Importance shares by quantity and parameter; the shares of a quantity add up to 1.
 
-    `chance` is the largest share that any parameter had when the values were shuffled: what is below it says nothing.
-    `trials` were looked at; `conditional` parameters were not, as some trials do not have them.
+    `chance` is the largest share that any parameter had with shuffled values: smaller shares are not significant.
+    `trials` is the number of trials used; `conditional` parameters are excluded, because some trials lack them.
     """
 
     shares: Mapping[str, Mapping[str, float]]
@@ -44,12 +44,13 @@ class Importances:
 def importances(store: StudyStore, history: SearchHistory) -> Importances:
     """Computes importances for best accuracy, costs of the whole network, and hypervolume of a trial's frontier.
 
-    All come from its record. What was told to the sampler is one point, chosen by what others had found before.
+    All values come from the records. The values told to the sampler are one point per trial, which depends on
+    earlier trials.
 
-    Functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) says which share of the variance of a random forest each
-    parameter explains alone, over the whole space. PED-ANOVA, Optuna's default, asks what sets the best tenth apart,
-    and needs fifty trials and more for it. Both look at complete trials alone: stopped, infeasible and failed ones have
-    no value to be compared. A value that is the same for all trials is left out.
+    Functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) computes which share of the variance of a random forest each
+    parameter explains alone, over the whole space. PED-ANOVA, Optuna's default, compares the best tenth with
+    the rest, and needs fifty trials or more. Both use complete trials only: stopped, infeasible and failed ones have no
+    value. A quantity that is constant over all trials is omitted.
 
     Raises:
         UserError: too few trials are complete, no parameter is common to them, or none of their values varies.
@@ -67,7 +68,10 @@ def importances(store: StudyStore, history: SearchHistory) -> Importances:
     common = set.intersection(*(set(trial.params) for trial in trials))
     if not common:
         raise UserError(
-            "no-results", "no parameter is in every complete trial", where=where, allowed="importances need one"
+            "no-results",
+            "no parameter is in every complete trial",
+            where=where,
+            allowed="importances need a common parameter",
         )
     conditional = sorted(set().union(*(trial.params for trial in trials)) - common)
     trials = trials[:: -(-len(trials) // MOST)]
@@ -76,7 +80,10 @@ def importances(store: StudyStore, history: SearchHistory) -> Importances:
     varying = {label: given for label, given in {**values, "hypervolume": own}.items() if np.ptp([*given.values()])}
     if not varying:
         raise UserError(
-            "no-results", "all complete trials have the same values", where=where, allowed="importances need others"
+            "no-results",
+            "all complete trials have the same values",
+            where=where,
+            allowed="importances need values that differ",
         )
     shares = {label: _shares(store, given) for label, given in varying.items()}
     chance = {label: _by_chance(store, given) for label, given in varying.items()}

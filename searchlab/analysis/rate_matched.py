@@ -1,10 +1,11 @@
 """Re-evaluates operating points on a replicate at equal exit rates.
 
-A replicate has a network of its own, so a rule's thresholds mean something else there. The rule is re-read: same score,
-same exits, and thresholds at which the same shares of the replicate's validation images leave. That needs no labels,
-so a replicate's accuracy is picked by nothing, on the validation split as little as on the test split; and it costs the
-same MACs. (The point of its own frontier that is nearest in cost would be picked by accuracy once more, and flatter
-again; the old thresholds as they stand would move the cost, and measure how scores drift rather than how well it does.)
+A replicate has another network, so a rule's thresholds select other images there. The re-evaluated rule has the same
+score, the same exits, and thresholds at which the same shares of the replicate's validation images leave. This uses no
+labels, so the replicate's accuracy is not selected on either split, and the MACs stay the same.
+
+Alternatives are worse. The point of the replicate's own frontier with the nearest cost is again selected by accuracy,
+which biases it. The original thresholds change the cost, and measure the drift of scores.
 """
 
 from collections.abc import Sequence
@@ -58,6 +59,6 @@ def at_same_shares(score_NK: Scores, point: OperatingPoint) -> ExitRule:
     """
     assert len(score_NK) == point.samples, (len(score_NK), point.samples)
     counts = np.asarray(point.shares) * point.samples
-    # Shares were whole numbers of samples once; half a sample more survives the rounding down.
+    # Shares are whole numbers of samples; half a sample more protects against rounding down.
     thresholds = surest_first(score_NK[:, point.rule.exits], (counts + 0.5) / point.samples)
     return ExitRule(point.rule.score, point.rule.exits, thresholds)

@@ -33,7 +33,8 @@ class Job:
 class Jobs:
     """The requested jobs in order, and those that ended, here or in another process.
 
-    `store` is the companion, whose trials say who is at what. `on_end` is told of jobs that others ended.
+    `store` is the companion, whose trials show which process has which job. `on_end` is called for jobs that other
+    processes ended.
     """
 
     store: StudyStore
@@ -51,7 +52,7 @@ class Jobs:
     def next(self, running: Collection[int]) -> tuple[Job, Trial] | None:
         """Returns a free job with its trial; None if there is none. `running` are trials of this process.
 
-        At the end it waits for other processes, unless their jobs are known to be in good hands.
+        At the end it waits for other processes, until their jobs end or their heartbeats are seen.
         """
         self._end_without_job()
         while not self.stop.is_set():

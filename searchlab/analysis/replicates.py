@@ -50,23 +50,23 @@ class ReplicateWatch(Protocol):
         """Called when a training begins."""
 
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
-        """Called when it has finished an epoch."""
+        """Called when a training has finished an epoch."""
 
     def on_phase(self, job: Job | None, phase: str) -> None:
-        """Called when it (None: the run itself) enters a phase that may take a while."""
+        """Called when a training (None: the run itself) enters a phase that may take a while."""
 
     def on_word(self, job: Job, text: str) -> None:
         """Receives a message of a training, for example that it waits for a lock."""
 
     def on_end(self, job: Job, record: TrialRecord) -> None:
-        """Called when it has ended."""
+        """Called when a training has ended."""
 
 
 @dataclass(frozen=True)
 class Replication:
     """What to repeat: the candidates of the front (thinned to `points`), with `seeds` trainings each.
 
-    `say` is told of what other processes are at.
+    `say` receives messages about the work of other processes.
     """
 
     store: StudyStore
@@ -89,7 +89,7 @@ def replicate(asked: Replication) -> None:
     study, records = asked.store.definition.study, asked.store.records()
     wanted = originals(study, records, asked.points)
     if not wanted:
-        what, where = "its front is empty, so there is nothing to repeat", f"study {study.name}"
+        what, where = "the front is empty: no candidate to train again", f"study {study.name}"
         raise UserError(
             "no-results", what, where=where, allowed=f"needs a complete trial: see `searchlab trials {study.name}`"
         )
@@ -120,7 +120,7 @@ def originals(study: Study, records: Sequence[TrialRecord], most: int) -> list[T
 def as_replicated(study: Study) -> Study:
     """The study as its replicates are trained: to the end, whatever the limits say today.
 
-    The trial held them once. Its latency is measured as it was, for gates learn by it.
+    The original trial met the limits. Its latency is measured again, because gates learn from it.
     """
     boundless = None if study.max_latency_ms is None else float_info.max
     free = replace(study, max_params=None, max_macs=None, max_latency_ms=boundless)
@@ -199,7 +199,9 @@ class Replicator:
             self.store.finish(trial, record, values)
 
         if not self.jobs.leases.write(trial, keep):
-            log.warning("%s: left out, as another process took it up while this one was silent", job)
+            log.warning(
+                "%s: result discarded: this process sent no heartbeat, and another process took the training over", job
+            )
             return
         self.jobs.ended.add(job)
         self.asked.watch.on_end(job, record)

@@ -51,12 +51,12 @@ def look(
 ) -> Iterator[TestLook | Unread]:
     """Measures every trial on the front again, then evaluates its points' rules on the test split.
 
-    Latencies are in the milliseconds of the looks `before`, so that points looked at on different days compare; those
-    of the first looks in the study's `unit`, where this is the study's machine.
+    Latencies are in the unit of time of the earlier looks (`before`), so that looks of different days are comparable.
+    The first looks use the study's `unit`, if this is the study's machine.
 
     Raises:
-        UserError: the looks before are of another machine: then nothing is measured. Or weights or exit table of a
-            trial are missing or damaged.
+        UserError: the earlier looks are of another machine (then nothing is measured), or the weights or the exit
+            table of a trial are missing or damaged.
     """
     use_scores(study)
     device = resolve_device(device_name)
@@ -114,10 +114,10 @@ def _unit_here(
         if here != unit.machine:
             raise UserError(
                 "machine-differs",
-                "its points were measured again on another machine, and latencies do not mix",
+                "the points were measured again on another machine; latencies of different machines cannot be compared",
                 where=f"study {study.name}",
                 value=here.in_full,
-                allowed=f"so far {unit.machine.in_full}: look at new points there, or see --device",
+                allowed=f"so far {unit.machine.in_full}: evaluate new points there, or see --device",
             )
         if study.reference != unit.reference_name:
             raise other_reference(unit, study.reference, f"study {study.name}")

@@ -17,9 +17,8 @@ def comparable(looks: Sequence[TestLook]) -> list[TestLook]:
 def looked_at(records: Sequence[TrialRecord], looks: Sequence[TestLook]) -> tuple[list[TrialRecord], TestPoints]:
     """Returns records with the evaluated points alone and their new latencies, and those points on the test split.
 
-    A trial that was measured again on several days comes as several records: every point has the latency that it was
-    measured with. Trials that were not looked at keep no frontier: what was not measured again is no part of the final
-    front.
+    A trial that was measured on several days gives several records, so that every point has the latency it was
+    measured with. Trials without a look get no frontier: only points that were measured again are on the final front.
     """
     final = [each for record in records for each in _as_seen(record, [s for s in looks if s.trial == record.number])]
     tests: dict[tuple[int, ExitRule], OperatingPoint] = {}

@@ -1,13 +1,13 @@
 """Class-wise thresholds: one per exit and predicted class, shrunk toward the exit's shared threshold.
 
-A threshold of a class of its own gains on the data it was fitted to, and little on others (design, section 5), so a
-class with n samples at an exit goes n / (n + strength) of the way from the shared threshold to its own (in the manner
-of James and Stein 1961); the strength is chosen by cross-validation on the fitting table.
+Separate thresholds per class overfit: they gain on the data they were fitted to, and little on other data. So the
+threshold of a class with n samples at an exit lies n / (n + strength) of the way from the shared threshold to the
+class's own (as in James and Stein 1961). The strength is chosen by cross-validation on the fitting table.
 
-Shared thresholds are those of the exact frontier. Own ones keep, exit by exit, as many samples as the shared one does,
-but let the classes trade: those stay that gain most by it, given the shared thresholds elsewhere. Thresholds are
-positions on the exit's ladder (quantiles of its score, then never): the way from one to another is counted in samples,
-whatever the scale of the score.
+Shared thresholds are those of the exact frontier. With a class's own thresholds, as many samples stay at each exit as
+with the shared one, but those that gain most by staying, given the shared thresholds at the other exits. Thresholds are
+positions on the exit's ladder (quantiles of its score, then never), so that distances between them are numbers of
+samples, independent of the score's scale.
 
 Shapes: N samples, K exits, E early ones of those in use, C classes, L thresholds of a ladder.
 """
@@ -29,7 +29,7 @@ from searchlab.operating_point import ExitRule, OperatingPoint
 from searchlab.record import Profile
 
 STRENGTHS = (np.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
-"""Shrinkage strengths, the strongest (the shared threshold) first: it wins ties."""
+"""Shrinkage strengths, the strongest (the shared threshold) first, so that it is preferred in ties."""
 
 MOST_RULES, MOST_VECTORS = 50, 200_000
 """Most shared rules per score, and most threshold vectors per set of exits in their search: one per fold is made."""
@@ -139,8 +139,8 @@ class _Task:
     def best_strength(self, table: ExitTable) -> float:
         """Selects the strongest shrinkage whose held-out value is within a standard error of the best.
 
-        Worth is accuracy minus what its cost is worth, the mean over all rules; the error is that of the difference
-        over folds (Breiman et al. 1984, section 3.4.3), which are few and small: what looks best may be so by luck.
+        The value is accuracy minus weighted cost, as mean over all rules. The standard error is that of the difference
+        over folds (Breiman et al. 1984, section 3.4.3): with few small folds, the best value may be chance.
         """
         worth_FS = np.asarray([self._worth(table, held_N) for held_N in held_out(table.samples)])
         if len(worth_FS) == 0:

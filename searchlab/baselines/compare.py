@@ -26,7 +26,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Row:
-    """Row of one entry of RULE_FAMILIES or POLICY_FAMILIES. `left_out` says why it could not be tried."""
+    """Row of one entry of RULE_FAMILIES or POLICY_FAMILIES. `left_out` is the reason if it could not be evaluated."""
 
     rule: str
     points: tuple[Judged, ...]
@@ -69,7 +69,7 @@ def compare(
 ) -> tuple[Row, ...]:
     """Fit all of RULE_FAMILIES (the exact frontier among them) and POLICY_FAMILIES on one table, judge them on another.
 
-    One that needs a decision that was not measured is left out, and its row says so.
+    A family whose decision latency was not measured is omitted; its row gives the reason.
 
     Raises:
         UserError: the settings name an unknown score, or "gate" where a table has no gates.
@@ -93,7 +93,7 @@ def _row(rule: str, points: Callable[[], tuple[Judged, ...]]) -> Row:
 def chosen_at(points: Sequence[Judged], limit: float, objective: Objective = macs) -> Judged | None:
     """Returns the most accurate result that costs at most `limit` on the fitted table; of equals the cheapest.
 
-    On the other table it may cost a little more. None where nothing is so cheap, or the cost was not measured.
+    On the other table it may cost a little more. None if no result is cheap enough, or the cost was not measured.
     """
     costs = [(getattr(point.fitted, objective.name), point) for point in points]
     cheap = [(point.fitted.accuracy, -cost, point) for cost, point in costs if cost is not None and cost <= limit]

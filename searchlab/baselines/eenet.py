@@ -1,10 +1,10 @@
 """Budget policy in the manner of EENet (Ilhan et al. 2023): learned utilities, thresholds fitted to a budget.
 
-At each early exit a logistic regression predicts from how sure the exit is, and from whether earlier exits agree with
-it, that it is right; its log odds are the utility. For a budget, samples are shared out among exits geometrically
-(pi_k ~ q^k) such that the mean cost meets it, and those of highest utility leave first. Thresholds are set on
-utilities of samples that the regression was not fitted to. EENet learns the shares with the utilities, and sees
-every class's probability; this is simpler in both.
+At each early exit a logistic regression predicts, from the exit's confidence and its agreement with earlier exits,
+whether the exit is correct. Its log odds are the utility. For a budget, samples are shared out among exits
+geometrically (pi_k ~ q^k) such that the mean cost meets it, and those of highest utility leave first. Thresholds are
+set on utilities of held-out samples. This is simpler than EENet, which learns the shares together with the utilities,
+and uses the probability of every class.
 
 Shapes: N samples, K exits, E early ones, F features.
 """
@@ -99,7 +99,7 @@ def fit_weights(table: ExitTable) -> Weights:
 def _logistic(features_NF: NDArray[np.float64], right_N: NDArray[np.bool_]) -> tuple[float, ...]:
     """Fits weights on the raw features, and the intercept.
 
-    Where all are right, or none, there is nothing to tell apart: the highest softmax, and the log odds by Laplace.
+    If all samples are correct, or none, the weights select the highest softmax, with Laplace's log odds as intercept.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

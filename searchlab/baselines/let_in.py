@@ -37,10 +37,10 @@ class LetIn:
 def let_in_points(table: ExitTable, exit: int, profile: Profile) -> tuple[LetIn, ...]:
     """Finds, per target, the threshold of best relative accuracy with a share in the target's window.
 
-    Every threshold is tried that lets in another share. Of equal relative accuracies the smaller share wins: the
-    paper's search settles on letting in less. Nobody let in counts as never wrong, so the target 0 lets nobody in, as
-    in the paper's table 3; the target 1 lets in everyone, on any table: its threshold is minus infinity. A target
-    whose window holds no share (of few samples, or many equal scores) is left out.
+    All thresholds with different shares are tried. Of equal relative accuracies the smaller share is taken, as in the
+    paper. A share of 0 counts as accuracy 1, so the target 0 lets in no sample, as in the paper's table 3. The target 1
+    lets in every sample: its threshold is minus infinity. A target without a share in its window (few samples, or many
+    equal scores) is omitted.
 
     Raises:
         UserError: the decision by the highest logit was not measured.
@@ -67,7 +67,7 @@ def _thresholds(
 ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
     """Returns every distinct threshold, highest first, with how many samples reach it and how many of them are correct.
 
-    Each lies halfway between two neighbouring scores, so that a rounding elsewhere sends nobody another way.
+    Each lies halfway between two neighbouring scores, so that rounding on another device changes no decision.
     """
     order = np.argsort(-score_N, kind="stable")
     ordered = score_N[order]

@@ -1,7 +1,7 @@
 """Policies: exit decisions beyond one score and one threshold per exit. Fitted on one table, used on others.
 
-A new one is a frozen dataclass of plain numbers with what `Policy` asks for, a function that fits it, and one line in
-`rules.POLICIES`. Shapes: N samples, K exits of the table, E early ones (all but the last).
+A new policy is a frozen dataclass of plain numbers that implements `Policy`, a function that fits it, and one line in
+`rules.POLICY_FAMILIES`. Shapes: N samples, K exits of the table, E early ones (all but the last).
 """
 
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def first_exit(leaves_NE: NDArray[np.bool_]) -> Taken:
 def held_out(samples: int) -> list[NDArray[np.bool_]]:
     """Returns fold masks in a fixed shuffled order: every sample is in exactly one of `FOLDS`.
 
-    One sample alone cannot be judged on what was fitted to others: there is then no mask.
+    For a single sample there is no mask.
     """
     folds = min(FOLDS, samples) if samples > 1 else 0
     fold_N = np.random.default_rng(0).permutation(samples) % max(folds, 1)
@@ -133,7 +133,7 @@ def _together(scores: Sequence[str]) -> str:
 def _leaving_ms(cost: NetworkCost, latency: SegmentLatency, exits: tuple[int, ...], scores: tuple[str, ...]) -> Costs:
     """Returns the milliseconds of leaving at each exit in use, where a decision computes all of `scores`.
 
-    A score whose decision was not measured counts as the dearest that was.
+    A score without a measured decision gets the largest measured decision latency.
     """
     if not latency.decision_ms:
         raise unknown("score", _together(scores), (), where="measured decision latencies")

@@ -1,6 +1,6 @@
 """Families of exit rules: each is a function from an exit table to operating points, and one line in RULE_FAMILIES.
 
-What is more than a rule with one threshold per exit is a policy (`policy`): one line in POLICY_FAMILIES.
+Policies decide by more than one threshold per exit (see `policy`): one line each in POLICY_FAMILIES.
 Shapes: N samples, K exits of the table.
 """
 
@@ -49,7 +49,8 @@ def shared_threshold(table: ExitTable, profile: Profile, settings: FrontierSetti
 def msdnet_budgets(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Uses all exits; the N pi_k most certain remaining samples leave at exit k (Huang et al. 2018, section 5).
 
-    pi_k is q^k over the sum of q^j, for q = p/20 and p = 1..39. Samples as sure as the last one of them leave too.
+    pi_k is q^k over the sum of q^j, for q = p/20 and p = 1..39. Samples with the same score as the last of them leave
+    too.
     """
     return _points(table, profile, settings.scores, _budgeted)
 
@@ -57,9 +58,9 @@ def msdnet_budgets(table: ExitTable, profile: Profile, settings: FrontierSetting
 def entropy_grid(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Tries a grid of entropies with all exits in use (BranchyNet, Teerapittayanon et al. 2016, algorithm 1).
 
-    Fifteen thresholds per exit: fourteen entropies (ENTROPIES), and never. Up to three early exits every vector of them
-    is tried (3,375 at most); beyond, around each threshold that all exits share, every one at one exit at a time. Of
-    these stay the points that no other one dominates. The score is the entropy, whatever the settings name.
+    Fifteen thresholds per exit: fourteen entropies (ENTROPIES), and never. With up to three early exits, every vector
+    is tried (3,375 at most). With more, vectors differ from a shared threshold at one exit only. The non-dominated
+    points are returned. The score is the entropy, independent of the settings.
     """
     thresholds = [*(-math.log(table.logits_NKC.shape[2]) * share for share in ENTROPIES), math.inf]
     points = _points(table, profile, ("entropy",), lambda _: _grid(thresholds, table.exits - 1))
@@ -75,7 +76,7 @@ def let_in(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Po
 def gate_at_zero(table: ExitTable, profile: Profile, settings: FrontierSettings) -> Points:
     """Leaves where the learned gate is at least 0 (paper 001, section 4). Empty without gates.
 
-    An exit that nobody of this table takes is not in use: its gate would be asked for nothing.
+    An exit that no sample of this table takes is not in use, so that its gate is not run.
     """
     if table.gates_NG is None:
         return ()

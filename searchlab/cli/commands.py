@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-SEARCH, FOUND, THERE = "Search", "Look at what was found", "What there is"
+SEARCH, FOUND, THERE = "Search", "Results", "Available studies and spaces"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ COMMANDS = {
     "resume": Command(
         "running.resume",
         SEARCH,
-        "Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.",
+        "Resume a study: first its unfinished trials, then new ones until the budget is spent.",
     ),
     "replicate": Command(
         "replicating.replicate",
@@ -60,22 +60,22 @@ COMMANDS = {
     "runs": Command(
         "runs.runs",
         FOUND,
-        "List the studies of the store: how each stands, its trials, its front in a few figures, when it changed.",
+        "List the studies of the store: status, trials, key figures of the front, time of the last change.",
     ),
     "front": Command(
         "inspecting.front",
         FOUND,
-        "The Pareto front: which network, under which exit rule, gives which accuracy at which cost.",
+        "Show the Pareto front: accuracy and cost of its networks, each with an exit rule.",
     ),
     "trials": Command(
         "inspecting.trials",
         FOUND,
-        "Every trial: how it ended, its most accurate point and what that costs, and why it stopped or failed.",
+        "Show every trial: its state, its most accurate point with costs, and why it stopped or failed.",
     ),
     "show": Command(
         "inspecting.show_one",
         FOUND,
-        "One point of the front in full: candidate, costs per stage and head, exits, thresholds, latency, machine.",
+        "Show one point of the front: candidate, costs per stage and head, exits, thresholds, latency, machine.",
     ),
     "plot": Command(
         "plotting.plot",
@@ -85,28 +85,28 @@ COMMANDS = {
     "table": Command(
         "papers.table",
         FOUND,
-        "The table of a paper's study, ours beside the paper's; what was not run is \"–\".",
+        "Show the tables of a paper's study, ours beside the paper's; \"–\" marks what was not run.",
     ),
     "remove": Command(
         "removing.remove",
         FOUND,
-        "Forget a study: its trials in the store, its replicates, and its files in the output folder.",
+        "Remove a study: its trials in the store, its replicates, and its files in the output folder.",
     ),
     "studies": Command(
         "listing.studies",
         THERE,
-        "List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings.",
+        "List the studies that `searchlab run` knows: those in ./studies, then those of searchlab.",
     ),
     "spaces": Command(
         "listing.spaces",
         THERE,
-        "List the spaces that studies may name: those in ./spaces, then those that searchlab brings.",
+        "List the spaces that studies may name: those in ./spaces, then those of searchlab.",
     ),
 }
 
 
 def add_commands(app: typer.Typer, called: str) -> None:
-    """Adds the command that is `called` as it is, and of the others what help says of them."""
+    """Adds the `called` command itself, and stubs with the help line of the other commands."""
     for name, command in COMMANDS.items():
         if name == called:
             app.command(name, epilog=command.last_words())(command.load())

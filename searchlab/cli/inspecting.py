@@ -21,16 +21,16 @@ from searchlab.session.found import Found, point_of, trial_of, with_test
 from searchlab.study import RunOptions
 
 LONGEST_NUMBER = 10
-"""No front and no study has numbers of so many digits."""
+"""Maximum number of digits of a point's or trial's number."""
 
 
 def front(
     study: opt.StoredStudy = None,
     test: Annotated[
-        bool, typer.Option("--test", help="Measure the front's points again and read them on the test split, once.")
+        bool, typer.Option("--test", help="Measure the front's points again and evaluate them on the test split.")
     ] = False,
     replicates: Annotated[
-        bool, typer.Option("--replicates", help="What fresh seeds reach there, as `searchlab replicate` trained them.")
+        bool, typer.Option("--replicates", help="Show the results of fresh seeds, from `searchlab replicate`.")
     ] = False,
     points: opt.Points = 12,
     as_json: opt.AsJson = False,
@@ -40,22 +40,22 @@ def front(
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """The Pareto front: which network, under which exit rule, gives which accuracy at which cost.
+    """Show the Pareto front: accuracy and cost of its networks, each with an exit rule.
 
-    Accuracies are those of the validation split, which also decided what is shown. --test gives the figures to quote:
-    it records that the test split was read, and a point that was read before is not read again.
+    Accuracies are those of the validation split, which the search optimises. --test gives the figures to publish: each
+    point is evaluated on the test split once, and the store keeps the result.
     """
     found = Found.of(study, opt.kept_at(output, storage))
-    # Where nothing is read from it, it may lie anywhere.
+    # The output folder is checked only if images are read.
     root = root_of(data, [found.study] if test or data is not None else [])
     where = RunOptions(data_root=root, output=output, storage=storage, device=device)
     if replicates:
         if test:
             raise UserError(
                 "conflicting-options",
-                "--replicates have test figures of their own",
+                "--test and --replicates exclude each other",
                 where="front",
-                allowed="leave out --test",
+                allowed="--replicates includes test figures: omit --test",
             )
         from searchlab.cli.replicating import show_replicated
 
@@ -82,7 +82,7 @@ def trials(
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """Every trial: how it ended, its most accurate point and what that costs, and why it stopped or failed."""
+    """Show every trial: its state, its most accurate point with costs, and why it stopped or failed."""
     where = opt.kept_at(output, storage)
     found = Found.of(study, where)
     if as_json:
@@ -94,17 +94,19 @@ def trials(
 def show_one(
     targets: Annotated[
         list[str],
-        typer.Argument(help="Number of a front point, and the study (the one begun last).", metavar="N [STUDY]"),
+        typer.Argument(
+            help="Number of a point on the front, then a study; default: the study begun last.", metavar="N [STUDY]"
+        ),
     ],
-    trial: Annotated[bool, typer.Option("--trial", help="N is the number of a trial, on the front or not.")] = False,
+    trial: Annotated[bool, typer.Option("--trial", help="N is the number of a trial, not of a point.")] = False,
     test: Annotated[
-        bool, typer.Option("--test", help="The point as `front --test` measured it again, with its test accuracy.")
+        bool, typer.Option("--test", help="Show the point as `front --test` evaluated it, with its test accuracy.")
     ] = False,
     as_json: opt.AsJson = False,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """One point of the front in full: candidate, costs per stage and head, exits, thresholds, latency, machine."""
+    """Show one point of the front: candidate, costs per stage and head, exits, thresholds, latency, machine."""
     number, name = _number_and_study(targets)
     where = opt.kept_at(output, storage)
     found = Found.of(name, where)
@@ -123,22 +125,22 @@ def show_one(
 
 
 def _warn_of_others(found: Found, record: TrialRecord) -> None:
-    """What is shown is in the store; its artefacts, which are named, may be another study's by now."""
+    """Warns if the artefacts of a trial have been overwritten by another study."""
     try:
         check_artefacts(found.store, [record])
         check_present(found.store, [record])
     except UserError as error:
-        warn(f"mind the artefacts: {error}")
+        warn(f"the artefacts may be those of another study: {error}")
 
 
 def _number_and_study(targets: list[str]) -> tuple[int, str | None]:
-    # `isdigit` would take "²", of which `int` makes nothing.
+    # `isdigit` accepts "²", which `int` rejects.
     numbers = [target for target in targets if target.isdecimal() and len(target) < LONGEST_NUMBER]
     names = [target for target in targets if target not in numbers]
     if len(numbers) != 1 or len(names) > 1:
         raise UserError(
             "invalid-usage",
-            "give one number",
+            "one number is needed",
             where="show",
             value=" ".join(targets),
             allowed="searchlab show N [STUDY]",

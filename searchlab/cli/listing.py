@@ -12,9 +12,9 @@ from searchlab.study import Sketch, Study
 
 
 def studies(as_json: AsJson = False) -> None:
-    """List the studies that `searchlab run` knows: those in ./studies, then those that searchlab brings.
+    """List the studies that `searchlab run` knows: those in ./studies, then those of searchlab.
 
-    Files in ./studies are read, not run: of a study that its code computes there is what the file writes out.
+    Files in ./studies are read, not executed. Of a study that code computes, only the literal fields are listed.
     """
     found: dict[str, tuple[Study, ...]] = {}
     sketches: dict[str, Sketch] = {}
@@ -23,7 +23,7 @@ def studies(as_json: AsJson = False) -> None:
             read = load_studies(source) if source.is_brought else read_studies(source)
         except UserError as error:
             # One broken file must not hide the others.
-            warn(f"left out: {error}")
+            warn(f"omitted: {error}")
             continue
         if isinstance(read, Sketch):
             sketches[source.name] = read
@@ -33,22 +33,22 @@ def studies(as_json: AsJson = False) -> None:
         show_json(studies_payload(found, sketches))
     else:
         show(studies_view(found, sketches))
-        say(f"\nlooked in {places('study')}; `searchlab runs` lists what was run")
+        say(f"\nsearched in {places('study')}; `searchlab runs` lists the studies of the store")
 
 
 def spaces(as_json: AsJson = False) -> None:
-    """List the spaces that studies may name: those in ./spaces, then those that searchlab brings.
+    """List the spaces that studies may name: those in ./spaces, then those of searchlab.
 
-    Files in ./spaces are read, not run.
+    Files in ./spaces are read, not executed.
     """
     found = {}
     for source in available("space"):
         try:
             found[source.name] = source.summary
         except UserError as error:
-            warn(f"left out: {error}")
+            warn(f"omitted: {error}")
     if as_json:
         show_json(spaces_payload(found))
     else:
         show(spaces_view(found))
-        say(f"\nlooked in {places('space')}")
+        say(f"\nsearched in {places('space')}")

@@ -1,4 +1,4 @@
-"""Entry point: collects the commands; a user's mistake becomes one line and exit code 2."""
+"""Entry point: collects the commands; a UserError is printed as one line, with exit code 2."""
 
 import signal
 import sys
@@ -33,9 +33,9 @@ def app_for(given: Sequence[str]) -> typer.Typer:
         add_completion=False,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        help="Which early-exit network gives which accuracy at which latency, on your data and your device? "
-        "[bold]searchlab run digits[/bold] is a first answer, in minutes and without a download.",
-        epilog="--debug, anywhere, shows the traceback behind an error.",
+        help="Search for early-exit image classifiers: accuracy against latency, on your data and your device. "
+        "Start with [bold]searchlab run digits[/bold]: it takes minutes and downloads nothing.",
+        epilog="--debug, with any command, shows the traceback of an error.",
     )
     app.callback()(_options)
     add_commands(app, next((argument for argument in given if not argument.startswith("-")), ""))
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
-    # Whoever asks for nothing is told what there is.
+    # Without arguments, show the help.
     given = given or ["--help"]
     app = app_for(given)
     try:
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _as_user_error(error: ValidationError | TyperException, given: Sequence[str]) -> UserError:
-    """A wrong value in a noun made from options, or a wrong use of the command line."""
+    """Converts an invalid field of a noun, or an invalid use of the command line."""
     if isinstance(error, ValidationError):
         return _invalid_field(error, given)
     command = getattr(getattr(error, "ctx", None), "command_path", "searchlab")
@@ -77,21 +77,21 @@ def _as_user_error(error: ValidationError | TyperException, given: Sequence[str]
         if (value := _value_of(option, given)) is not None:
             message = error.message.removeprefix("Input ")
             return UserError(
-                "invalid-usage", "not valid", where=option, value=value, allowed=f"{message}; see {command} --help"
+                "invalid-usage", "invalid value", where=option, value=value, allowed=f"{message}; see {command} --help"
             )
     return UserError("invalid-usage", error.format_message().rstrip("."), allowed=f"see {command} --help")
 
 
 def _invalid_field(error: ValidationError, given: Sequence[str]) -> UserError:
-    """An invalid field of a noun, under the name of the option that set it."""
+    """Makes the error for an invalid field, with the name of the option that set it."""
     found = from_validation(error, "command line")
     if (option := _option_of(error.errors()[0]["loc"][:1], given)) is not None:
-        found.what, found.where, found.value = "not valid", option, _value_of(option, given)
+        found.what, found.where, found.value = "invalid value", option, _value_of(option, given)
     return found
 
 
 def _blames_option(error: UserError, given: Sequence[str]) -> UserError:
-    """An error about a field of the study ("Study.sampler"), under the name of the option that set it."""
+    """Replaces a field of the study ("Study.sampler") in an error by the option that set it."""
     noun, _, field = error.where.partition(".")
     option = _option_of((field,), given) if noun == "Study" else None
     if option is not None and _value_of(option, given) == error.value:
@@ -100,13 +100,13 @@ def _blames_option(error: UserError, given: Sequence[str]) -> UserError:
 
 
 def _option_of(loc: tuple[int | str, ...], given: Sequence[str]) -> str | None:
-    """The option that sets a field ("max_latency_ms": "--max-latency"), if it was given."""
+    """Returns the option that sets a field ("max_latency_ms": "--max-latency"), if it was given."""
     names = [f"--{name.removesuffix('_ms').replace('_', '-')}" for name in loc if isinstance(name, str)]
     return next((name for name in names if _value_of(name, given) is not None), None)
 
 
 def _value_of(option: str, given: Sequence[str]) -> str | None:
-    """What was given for an option, as `--option value` or `--option=value`."""
+    """Returns the value of an option, given as `--option value` or `--option=value`."""
     for argument, following in zip(given, [*given[1:], None], strict=True):
         name, equals, value = argument.partition("=")
         if name == option:
@@ -124,7 +124,7 @@ def _complain(error: UserError, *, debug: bool) -> int:
 
 
 def script() -> None:
-    """What the `searchlab` command runs."""
+    """Entry point of the `searchlab` command."""
     # A reader that closes the pipe early (`searchlab front | head`) is no error.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

@@ -13,11 +13,11 @@ from searchlab.objective import OBJECTIVES, Objective
 from searchlab.study import Cluster, RunOptions
 from searchlab.user_file import is_file_name
 
-STORE, LIMITS, RAY = "Where it is kept", "What may change", "On a Ray cluster (--runner tune)"
+STORE, LIMITS, RAY = "Storage", "Overrides", "Ray cluster (--runner tune)"
 
 StudyName = Annotated[str, typer.Argument(help="A study: its name, or a path to its .py file.", metavar="STUDY")]
 StoredStudy = Annotated[
-    str | None, typer.Argument(help="A study in the store; the one begun last where left out.", metavar="[STUDY]")
+    str | None, typer.Argument(help="A study in the store; default: the one begun last.", metavar="[STUDY]")
 ]
 Output = Annotated[Path, typer.Option(help="Folder for the store and the artefacts of trials.", rich_help_panel=STORE)]
 Storage = Annotated[
@@ -35,36 +35,38 @@ DataRoot = Annotated[
 Images = Annotated[
     str | None,
     typer.Option(
-        help="Images of your own, a folder for each class: PATH or URL, with ?size=N for N x N pixels; or a .py file. "
-        "In place of the study's; STUDY may be a space then (30 epochs, 300,000 parameters if you say no more).",
+        help="Your own images, one folder per class: PATH or URL, with ?size=N for N x N pixels; or a .py file. "
+        "They replace the study's. STUDY may then be a space (default: 30 epochs, at most 300,000 parameters).",
         metavar="PATH",
     ),
 ]
-Download = Annotated[bool, typer.Option("--download", help="Fetch data set files that are missing.")]
+Download = Annotated[bool, typer.Option("--download", help="Download missing data set files.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads for training and measuring; default: torch's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file, too.", metavar="FILE")]
-Points = Annotated[int, typer.Option(min=1, help="Points to show at most; those that keep most of the front.")]
+Points = Annotated[
+    int, typer.Option(min=1, help="Maximum number of points to show, those with most of the hypervolume.")
+]
 
 Trials = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="How many trials in all; without it, --hours, --epochs-total and --until-stalled lift the study's limit.",
+        help="Total number of trials. Without it, --hours, --epochs-total and --until-stalled lift the study's limit.",
         rich_help_panel=LIMITS,
     ),
 ]
-Hours = Annotated[float | None, typer.Option(help="Begin no trial after so many hours.", rich_help_panel=LIMITS)]
+Hours = Annotated[float | None, typer.Option(help="Begin no trial after this many hours.", rich_help_panel=LIMITS)]
 EpochsTotal = Annotated[
     int | None,
-    typer.Option(min=1, help="Begin no trial once so many epochs are trained in all.", rich_help_panel=LIMITS),
+    typer.Option(min=1, help="Begin no trial once this many epochs are trained in total.", rich_help_panel=LIMITS),
 ]
 UntilStalled = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Begin no trial once the last N that were trained grew the hypervolume by no more than its noise.",
+        help="Begin no trial once the last N trained trials added no more to the hypervolume than its noise.",
         metavar="N",
         rich_help_panel=LIMITS,
     ),
@@ -93,7 +95,7 @@ Smoke = Annotated[
     bool,
     typer.Option(
         "--smoke",
-        help="Try it out, as STUDY-smoke, begun afresh: one epoch of a few hundred images, the enqueued trials alone.",
+        help="Test run as study STUDY-smoke, always new: one epoch of a few hundred images, only the enqueued trials.",
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name in the store; default: the study's own.", rich_help_panel=STORE)]
@@ -101,17 +103,20 @@ Name = Annotated[str | None, typer.Option(help="Name in the store; default: the 
 
 Address = Annotated[
     str | None,
-    typer.Option(help="A running Ray cluster: HOST:PORT, or auto. Default: a Ray of its own.", rich_help_panel=RAY),
+    typer.Option(
+        help="Address of a running Ray cluster: HOST:PORT, or auto; default: a new local Ray.", rich_help_panel=RAY
+    ),
 ]
 CpusPerTrial = Annotated[
-    float | None, typer.Option(min=0.01, help="Cores of a trial; its threads follow; default: 1.", rich_help_panel=RAY)
+    float | None, typer.Option(min=0.01, help="CPU cores per trial, also its threads; default: 1.", rich_help_panel=RAY)
 ]
 GpusPerTrial = Annotated[
     float | None,
-    typer.Option(min=0.0, help="GPUs of a trial, such as 0.25; default: 1 where there are any.", rich_help_panel=RAY),
+    typer.Option(min=0.0, help="GPUs per trial, such as 0.25; default: 1 if the cluster has any.", rich_help_panel=RAY),
 ]
 Concurrent = Annotated[
-    int | None, typer.Option(min=1, help="Trials at a time at most; default: as many as fit.", rich_help_panel=RAY)
+    int | None,
+    typer.Option(min=1, help="Maximum number of trials at a time; default: as many as fit.", rich_help_panel=RAY),
 ]
 MaxFailures = Annotated[
     int | None,
@@ -120,7 +125,7 @@ MaxFailures = Annotated[
 StoragePath = Annotated[
     str | None,
     typer.Option(
-        help="Folder or URL for checkpoints that every node can write to; default: in the output folder.",
+        help="Folder or URL for checkpoints that every node can write to; default: the output folder.",
         metavar="PATH",
         rich_help_panel=RAY,
     ),
@@ -128,7 +133,7 @@ StoragePath = Annotated[
 LatencyNode = Annotated[
     str | None,
     typer.Option(
-        help="Where nodes differ: part of the name of the processor or GPU to measure latency on.",
+        help="If nodes differ: part of the name of the processor or GPU to measure latency on.",
         metavar="NAME",
         rich_help_panel=RAY,
     ),
@@ -136,15 +141,15 @@ LatencyNode = Annotated[
 
 
 def kept_at(output: Path, storage: str) -> RunOptions:
-    """Where a study that is only looked at is kept."""
+    """Makes the run options of a command that only reads a study."""
     return RunOptions(output=output, storage=storage)
 
 
 def cluster_of(runner: str, **given: Any) -> Cluster:
-    """The options of a Ray cluster, of which those that are None were not given.
+    """Makes a Cluster from the options that are not None.
 
     Raises:
-        UserError: one was given, and the study does not run on Ray.
+        UserError: an option is given, but the study does not run on Ray.
     """
     options = {name: value for name, value in given.items() if value is not None}
     if options and runner != "tune":
@@ -152,16 +157,16 @@ def cluster_of(runner: str, **given: Any) -> Cluster:
         option = f"--{name.replace('_', '-')}"
         raise UserError(
             "conflicting-options",
-            "only for --runner tune",
+            "needs --runner tune",
             where=option,
             value=value,
-            allowed="add --runner tune, or leave it out",
+            allowed="add --runner tune, or omit it",
         )
     return Cluster(**options)
 
 
 OWN_CLUSTER = Cluster()
-"""A Ray of our own, on this machine."""
+"""A private Ray on this machine."""
 
 CLUSTER: dict[str, Any] = {
     "address": Address,
@@ -176,7 +181,7 @@ CLUSTER: dict[str, Any] = {
 
 
 def on_cluster(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of `CLUSTER` in place of its parameter `cluster`, which gets what they say."""
+    """Replaces the parameter `cluster` of a command by the options of `CLUSTER`."""
 
     @wraps(command)
     def called(**given: Any) -> None:
@@ -192,26 +197,30 @@ def on_cluster(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def sampler_of(name: str | None) -> str | None:
-    """The sampler of that name; of a file, the whole path, by which the study finds it from another folder.
+    """Returns a sampler's name; a file as absolute path, so that the study finds it from other folders.
 
     Raises:
-        UserError: there is no such file.
+        UserError: the file does not exist.
     """
     if name is None or not is_file_name(name):
         return name
     path = Path(name).expanduser().absolute()
     if not path.is_file():
         raise UserError(
-            "path-not-found", "no such file", where="--sampler", value=name, allowed="a name or a path to a .py file"
+            "path-not-found",
+            "sampler file not found",
+            where="--sampler",
+            value=name,
+            allowed="a name or a path to a .py file",
         )
     return str(path)
 
 
 def objectives_of(names: str | None) -> tuple[Objective, ...] | None:
-    """The objectives of a comma-separated list.
+    """Parses a comma-separated list of objectives.
 
     Raises:
-        UserError: one of them is unknown, or there are not two or three.
+        UserError: an objective is unknown, or their number is not two or three.
     """
     if names is None:
         return None
@@ -221,5 +230,5 @@ def objectives_of(names: str | None) -> tuple[Objective, ...] | None:
             raise unknown("objective", name, OBJECTIVES, where="--objectives")
     if not 2 <= len(set(found)) == len(found) <= 3:
         allowed = f"two or three different ones of {', '.join(sorted(OBJECTIVES))}"
-        raise UserError("invalid-usage", "not a set of objectives", where="--objectives", value=names, allowed=allowed)
+        raise UserError("invalid-usage", "invalid objectives", where="--objectives", value=names, allowed=allowed)
     return tuple(OBJECTIVES[name] for name in found)

@@ -1,4 +1,4 @@
-"""Command `table`: the tables of papers, ours beside theirs."""
+"""Command `table`: the tables of papers, our results beside the published ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Filled:
-    """Tables to be shown, under what title, and what is missing in them and how to get it."""
+    """Tables with a title, and lines on missing results with the commands that compute them."""
 
     title: str
     tables: tuple[Table, ...]
@@ -52,7 +52,7 @@ def table(
     study: opt.StudyName,
     params: Annotated[
         bool,
-        typer.Option("--params", help="Parameters and MACs of what the study enqueues; nothing needs to have run."),
+        typer.Option("--params", help="Show parameters and MACs of the enqueued configurations; needs no run."),
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the tables to this file, too.", metavar="FILE")] = None,
     as_json: opt.AsJson = False,
@@ -61,9 +61,9 @@ def table(
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """The table of a paper's study, ours beside the paper's; what was not run is "–".
+    """Show the tables of a paper's study, ours beside the paper's; "–" marks what was not run.
 
-    STUDY is a study's file, or one of several studies in a file; STUDY-smoke what `run --smoke` left.
+    STUDY is the name of a file, or of one of several studies in a file; STUDY-smoke is the study of `run --smoke`.
     """
     where = RunOptions(data_root=root_of(data), output=output, storage=storage)
     filled = costs(study, where) if params else filled_from(stored_as(study, where))
@@ -78,10 +78,10 @@ def table(
 
 
 def stored_as(name: str, where: RunOptions) -> list[Written]:
-    """The study of that name in the store; else all those of the file of that name, run or not.
+    """Returns the stored study of that name; else all studies of the file of that name, run or not.
 
     Raises:
-        UserError: there is neither.
+        UserError: neither exists.
     """
     known = stored_names(where)
     if name in known:
@@ -102,22 +102,22 @@ def _finished(name: str, where: RunOptions) -> Written:
 
 
 def filled_from(studies: Sequence[Written]) -> Filled:
-    """The tables of the paper that the studies name.
+    """Makes the tables of the paper that the studies name.
 
     Raises:
-        UserError: they name none, or one that is unknown.
+        UserError: they name no paper, or an unknown one.
     """
     study = studies[0].study
     if not study.paper:
         allowed = f"see `searchlab front {study.name}`, or --params"
-        raise UserError("no-table", "fills no table of a paper", where=f"study {study.name}", allowed=allowed)
+        raise UserError("no-table", "the study belongs to no paper", where=f"study {study.name}", allowed=allowed)
     paper, finished = load_paper(study.paper, studies[0].file), [each.finished for each in studies]
     missing = tuple(line for each in finished for line in _missing(each, paper))
     return Filled(paper.title, paper.tables(finished), missing)
 
 
 def _missing(finished: Finished, paper: Paper) -> list[str]:
-    """What a study still lacks for the tables of its paper, and the command that gets it."""
+    """Lists the missing results for the tables of a paper, each with the command that computes them."""
     study, ended = finished.study, {record.row or record.number: record for record in finished.records}
     if not ended:
         name = study.name.removesuffix(SMOKE)
@@ -141,10 +141,10 @@ def _missing(finished: Finished, paper: Paper) -> list[str]:
 
 
 def costs(name: str, where: RunOptions) -> Filled:
-    """Parameters and MACs of all that a file's studies enqueue, from the candidates alone.
+    """Computes parameters and MACs of all configurations that a file's studies enqueue.
 
     Raises:
-        UserError: there is no such study, it enqueues nothing, or something that is no point of its space.
+        UserError: the study is unknown, enqueues nothing, or enqueues a configuration outside its space.
     """
     source, studies = named_studies(name.removesuffix(SMOKE))
     tables = []
@@ -155,6 +155,6 @@ def costs(name: str, where: RunOptions) -> Filled:
         if found:
             tables.append(cost_table(study, found, load_paper(study.paper, source.path).params if study.paper else {}))
     if not tables:
-        allowed = "its space is searched: see `searchlab trials` after a run"
-        raise UserError("no-table", "enqueues no configurations", where=f"study {name}", allowed=allowed)
+        allowed = "--params lists enqueued configurations: see `searchlab trials` after a run"
+        raise UserError("no-table", "the study enqueues no configurations", where=f"study {name}", allowed=allowed)
     return Filled(studies[0].description, tuple(tables))

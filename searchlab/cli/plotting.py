@@ -28,7 +28,7 @@ from searchlab.trial_files import disk_errors
 
 @dataclass(frozen=True)
 class Drawn:
-    """A study in the store, the folder for its plots, and what is known of its trials in the order they ended."""
+    """A stored study, the folder for its plots, and the records of its trials in the order of their ends."""
 
     store: StudyStore
     study: Study
@@ -40,7 +40,7 @@ class Drawn:
 
     @cached_property
     def history(self) -> SearchHistory:
-        """Of trials whose latencies compare.
+        """History of the trials, whose latencies must be comparable.
 
         Raises:
             UserError: they were measured on different machines.
@@ -49,12 +49,12 @@ class Drawn:
         return SearchHistory(self.study, self.store.ended())
 
     def paths(self, name: str) -> tuple[Path, Path]:
-        """Where the page and the picture of a plot go."""
+        """Returns the paths of a plot's page and picture."""
         return self.folder / f"{name}.html", self.folder / f"{name}.png"
 
 
 Written = dict[str, Any]
-"""What `--json` says of a plot: where its page and its picture are, and the numbers behind them."""
+"""Content of `--json` for a plot: paths of its page and picture, and its numbers."""
 
 
 def _front(drawn: Drawn) -> Written:
@@ -101,17 +101,23 @@ def _replicates(drawn: Drawn) -> Written:
 def plot(
     study: opt.StoredStudy = None,
     hypervolume: Annotated[
-        bool, typer.Option("--hypervolume", help="How the front's hypervolume grew with the training spent.")
+        bool, typer.Option("--hypervolume", help="Plot the front's hypervolume against the training spent.")
     ] = False,
     importance: Annotated[
-        bool, typer.Option("--importance", help="Which parameters decide each objective, and the hypervolume.")
+        bool,
+        typer.Option(
+            "--importance", help="Plot the importance of every parameter for each objective and the hypervolume."
+        ),
     ] = False,
     replicates: Annotated[
-        bool, typer.Option("--replicates", help="The front with what fresh seeds reach (see `searchlab replicate`).")
+        bool,
+        typer.Option(
+            "--replicates", help="Plot the front with the results of fresh seeds (see `searchlab replicate`)."
+        ),
     ] = False,
     to: Annotated[
         Path | None,
-        typer.Option(help="Folder to write to; default: the study's, in the output folder.", metavar="FOLDER"),
+        typer.Option(help="Folder to write to; default: the study's folder.", metavar="FOLDER"),
     ] = None,
     as_json: opt.AsJson = False,
     output: opt.Output = Path("runs"),
@@ -119,8 +125,8 @@ def plot(
 ) -> None:
     """Write an interactive page and a PNG of the front, with every trial's frontier behind it.
 
-    A study with curves gets a page and a PNG of how its trials converged, too. --hypervolume and --importance write
-    theirs instead; with --json their numbers are printed as well.
+    A study with curves also gets a page and a PNG of its learning curves. --hypervolume, --importance and --replicates
+    write their own plot instead; with --json their numbers are printed.
     """
     store = stored_study(study, opt.kept_at(output, storage))
     defined = store.definition.study

@@ -17,13 +17,13 @@ from searchlab.session.console import say
 
 def remove(
     study: Annotated[str, typer.Argument(help="A study of the store; `searchlab runs` lists them.", metavar="STUDY")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """Forget a study: its trials in the store, its replicates, and its files in the output folder.
+    """Remove a study: its trials in the store, its replicates, and its files in the output folder.
 
-    Says what goes, and asks. What lies in its folder and was not written for this study stays.
+    Lists what is removed, and asks. Other files in the study's folder stay.
     """
     where = opt.kept_at(output, storage)
     plan = planned(study, where)
@@ -39,16 +39,16 @@ def remove(
 
 
 def _agreed(study: str) -> bool:
-    """Whether the user wants it.
+    """Asks for confirmation; returns the answer.
 
     Raises:
-        UserError: there is nobody to ask.
+        UserError: there is no terminal.
     """
     if not sys.stdin.isatty():
         raise UserError(
             "confirmation-needed",
-            "asks before it removes, and there is no terminal to ask",
+            "confirmation is needed, and there is no terminal",
             where=f"study {study}",
             allowed="--yes",
         )
-    return typer.confirm("Remove it for good?")
+    return typer.confirm("Remove it permanently?")

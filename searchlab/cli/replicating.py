@@ -22,7 +22,7 @@ from searchlab.study import RunOptions
 
 def replicate(
     study: opt.StoredStudy = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Fresh seeds for every candidate of the front.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of fresh seeds per candidate of the front.")] = 3,
     points: opt.Points = 12,
     as_json: opt.AsJson = False,
     csv: opt.Csv = None,
@@ -35,9 +35,9 @@ def replicate(
 ) -> None:
     """Train the front's candidates again with fresh seeds, and show the front with means and 95 % intervals.
 
-    The best of many trials was lucky, too: what fresh seeds reach is what to expect. The search and its front stay as
-    they are. Ctrl-C ends after the running step; the same command goes on from there, and a larger --seeds adds to
-    what there is. `searchlab front STUDY --replicates` shows the table again.
+    The front's accuracies are optimistic, because they are the best of many. Those of fresh seeds are not selected. The
+    search and its front stay unchanged. Ctrl-C ends after the current step; the same command continues, and a larger
+    --seeds adds seeds. `searchlab front STUDY --replicates` shows the table again.
     """
     store = stored_study(study, opt.kept_at(output, storage))
     root = root_of(data, [store.definition.study], download=download)
@@ -46,16 +46,16 @@ def replicate(
     try:
         train_again(store, where, printer, seeds, points)
     except Interrupted:
-        printer.print("Stopped. Everything is kept: the same command goes on.", soft_wrap=True)
+        printer.print("Stopped. All results are kept. To continue, repeat the command.", soft_wrap=True)
         raise
     show_replicated(store, points, as_json=as_json, csv=csv)
 
 
 def show_replicated(store: StudyStore, points: int, *, as_json: bool, csv: Path | None) -> None:
-    """The front with its replicates.
+    """Shows the front with its replicates.
 
     Raises:
-        UserError: there are none yet, or the file cannot be written.
+        UserError: the study has no replicates, or the file cannot be written.
     """
     study, found, front = store.definition.study, replicates_of(store), replicated(store, points)
     if csv is not None:

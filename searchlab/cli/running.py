@@ -57,7 +57,7 @@ def run(
 ) -> None:
     """Search: train and measure candidates until the budget is spent, then show the front (or the paper's table).
 
-    Ctrl-C ends after the running step; `searchlab resume STUDY` goes on from there.
+    Ctrl-C ends after the current step; `searchlab resume STUDY` continues.
     """
     overrides = {
         "trials": trials,
@@ -88,7 +88,7 @@ def resume(
     hours: opt.Hours = None,
     epochs_total: opt.EpochsTotal = None,
     until_stalled: opt.UntilStalled = None,
-    force: bool = typer.Option(False, "--force", help="Go on although the study's definition has changed."),
+    force: bool = typer.Option(False, "--force", help="Resume even though the study's definition has changed."),
     data: opt.DataRoot = None,
     download: opt.Download = False,
     device: opt.Device = "auto",
@@ -98,10 +98,10 @@ def resume(
     runner: more.Runner = "local",
     cluster: Cluster = opt.OWN_CLUSTER,
 ) -> None:
-    """Go on with a study: first the trials that were begun and not finished, then new ones up to its budget.
+    """Resume a study: first its unfinished trials, then new ones until the budget is spent.
 
-    --trials N and --epochs-total N set a new total. A study whose file or space has changed since is shown as a diff
-    and refused.
+    --trials N and --epochs-total N set a new total. If the study's file or space has
+    changed, the command prints a diff and refuses to resume; see --force.
     """
     budget = {"trials": trials, "hours": hours, "epochs_total": epochs_total, "until_stalled": until_stalled}
     where = RunOptions(
@@ -120,7 +120,7 @@ def _say(text: str) -> None:
 
 
 def _search_all(plans: Sequence[Plan]) -> None:
-    """One after the other; a mistake in any comes to light before the first is trained. Then the papers' tables."""
+    """Searches studies one after the other, after checks of all of them; then shows the papers' tables."""
     for plan in plans:
         check_names(plan.study, plan.definition.file)
     if len(plans) > 1:
@@ -151,17 +151,17 @@ def _search(plan: Plan) -> Driver:
 
 
 def _say_stopped(again: str) -> None:
-    """How to go on, the command on a line of its own where it would be broken."""
-    to, line = console(), f"Stopped. Everything is kept: [bold]{escape(again)}[/bold] goes on."
+    """Prints the command that continues, on its own line if it would otherwise be broken."""
+    to, line = console(), f"Stopped. All results are kept. To continue: [bold]{escape(again)}[/bold]"
     if to.is_terminal and cell_len(Text.from_markup(line).plain) > to.width:
-        line = f"Stopped. Everything is kept. To go on:\n[bold]{escape(again)}[/bold]"
+        line = f"Stopped. All results are kept. To continue:\n[bold]{escape(again)}[/bold]"
     to.print(line, soft_wrap=True)
 
 
 def _again(plan: Plan) -> str:
-    """The command that goes on: the options that are not as they are by default, under the names of their fields.
+    """Returns the command that continues a study, with the options that differ from their defaults.
 
-    The store knows the number of threads.
+    The number of threads is in the store.
     """
     renamed = {"data_root": "data"}
     words = ["searchlab", "resume", plan.study.name]

@@ -14,7 +14,7 @@ def runs(
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
 ) -> None:
-    """List the studies of the store: how each stands, its trials, its front in a few figures, when it changed."""
+    """List the studies of the store: status, trials, key figures of the front, time of the last change."""
     where = opt.kept_at(output, storage)
     found = stored(where)
     if as_json:

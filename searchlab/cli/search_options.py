@@ -59,7 +59,7 @@ Sampler = Annotated[
 ]
 EarlyStopping = Annotated[
     str | None,
-    typer.Option(help=f"Rule that ends weak trials: {listed(EARLY_STOPPING)}.", rich_help_panel=LIMITS),
+    typer.Option(help=f"Rule that stops weak trials: {listed(EARLY_STOPPING)}.", rich_help_panel=LIMITS),
 ]
 Objectives = Annotated[
     str | None,

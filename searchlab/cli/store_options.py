@@ -7,7 +7,7 @@ from searchlab.study import RunOptions
 
 
 def kept_words(where: RunOptions) -> str:
-    """The options that say where a study is kept, as they follow a command: " --output demo"; "" by default."""
+    """Returns the options of a study's place, to append to a command: " --output demo"; "" by default."""
     words = [*(["--output", str(where.output)] if where.output != RunOptions().output else [])]
     words += ["--storage", public(where.storage)] if where.storage else []
     return f" {shlex.join(words)}" if words else ""

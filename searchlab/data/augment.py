@@ -55,7 +55,7 @@ def check_augmentation(augmentation: Augmentation, height: int, width: int) -> N
         if value >= min(height, width):
             raise UserError(
                 "invalid-augmentation",
-                "larger than the images allow",
+                "too large for the images",
                 where=f"training.augmentation.{field}",
                 value=value,
                 allowed=f"0 to {min(height, width) - 1} for {height}x{width} pixels",
@@ -168,8 +168,8 @@ def crop(images_NCHW: Tensor, draw: Draw) -> Tensor:
 def zoom(images_NCHW: Tensor, draw: Draw) -> Tensor:
     """Random resized crop: a window of at least the share `zoom` of the area, aspect ratio 3 to 4 up to 4 to 3.
 
-    As torchvision's RandomResizedCrop, but that windows may lie between pixels, and that the ratio (log-uniform) is
-    drawn among those with which the window fits, where torchvision tries ten times.
+    Two differences from torchvision's RandomResizedCrop: windows may lie between pixels, and the ratio (log-uniform) is
+    drawn from those that fit, where torchvision tries ten times.
     """
     least = draw.augmentation.zoom
     if least == 1:
@@ -178,7 +178,7 @@ def zoom(images_NCHW: Tensor, draw: Draw) -> Tensor:
     area_N, most, whole = draw.around((1 + least) / 2, (1 - least) / 2), math.log(4 / 3), math.log(W / H)
     low_N, high_N = (whole + area_N.log()).clamp(min=-most), (whole - area_N.log()).clamp(max=most)
     ratio_N = torch.lerp(low_N, high_N, draw.around(0.5, 0.5)).exp()
-    # Images more oblong than 3 to 4 may have no such window.
+    # Images with an aspect ratio beyond 3 to 4 may have no such window.
     height_N, width_N = (area_N / ratio_N * W / H).sqrt().clamp(max=1), (area_N * ratio_N * H / W).sqrt().clamp(max=1)
     return magnify(images_NCHW, height_N, width_N, draw.around(0.5, 0.5), draw.around(0.5, 0.5))
 

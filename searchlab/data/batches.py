@@ -52,11 +52,11 @@ class Normaliser:
 
 @dataclass(frozen=True, eq=False)
 class TrainBatches:
-    """Augmented batches of a training split, on the split's device, to which images come batch by batch if need be.
+    """Augmented batches of a training split, on the split's device. Images elsewhere are moved batch by batch.
 
     Every epoch is a permutation of the whole split, in batches of one size: the last one is filled up with images from
-    the epoch's start, so that no image is left out and no step sees another shape. A split smaller than a batch is
-    one smaller batch. Equal seed, epoch and device give equal batches, whatever was drawn before.
+    the epoch's start, so that every image is used and all steps have the same shape. A split smaller than a batch is
+    one smaller batch. Equal seed, epoch and device give equal batches, independent of earlier draws.
 
     Raises:
         UserError: the augmentation does not fit the size of the images.
@@ -93,7 +93,7 @@ class TrainBatches:
 def shuffled(size: int, batch_size: int, generator: torch.Generator) -> Tensor:
     """The numbers below `size` in random order, on the generator's device, to be split into batches of one size.
 
-    What the last batch lacks is filled up from the start; fewer numbers than a batch are one smaller batch.
+    The last batch is filled up with numbers from the start. Fewer numbers than a batch are one smaller batch.
     """
     order = torch.randperm(size, generator=generator, device=generator.device)
     return torch.cat((order, order[: -size % batch_size])) if size > batch_size else order

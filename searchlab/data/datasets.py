@@ -24,7 +24,7 @@ from searchlab.errors import unknown
 from searchlab.user_file import UserFile, file_named, is_file_name
 
 CIFAR_STATISTICS: Statistics = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
-"""Design, section 8. The .2023 .1994 .2010 of many repositories is a known error."""
+"""Mean and standard deviation of CIFAR-10's pixels. The .2023 .1994 .2010 of many repositories is a known error."""
 
 
 def load(
@@ -42,8 +42,8 @@ def load(
     ".py" is a file of the user's, one of `files` or at that path (see `data.own`).
 
     Raises:
-        UserError: no such data set, or its files are missing, corrupt or laid out in another way.
-        Interrupted: `hooks.interrupted` said so.
+        UserError: the name is unknown, or files are missing, corrupt, or in another layout.
+        Interrupted: `hooks.interrupted` returned True.
     """
     if is_folder(spec):
         found, hooks = parse_folder(spec), hooks or LoadHooks()
@@ -148,7 +148,7 @@ def synthetic(root: Path, download: bool) -> Dataset:
 def synthetic_images(count: int, seed: int) -> Split:
     """Rows, columns, checks and rings (labels 0 to 3, equally many) of random phase, period, colour and contrast.
 
-    Under the same noise, high contrast makes an image easy and low contrast hard, so that early exits have work.
+    With equal noise, images of high contrast are easy and those of low contrast hard, so that early exits are useful.
     """
     random = np.random.default_rng(seed)
     labels_N = np.arange(count) % 4

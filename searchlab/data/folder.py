@@ -50,9 +50,9 @@ def load_folder(
     else three. Decoded images are kept below `root`.
 
     Raises:
-        UserError: the folder is absent or not laid out like that, has one class, an empty class, unreadable images, or
-            other classes in one split than in another.
-        Interrupted: `hooks.interrupted` said so.
+        UserError: the folder is missing or has another layout, only one class, an empty class, unreadable images, or
+            different classes in its splits.
+        Interrupted: `hooks.interrupted` returned True.
     """
     listed, hooks = _listed(path), hooks or LoadHooks()
     parts = (listed.train, listed.validation, listed.test)
@@ -70,7 +70,7 @@ def load_folder(
 def _listed(path: Path) -> Listed:
     if not path.is_dir():
         allowed = "the only option of a folder is ?size=N" if "?" in str(path) else ""
-        raise UserError("path-not-found", "no such folder of images", where="data", value=shown(path), allowed=allowed)
+        raise UserError("path-not-found", "image folder not found", where="data", value=shown(path), allowed=allowed)
     ignored: Counter[str] = Counter()
     folders = _split_folders(path, ignored)
     first = folders["train"] if folders else path

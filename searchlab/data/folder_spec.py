@@ -66,10 +66,10 @@ def parse_folder(data: str) -> FolderSpec:
     place, sizes = _of_url(rest) if is_url(rest) else _of_path(rest)
     if not place:
         raise UserError(
-            "invalid-data-spec", "no folder named", where="data", value=data, allowed="folder:PATH or folder:URL"
+            "invalid-data-spec", "missing folder", where="data", value=data, allowed="folder:PATH or folder:URL"
         )
     if len(sizes) > 1:
-        raise UserError("invalid-data-spec", "two image sizes", where="data", value=data, allowed=ALLOWED)
+        raise UserError("invalid-data-spec", "the image size is given twice", where="data", value=data, allowed=ALLOWED)
     return FolderSpec(place, _pixels(sizes[0]) if sizes else None)
 
 
@@ -83,14 +83,14 @@ def with_size(data: str, image_size: int | None) -> str:
         return data
     where = "Study.image_size"
     if not is_folder(data):
-        what = f"{data} has a size of its own"
+        what = f"the images of {data} have a fixed size"
         raise UserError(
             "invalid-data-spec", what, where=where, value=image_size, allowed="only folder:PATH takes a size"
         )
     spec = parse_folder(data)
     if spec.size not in (None, image_size):
-        what = f"not the size in {data!r}"
-        raise UserError("invalid-data-spec", what, where=where, value=image_size, allowed="leave one of the two out")
+        what = f"differs from the size in {data!r}"
+        raise UserError("invalid-data-spec", what, where=where, value=image_size, allowed="omit one of the two")
     if not SMALLEST <= image_size <= LARGEST:
         raise UserError(
             "invalid-data-spec",

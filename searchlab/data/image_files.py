@@ -1,7 +1,7 @@
 """Image files to pixels, with one scale for a whole data set.
 
-Bytes are taken as they are. Other numbers are scaled by the range that holds all of them in the data set, transparent
-images are laid on one background, and what cannot be told apart from black is refused.
+Bytes are used unchanged. Other numbers are scaled by the smallest range that holds all of them in the data set.
+Transparent images get one background. Images that would be read as nearly black are refused.
 Shape suffixes: H height, W width.
 """
 
@@ -28,7 +28,7 @@ UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.Dec
 """Exceptions of Pillow for unreadable files."""
 
 LIGHT = 204
-"""Mean lightness from which the visible parts of a transparent image would vanish on white: they get black."""
+"""Mean lightness from which transparent images get a black background, because they would be invisible on white."""
 
 ANIMATED = frozenset({"GIF", "PNG", "WEBP", "TIFF"})
 
@@ -58,8 +58,8 @@ class Scales:
 class Look:
     """Properties of a file that decide its data set's scales.
 
-    `low` and `high` are of its values (NaN where one is not finite), and 0 where they are plain bytes. `visible` is the
-    sum of its opacity and `light` that of its visible grey levels, where it is transparent anywhere.
+    `low` and `high` are the range of its values (NaN if one is not finite); 0 for plain bytes. If any pixel is
+    transparent, `visible` is the sum of opacities, and `light` the sum of grey levels times opacities.
     """
 
     width: int
@@ -89,7 +89,7 @@ def scales_of(files: Sequence[Path], looks: Sequence[Look]) -> Scales:
     """Determines the scales that all images of a data set share.
 
     Raises:
-        UserError: values that are no brightness, or colour that Pillow would read as black.
+        UserError: values outside the ranges, or colour that Pillow would read as black.
     """
     for kind, names in (("integers", "integer images"), ("floats", "floating-point images")):
         out = [n for n, seen in enumerate(looks) if seen.kind == kind and not 0 <= seen.low <= seen.high <= RANGES[-1]]
@@ -101,11 +101,11 @@ def scales_of(files: Sequence[Path], looks: Sequence[Look]) -> Scales:
                 allowed="save them with 8 or 16 bits a pixel, all of them on one scale",
             )
     deep = [n for n, seen in enumerate(looks) if seen.kind == "deep colour"]
-    # Of 16 bits a channel Pillow reads the upper 8.
+    # Pillow reads the upper 8 of 16 bits per channel.
     if deep and (highest := max(looks[n].high for n in deep)) < 128:
         raise UserError(
             "invalid-images",
-            f"{len(deep)} colour images of 16 bits a channel hold nothing above {256 * highest + 255:,.0f} of 65,535",
+            f"{len(deep)} colour images of 16 bits a channel have no value above {256 * highest + 255:,.0f} of 65,535",
             value=shown(files[deep[0]]),
             allowed="they would be read as nearly black: save them with 8 bits a channel",
         )
@@ -143,8 +143,8 @@ def read(file: Path, size: Size, scales: Scales) -> NDArray[np.uint8] | None:
 def prepare(image: Image.Image, size: Size, scales: Scales | None = None) -> NDArray[np.uint8]:
     """Converts an image to pixels_HWC (RGB, uint8): the only way from an image to a network's input, also deployed.
 
-    Turned upright as its EXIF data say, brought to bytes, the shorter side resized to `size` (bilinear, antialiased),
-    and the middle cut out: nothing is squashed.
+    Steps: rotation by EXIF data, conversion to bytes, resizing of the shorter side to `size` (bilinear, antialiased),
+    and a centre crop, so that the aspect ratio is kept.
     """
     upright = ImageOps.exif_transpose(image)
     wanted = (size, size) if isinstance(size, int) else size

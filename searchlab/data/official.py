@@ -35,7 +35,7 @@ class OfficialFiles:
 def idx_is_whole(path: Path) -> bool:
     """Whether an idx file of bytes is as long as its header says (LeCun et al., the MNIST page).
 
-    torchvision compares md5 sums of the compressed downloads only, so what lies unpacked is checked here.
+    torchvision compares md5 sums of the compressed downloads only, so unpacked files are checked here.
     """
     dimensions = 3 if "idx3" in path.name else 1
     header = 4 + 4 * dimensions
@@ -70,7 +70,7 @@ SOURCES: dict[str, OfficialFiles] = {
 def read(name: str, root: Path, *, download: bool) -> tuple[Split, Split, tuple[str, ...]]:
     """The official training and test images of `name` below `root`, and the class names.
 
-    Files that are missing are fetched where `download` is set; a file that is there is never replaced.
+    With `download`, missing files are downloaded; existing files are never replaced.
 
     Raises:
         MissingFiles: files are missing, or cannot be downloaded.
@@ -84,10 +84,10 @@ def read(name: str, root: Path, *, download: bool) -> tuple[Split, Split, tuple[
     if missing:
         raise MissingFiles(
             "data-missing",
-            f"{name} is not there, {len(missing)} of its {len(source.checks)} files are missing",
+            f"missing data set {name}: {len(missing)} of its {len(source.checks)} files not found",
             where=str(root),
             value=missing[0],
-            allowed="fetch it with --download, or name the folder that holds it with --data",
+            allowed="download it with --download, or name its folder with --data",
         )
     _refuse_corrupt(source, root)
     train, test = source.kind(str(root), train=True), source.kind(str(root), train=False)
@@ -110,7 +110,7 @@ def _refuse_corrupt(source: OfficialFiles, root: Path) -> None:
             "data-corrupt",
             f"truncated or corrupt file{more}",
             where=str(root / corrupt[0]),
-            allowed="delete it, then fetch it with --download",
+            allowed="delete it, then download it with --download",
         )
 
 
@@ -121,7 +121,7 @@ def _download(name: str, root: Path) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             SOURCES[name].kind(str(root), download=True)
     except (OSError, RuntimeError, EOFError, tarfile.TarError, http.client.HTTPException) as error:
-        raise MissingFiles("download-failed", f"{name} cannot be downloaded, {error}", where=str(root)) from error
+        raise MissingFiles("download-failed", f"cannot download {name}: {error}", where=str(root)) from error
 
 
 def _split(part: Any, classes: int, folder: Path) -> Split:
@@ -131,8 +131,8 @@ def _split(part: Any, classes: int, folder: Path) -> Split:
     if not 0 < len(images) == len(labels_N) or int(labels_N.max()) >= classes:
         raise UserError(
             "data-corrupt",
-            f"corrupt files, {len(images)} images with {len(labels_N)} labels",
+            f"corrupt files: {len(images)} images with {len(labels_N)} labels",
             where=str(folder),
-            allowed=f"as many labels as images, each below {classes}; delete them, then fetch them with --download",
+            allowed=f"as many labels as images, each below {classes}; delete them, then download them with --download",
         )
     return Split(images_NCHW, labels_N)

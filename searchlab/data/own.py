@@ -14,7 +14,7 @@ def load_own(file: UserFile, root: Path, *, download: bool) -> Dataset:
     """Calls the file's `dataset` with the data root and whether missing files may be downloaded.
 
     Raises:
-        UserError: the file does not run, has no such function, or returns something that is no whole data set.
+        UserError: the file does not run, lacks the function, or returns an invalid data set.
     """
     function = function_of(file, FUNCTION)
     with blamed(file, f"{FUNCTION}()"):

@@ -49,7 +49,7 @@ def check_names(groups: Sequence[Sequence[str]], class_names: Sequence[str]) -> 
     """Checks that the groups contain every class once.
 
     Raises:
-        UserError: they do not; it says which classes are unknown, repeated or missing.
+        UserError: they do not; the error lists the unknown, repeated or missing classes.
     """
     named = Counter(name for group in groups for name in group)
     wrong = {
@@ -67,23 +67,23 @@ def check_partition(groups: Groups, class_names: Sequence[str]) -> None:
     """Checks that groups of class numbers contain every class once.
 
     Raises:
-        UserError: they do not; classes are called by their names, numbers that are no class by number.
+        UserError: they do not; the error lists classes by name and invalid numbers.
     """
     known = dict(enumerate(class_names))
     check_names([[known.get(number, f"number {number}") for number in group] for group in groups], class_names)
 
 
 def balanced(classes: int, groups: int) -> Groups:
-    """Groups consecutive class numbers, equal in size but for one: needs no knowledge of the classes."""
+    """Groups consecutive class numbers; sizes differ by at most one. Needs no knowledge of the classes."""
     _check_count(groups, classes, "classes")
     return _blocks(range(classes), groups)
 
 
 def merged_superclasses(coarse: Sequence[int], groups: int, order: Sequence[int] | None = None) -> Groups:
-    """Merges superclasses into so many groups: consecutive blocks, equal in number but for one.
+    """Merges superclasses into this many groups: consecutive blocks, whose sizes differ by at most one.
 
-    `coarse` is the superclass of every class. `order` puts superclasses that are akin beside each other; without it
-    they stand by number.
+    `coarse` is the superclass of every class. `order` puts similar superclasses beside each other; the default is by
+    number.
 
     Raises:
         UserError: more groups than superclasses.
@@ -98,8 +98,8 @@ def merged_superclasses(coarse: Sequence[int], groups: int, order: Sequence[int]
 def induced_by_confusion(confusion_CC: NDArray[np.floating], groups: int, seed: int) -> Groups:
     """Groups classes that a network confuses (as in HD-CNN, Yan et al. 2015): spectral clustering.
 
-    `confusion_CC` counts images by true class (row) and named class. Rows are made shares, and the two directions of a
-    pair are averaged; how often a class is named rightly says nothing about its company.
+    `confusion_CC` counts images by true class (row) and named class. Rows are normalised to shares, and both directions
+    of a pair are averaged. The diagonal (correct answers) is not used.
     """
     counts_CC = np.asarray(confusion_CC, dtype=np.float64)
     share_CC = counts_CC / np.maximum(counts_CC.sum(axis=1, keepdims=True), 1)
@@ -111,7 +111,7 @@ def induced_by_means(features_NF: NDArray[np.floating], labels_N: NDArray[np.int
     """Groups classes with close mean features: spectral clustering with locally scaled distances.
 
     The affinity of two classes is exp(-d² / (s t)), s and t their distances to their 7th neighbours (Zelnik-Manor and
-    Perona 2004), so that classes that are far from all do not become groups of their own.
+    Perona 2004), so that isolated classes do not become groups of one.
 
     Raises:
         UserError: a class below the highest label has no image.
@@ -144,13 +144,15 @@ def _blocks(items: Sequence[int], groups: int) -> Groups:
 def _check_count(groups: int, most: int, of: str) -> None:
     if not 2 <= groups <= most:
         allowed = f"2 to {most}: there are {most} {of}"
-        raise UserError("invalid-partition", "number of groups", where="partition", value=groups, allowed=allowed)
+        raise UserError(
+            "invalid-partition", "invalid number of groups", where="partition", value=groups, allowed=allowed
+        )
 
 
 def _spectral(affinity_CC: NDArray[np.float64], groups: int, seed: int) -> Groups:
     """Normalised spectral clustering (Shi and Malik 2000), groups in the order of their first classes.
 
-    Where it finds fewer groups than asked for (classes that cannot be told apart), the largest are halved by number.
+    If it finds fewer groups than requested (indistinguishable classes), the largest groups are halved by class number.
     """
     from sklearn.cluster import SpectralClustering
 
@@ -210,8 +212,8 @@ _CIFAR100: dict[str, Callable[[int], Groups]] = {
 def origins(classes: int) -> dict[str, Callable[[int], Groups]]:
     """Sources of partitions that need no data: name to a function of the number of groups.
 
-    Every number of classes has those "by_number". 100 classes are taken to be those of CIFAR-100, which has more: the
-    paper's (whatever the number asked for), its superclasses merged, and what was induced once from its images
+    "by_number" exists for every number of classes. 100 classes are assumed to be those of CIFAR-100, with more:
+    the paper's (for any requested number), merged superclasses, and partitions induced once from its images
     (`benchmarks/partitions_induced.py`; 2 to 8 groups).
     """
     known: dict[str, Callable[[int], Groups]] = {"by_number": lambda groups: balanced(classes, groups)}

@@ -1,8 +1,8 @@
 """Prepared images: a folder's images decoded once into a file; large files are memory-mapped, small ones read.
 
-The file lies below the data root, under a name made of all that decides its content. Whoever comes second waits for the
-first and finds it there; what a killed process left is made again. Where the data root cannot be written, a temporary
-file stands in for it, which goes when the process ends.
+The file is below the data root; its name contains a hash of everything that determines its content. A second process
+waits for the first and reads its file. An incomplete file of a killed process is replaced. If the data root is not
+writable, a temporary file is used, which is removed when the process ends.
 Shape suffixes: N images, C channels, H height, W width.
 """
 
@@ -93,8 +93,8 @@ class Wanted:
 class About:
     """Facts about prepared images.
 
-    `sides` are the shortest and the longest of the originals in pixels, `shorter_side` is the median of their shorter
-    ones. `notes` say what was made of them. Statistics and hash are those of the data set.
+    `sides` are the shortest and the longest side of the original images in pixels; `shorter_side` is the median of
+    their shorter sides. `notes` describe conversions. Statistics and hash are those of the data set.
     """
 
     shape: tuple[int, int, int, int]
@@ -106,10 +106,10 @@ class About:
 
 
 def prepared(wanted: Wanted, root: Path | None, hooks: LoadHooks) -> tuple[Parts, About]:
-    """Three splits of images (uint8, of one channel where all are grey), and what is known of them.
+    """Returns three splits of images (uint8; one channel if all are grey), and facts about them.
 
     Raises:
-        UserError: images cannot be read or hold no brightness, or there is no room for them.
+        UserError: images are unreadable or have invalid values, or disk space is missing.
         Interrupted: the user asked to end.
     """
     home = _home(root)
@@ -126,7 +126,7 @@ def prepared(wanted: Wanted, root: Path | None, hooks: LoadHooks) -> tuple[Parts
     except OSError as error:
         where, allowed = shown(place.parent if place else Path(tempfile.gettempdir())), "see --data"
         raise UserError(
-            "cannot-write", f"cannot keep prepared images: {error.strerror}", where=where, allowed=allowed
+            "cannot-write", f"cannot write prepared images: {error.strerror}", where=where, allowed=allowed
         ) from error
 
 
@@ -191,7 +191,7 @@ def _prepare(wanted: Wanted, file: IO[bytes], disk: Path, hooks: LoadHooks) -> A
     # Pillow warns of large images, odd EXIF data and more; the relevant facts are in our notes.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")
-        seen = [seen for block in _blocks(wanted, "images looked at", hooks) for seen in pool.map(look, block)]
+        seen = [seen for block in _blocks(wanted, "images inspected", hooks) for seen in pool.map(look, block)]
         readable = [(file, each) for file, each in zip(wanted.files, seen, strict=True) if each is not None]
         files, looks = [file for file, _ in readable], [each for _, each in readable]
         scales = scales_of(files, looks)
@@ -265,8 +265,8 @@ def _refuse_unreadable(wanted: Wanted, unreadable: Sequence[bool]) -> None:
 def _check_room(wanted: Wanted, disk: Path) -> None:
     free = shutil.disk_usage(disk).free
     if free < wanted.bytes:
-        what = f"no room for prepared images, which take up to {_bytes(wanted.bytes)}"
-        mend = "make room, name another folder with --data, or ask for a smaller size"
+        what = f"not enough disk space for prepared images, which take up to {_bytes(wanted.bytes)}"
+        mend = "free disk space, choose another folder with --data, or a smaller image size"
         raise UserError("cannot-write", what, where=shown(disk.parent), value=f"{_bytes(free)} free", allowed=mend)
 
 
@@ -284,7 +284,7 @@ def _drop_colour(file: IO[bytes], images: int, size: int) -> None:
 def _dark(brightest: int) -> tuple[str, ...]:
     if brightest >= 32:
         return ()
-    return (f"WARNING: no pixel of any image is brighter than {brightest} of 255: are they on another scale?",)
+    return (f"WARNING: no pixel of any image is brighter than {brightest} of 255: check the range of their values",)
 
 
 def _copies(wanted: Wanted, marks: Sequence[bytes]) -> tuple[str, ...]:

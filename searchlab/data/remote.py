@@ -21,7 +21,7 @@ def check_url(url: str) -> None:
     """Checks that a URL is a folder.
 
     Raises:
-        UserError: there is none, or it cannot be reached.
+        UserError: the folder is missing or cannot be reached.
     """
     _folder_at(url)
 
@@ -46,7 +46,9 @@ def fetched(url: str, root: Path, hooks: LoadHooks | None = None) -> Path:
                 copy_files(folder, str(half), source_filesystem=files)
                 half.rename(copy)
     except (OSError, pyarrow.ArrowException) as error:
-        raise UserError("download-failed", f"cannot be copied: {_line(error)}", where="data", value=url) from error
+        raise UserError(
+            "download-failed", f"cannot copy the folder: {_line(error)}", where="data", value=url
+        ) from error
     return copy
 
 
@@ -58,10 +60,10 @@ def _folder_at(url: str) -> tuple[FileSystem, str]:
         there = kind == FileType.Directory or bool(files.get_file_info(FileSelector(folder, allow_not_found=True)))
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(
-            "download-failed", f"cannot be reached: {_line(error)}", where="data", value=url, allowed=ALLOWED
+            "download-failed", f"cannot reach the folder: {_line(error)}", where="data", value=url, allowed=ALLOWED
         ) from error
     if not there:
-        raise UserError("path-not-found", "no such folder of images", where="data", value=url, allowed=ALLOWED)
+        raise UserError("path-not-found", "image folder not found", where="data", value=url, allowed=ALLOWED)
     return files, folder
 
 

@@ -79,7 +79,7 @@ class OnNode:
             path = Path(named.place).expanduser()
         if not path.is_dir():
             raise UserError(
-                "data-missing", "no data there", where=str(path), allowed="every node needs them at the same path"
+                "data-missing", "data not found", where=str(path), allowed="every node needs them at the same path"
             )
 
     def dataset(self) -> Dataset:
@@ -93,6 +93,6 @@ class OnNode:
         dataset = dataset if self.max_images is None else limited(dataset, self.max_images)
         if dataset.hash != self.hash:
             raise UserError(
-                "data-differ", "other data than the driver's", where=self.name, value=dataset.hash, allowed=self.hash
+                "data-differ", "data differ from the driver's", where=self.name, value=dataset.hash, allowed=self.hash
             )
         return dataset

@@ -25,8 +25,8 @@ DRAWS = 5
 """Random numbers in 0..1 per version: the first decides on mirroring, the others are version-specific."""
 
 TOGETHER = 1024
-"""About how many images are augmented at once (fewer of large ones), whatever the batch size: batches of 32 keep no GPU
-busy."""
+"""Number of images that are augmented at once (fewer if large), for any batch size: batches of 32 do not use a GPU
+fully."""
 
 
 def as_it_is(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
@@ -60,8 +60,8 @@ def turned(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
 def recoloured(images_NCHW: Tensor, draws_ND: Tensor) -> Tensor:
     """Mirrors at random; brightness, contrast and saturation times 0.5 to 1.5, hue shifted by up to half its circle.
 
-    In this order. The paper gives 0.5 to 1.5 for the hue as well: that is what torchvision's ColorJitter takes for the
-    other three where it takes 0.5 for the hue, which it then moves by -0.5 to 0.5.
+    In this order. The paper gives 0.5 to 1.5 for the hue as well. In torchvision's ColorJitter, this corresponds to a
+    hue argument of 0.5, which shifts the hue by -0.5 to 0.5.
     """
     brightness_N, contrast_N, saturation_N = (0.5 + draws_ND[:, 1:4]).unbind(1)
     images_NCHW = recolour(_some_mirrored(images_NCHW, draws_ND), brightness_N, contrast_N, saturation_N)

@@ -22,7 +22,7 @@ DATA_SEED = 0
 """Seed of every split. It differs from a study's seed: all studies of a data set use the same splits."""
 
 ENOUGH = 5_000
-"""Validation images for thresholds that are accurate to a tenth of a point."""
+"""Maximum number of validation images: enough for thresholds accurate to a tenth of a point."""
 
 FEWEST = 5
 """Least images per class for a split: with fewer, a part could have none."""
@@ -32,8 +32,8 @@ FEWEST = 5
 class Split:
     """A split: images_NCHW as uint8 and labels_N as int64.
 
-    Labels are on the device that works with the split. Images are there too, or in main memory or on disk where they
-    would take too much of the device: then they come to it batch by batch.
+    Labels are on the device of the computations. Images are there too; if they would take too much of its memory, they
+    stay in main memory or on disk and are moved batch by batch.
     """
 
     images_NCHW: Tensor
@@ -94,15 +94,15 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set: three splits on the CPU, in memory or memory-mapped, and what is known of them.
+    """A data set: three splits on the CPU, in memory or memory-mapped, and facts about them.
 
     Attributes:
-        mean: of every channel over the training split, pixels scaled to 0..1.
-        std: likewise.
+        mean: mean of every channel over the training split, pixels scaled to 0..1.
+        std: standard deviation, likewise.
         hash: 16 hex digits over class names, splits, labels and pixels; another split or another pixel changes it.
-        coarse: the superclass of every class, where the data set has superclasses; else empty.
+        coarse: the superclass of every class; empty if the data set has no superclasses.
         resized_from: the shortest and the longest side of the original images in pixels, where any was resized.
-        notes: what there is to know before a search, a line each: what was passed over, scaled, found twice.
+        notes: notes for the user, one line each: files not read, images scaled, duplicates.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Dataset:
 
     @property
     def facts(self) -> DataFacts:
-        """What a network that is trained on it has to know of it."""
+        """Facts that a network trained on this data set needs."""
         return DataFacts(self.name, self.spec, self.mean, self.std, self.class_names, self.hash)
 
 
@@ -154,7 +154,7 @@ def assemble(
 def channel_statistics(images_NCHW: Tensor) -> Statistics:
     """Computes mean and standard deviation of every channel, exact, without a float copy of the images.
 
-    A channel that is constant gets the standard deviation of one grey level, so that it can be divided by.
+    A constant channel gets the standard deviation of one grey level, to avoid a division by zero.
     """
     counts = np.zeros((images_NCHW.shape[1], 256), dtype=np.int64)
     for chunk_NCHW in chunks(images_NCHW):
@@ -186,7 +186,7 @@ def data_hash(parts: Sequence[Split], class_names: Sequence[str]) -> str:
 def held_out_count(images: int, classes: int = 2) -> int:
     """Returns how many of `images` to hold out: a fifth, at most 5,000, at least one of each class.
 
-    A fifth is at least one of each, where every class has the images that it needs.
+    If every class has enough images, a fifth contains at least one of each.
     """
     return min(max(ENOUGH, classes), ceil(images / 5))
 
@@ -241,8 +241,8 @@ def three_way_rows(labels_N: NDArray[np.int64], class_names: Sequence[str]) -> t
 def limited(dataset: Dataset, images: int) -> Dataset:
     """Reduces a data set to `images` training images, stratified; validation and test shrink in proportion.
 
-    Every split keeps an image of every class. Equal arguments give equal images, and a larger part holds a smaller one.
-    It has a hash of its own, and is normalised as the whole is. Where there are no more images, it is the whole.
+    Every split keeps an image of every class. Equal arguments give equal images, and a larger part contains a smaller
+    one. The part has its own hash, and the normalisation of the whole. With at most `images` images, it is the whole.
 
     Raises:
         UserError: fewer images than classes.
@@ -270,8 +270,8 @@ def limited(dataset: Dataset, images: int) -> Dataset:
 
 
 def _stratified(split: Split, count: int) -> Split:
-    """The first `count` images in an order of which every beginning is stratified: an image's place in its class, as a
-    share of the class, so that one of each class comes first."""
+    """Returns the first `count` images in an order with stratified prefixes: images are sorted by their position within
+    their class, as a share of the class, so that one of each class comes first."""
     labels_N = split.labels_N.numpy()
     shuffled_N = np.random.default_rng(DATA_SEED).permutation(len(split))
     place_N = np.empty(len(split))

@@ -1,4 +1,4 @@
-"""A trained network under an exit rule, ready for images: each leaves at the first exit that is sure of it.
+"""A trained network with an exit rule, ready for images: each image leaves at the first exit that is confident.
 
 Shape suffixes: N images, C classes (of logits) or channels, H height, W width.
 """
@@ -24,7 +24,7 @@ AT_A_TIME = 256
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a network needs to know of the data set that it was trained on, to see images as it saw those."""
+    """Facts about the training data that a network needs to preprocess new images in the same way."""
 
     images: ImageSpec
     mean: tuple[float, ...]
@@ -38,7 +38,7 @@ class ImageClassifier:
 
     Attributes:
         network: the trained `EarlyExitNetwork`, in eval mode on the classifier's device.
-        rule: which exits are in use, by which score and at which thresholds an image leaves.
+        rule: exits in use, score and thresholds.
         facts: size of the images, mean and standard deviation of the channels, names of the classes.
     """
 
@@ -49,16 +49,16 @@ class ImageClassifier:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, by their indices."""
+        """Names of the classes, by index."""
         return self.facts.class_names
 
     def classified(self, images: Any) -> list[Prediction]:
-        """One prediction an image; see `deploy.image_input.pixels_of` for what may be given.
+        """Returns one prediction per image; see `deploy.image_input.pixels_of` for the accepted types.
 
-        Stages and heads after the exit where an image leaves are not run for it.
+        Stages and heads after an image's exit are not run for it.
 
         Raises:
-            UserError: a file is missing or no image, or an array has another shape, type or range.
+            UserError: a file is missing or unreadable, or an array has an invalid shape, type or range.
         """
         found: list[Prediction] = []
         labels: list[str] = []

@@ -1,4 +1,4 @@
-"""Images as users have them, files and arrays, as pixels of the size that a network was trained on.
+"""Converts files and arrays of users to pixels of the size that a network was trained on.
 
 Shape suffixes: N images, C channels, H height, W width.
 """
@@ -20,17 +20,18 @@ ALLOWED = "paths, PIL images, or arrays of uint8 or of fractions from 0 to 1"
 
 
 def pixels_of(images: Any, spec: ImageSpec, scales: Scales) -> Iterator[tuple[str, Tensor]]:
-    """pixels_NCHW (0 to 255, uint8 or float32) of images, some at a time, with the path of what is a file, else "".
+    """Yields pixels_NCHW (0 to 255, uint8 or float32) of images in parts, with the path of a file, else "".
 
     One image or several: paths of files, PIL images, numpy arrays or torch tensors, of uint8 or of fractions from 0 to
-    1. An array is H,W or H,W,C or C,H,W, or several of them; images of another size go through `prepare`, as files do.
+    1. An array is H,W or H,W,C or C,H,W, or several of them. Images of another size are converted by `prepare`, like
+    files.
 
     Raises:
-        UserError: a file is missing or no image, or an array has another shape, type or range.
+        UserError: a file is missing or unreadable, or an array has an invalid shape, type or range.
     """
     several = isinstance(images, list | tuple)
     if several and not images:
-        raise UserError("invalid-images", "no images", where="predict", value=images, allowed=ALLOWED)
+        raise UserError("invalid-images", "missing images", where="predict", value=images, allowed=ALLOWED)
     for position, image in enumerate(images if several else [images]):
         where = f"image {position}" if several else "images"
         if isinstance(image, str | Path):
@@ -41,24 +42,26 @@ def pixels_of(images: Any, spec: ImageSpec, scales: Scales) -> Iterator[tuple[st
             for pixels_NCHW in _of_array(_as_numpy(image), spec, where, first=isinstance(image, Tensor)):
                 yield "", pixels_NCHW
         else:
-            raise UserError("invalid-images", "not an image", where=where, value=type(image).__name__, allowed=ALLOWED)
+            raise UserError(
+                "invalid-images", "invalid type of image", where=where, value=type(image).__name__, allowed=ALLOWED
+            )
 
 
 def _of_file(path: Path, spec: ImageSpec, scales: Scales) -> Tensor:
     if not path.is_file():
         raise UserError(
-            "path-not-found", "no such image file", where="predict", value=str(path), allowed="paths of image files"
+            "path-not-found", "image file not found", where="predict", value=str(path), allowed="paths of image files"
         )
     pixels_HWC = read(path, (spec.width, spec.height), scales)
     if pixels_HWC is None:
         raise UserError(
-            "invalid-images", "no readable image", where="predict", value=str(path), allowed="such as PNG or JPEG"
+            "invalid-images", "unreadable image file", where="predict", value=str(path), allowed="such as PNG or JPEG"
         )
     return _of_rgb(pixels_HWC, spec)
 
 
 def _of_rgb(pixels_HWC: NDArray[Any], spec: ImageSpec) -> Tensor:
-    """pixels_1CHW of an image in colour, in grey where the network sees grey."""
+    """Returns pixels_1CHW of a colour image, in grey if the network takes grey images."""
     if spec.channels == 1:
         pixels_HWC = np.asarray(as_image(pixels_HWC).convert("L"))[:, :, None]
     return torch.from_numpy(np.array(pixels_HWC.transpose(2, 0, 1), order="C"))[None]
@@ -72,7 +75,7 @@ def _as_numpy(image: Any) -> NDArray[Any]:
 
 
 def _of_array(array: NDArray[Any], spec: ImageSpec, where: str, *, first: bool) -> Iterator[Tensor]:
-    """The pixels of an array; `first`: where both may be meant, channels come before height and width."""
+    """Yields the pixels of an array. If its layout is ambiguous, `first` means that channels come first."""
     images_NHWC = _channels_last(array, spec, where, first=first)
     bytes_NHWC = _as_bytes(images_NHWC, where)
     if images_NHWC.shape[1:3] != (spec.height, spec.width):
@@ -84,14 +87,14 @@ def _of_array(array: NDArray[Any], spec: ImageSpec, where: str, *, first: bool) 
         if spec.channels == 3:
             bytes_NHWC = np.repeat(bytes_NHWC, 3, axis=3)
         else:
-            # The weights of ITU-R 601, as Pillow has them.
+            # The weights of ITU-R 601, as in Pillow.
             bytes_NHWC = (bytes_NHWC @ np.array([0.299, 0.587, 0.114]))[..., None]
     images_NCHW = bytes_NHWC.transpose(0, 3, 1, 2)
     yield torch.from_numpy(np.ascontiguousarray(images_NCHW, dtype=np.float32))
 
 
 def _as_bytes(array: NDArray[Any], where: str) -> NDArray[Any]:
-    """Values from 0 to 255."""
+    """Converts values to 0 to 255."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
@@ -110,12 +113,12 @@ def _as_bytes(array: NDArray[Any], where: str) -> NDArray[Any]:
 
 
 def _channels_last(array: NDArray[Any], spec: ImageSpec, where: str, *, first: bool) -> NDArray[Any]:
-    """images_NHWC, of one or three channels, of an array in any usual order."""
+    """Returns images_NHWC with one or three channels from an array in any usual layout."""
     shape, size = array.shape, (spec.height, spec.width)
     if array.ndim == 2:
         return array[None, :, :, None]
     orders: dict[str, tuple[int, tuple[int, ...]]] = {}
-    """Orders to the number of channels and to the height and width that they would mean."""
+    """Layout to its number of channels, height and width."""
     if array.ndim == 3:
         orders = {"CHW": (shape[0], shape[1:]), "HWC": (shape[2], shape[:2]), "NHW": (1, shape[1:])}
         if shape[1:] != size:
@@ -126,7 +129,7 @@ def _channels_last(array: NDArray[Any], spec: ImageSpec, where: str, *, first: b
     if not possible or 0 in shape:
         allowed = f"such as {spec.height},{spec.width},{spec.channels} or N,{spec.channels},{spec.height},{spec.width}"
         raise UserError("invalid-images", "invalid shape of images", where=where, value=shape, allowed=allowed)
-    # Of several orders that with the network's size and channels; else the usual one of tensors, or of arrays.
+    # Prefer the layout with the network's size and channels; else the usual one of tensors, or of arrays.
     usual = "CHW" if first else "HWC"
     order = min(possible, key=lambda each: (orders[each][1] != size, orders[each][0] != spec.channels, each != usual))
     if order == "NHW":

@@ -50,8 +50,8 @@ def check_point(
 ) -> LatencyCheck:
     """Compares the recorded additive latency of the typical point with the routed network measured now.
 
-    Both are over the same real images and in the record's unit of time. `table` is the split's; the images are spread
-    evenly over it, so that they leave in their real mix.
+    Both use the same real images and the record's unit of time. `table` is the exit table of the split; the images are
+    spread evenly over it, so that their exits have the real mix.
     """
     assert record.frontier is not None
     assert record.cost is not None

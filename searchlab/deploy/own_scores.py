@@ -29,14 +29,14 @@ def use_scores(study: Study) -> None:
     """Registers the scores of a study's files in this process, under the file names without ".py".
 
     Raises:
-        UserError: a file does not run, has not both functions, they differ, or its name is that of another score.
+        UserError: a file does not run or lacks a function, its functions differ, or its name is that of another score.
     """
     names = [name for name in study.scores if is_file_name(name)]
     taken = [*SCORES, GATE]
     for name in names:
         file = file_named("score", name, study.files)
         if name_of(name) in taken:
-            what, allowed = "another score has this name", f"rename the file; taken: {', '.join(taken)}"
+            what, allowed = "the name is that of another score", f"rename the file; taken: {', '.join(taken)}"
             raise UserError("duplicate-name", what, where=file.place, value=name_of(name), allowed=allowed)
         taken.append(name_of(name))
         OWN_SCORES[name_of(name)], OWN_FUNCTIONS[name_of(name)] = _functions(file)

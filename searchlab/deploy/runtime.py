@@ -35,7 +35,7 @@ class Routable(Protocol):
 class _Leg:
     """Segment between two exits in use: its stages, then the head and the condition to leave.
 
-    Where a gate decides, the head is run only for those who leave.
+    With a gate, the head is run only for samples that leave.
     """
 
     stages: tuple[Call, ...]
@@ -57,7 +57,7 @@ class EarlyExitRuntime:
         if rule.exits[-1] >= len(network.cuts):
             raise UserError(
                 "unknown-exit",
-                "no such exit",
+                "unknown exit",
                 where="exit rule",
                 value=rule.exits[-1],
                 allowed=f"0 to {len(network.cuts) - 1}",
@@ -65,7 +65,7 @@ class EarlyExitRuntime:
         if rule.score == GATE and not list(network.gates):
             raise UserError(
                 "no-gates",
-                "this network has no gates",
+                "the network has no gates",
                 where="exit rule",
                 value=GATE,
                 allowed=", ".join(SCORE_FUNCTIONS),
@@ -86,7 +86,7 @@ class EarlyExitRuntime:
                 if leg.threshold is None or self._score(signal).item() >= leg.threshold:
                     logits_1C = signal if leg.gate is None else leg.head(map_1CHW)
                     return int(logits_1C.argmax(dim=1).item()), leg.exit
-        raise AssertionError("the last leg takes everyone")
+        raise AssertionError("the last exit in use takes every sample")
 
     def classify_batch(self, images_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns class_N and exit_N (positions in the exit table); samples that left are removed from the batch."""
@@ -116,12 +116,12 @@ class EarlyExitRuntime:
             return torch.cat(logits)[torch.cat(leaving).argsort()], exit_N
 
     def _leaving(self, leg: _Leg, map_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns leaves_N, which samples leave here, and logits_LC, the logits of those."""
+        """Returns leaves_N, whether each sample leaves here, and logits_LC of those that do."""
         signal = leg.head(map_NCHW) if leg.gate is None else leg.gate(map_NCHW)
         if leg.threshold is None:
             leaves_N = torch.ones(len(signal), dtype=torch.bool, device=signal.device)
         else:
-            # In float32, the comparison would round the threshold.
+            # A comparison in float32 would round the threshold.
             leaves_N = self._score(signal).double() >= leg.threshold
         if leg.gate is None:
             return leaves_N, signal[leaves_N]

@@ -47,7 +47,7 @@ SCORE_FUNCTIONS: dict[str, ScoreFunction] = {
     "margin": margin,
     "entropy": entropy,
 }
-"""The same names as `exits.scores.SCORES`: logits_NC to score_N, higher is surer."""
+"""The same names as `exits.scores.SCORES`: logits_NC to score_N; higher is more certain."""
 
 OWN_FUNCTIONS: dict[str, ScoreFunction] = {}
 """The same names as `exits.scores.OWN_SCORES`."""
@@ -57,7 +57,7 @@ def score_functions(names: Sequence[str]) -> dict[str, ScoreFunction]:
     """Returns the functions of some scores, "gate" among them.
 
     Raises:
-        UserError: there is no such score.
+        UserError: a score is unknown.
     """
     known = SCORE_FUNCTIONS | OWN_FUNCTIONS | {GATE: gate}
     for name in names:

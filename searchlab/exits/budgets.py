@@ -33,7 +33,7 @@ def shares_for(budget: float, cost_K: Costs) -> Shares:
 def surest_first(score_NK: Scores, share_K: Shares) -> tuple[float, ...]:
     """Returns the thresholds with which the N pi_k most certain remaining samples leave at exit k.
 
-    Samples as sure as the last of them leave too. Of `score_NK` only the early exits' columns are read.
+    Samples with the same score as the last of them leave too. Of `score_NK` only the early exits' columns are read.
     """
     samples = len(score_NK)
     remaining = np.arange(samples)

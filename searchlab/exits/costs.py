@@ -1,10 +1,10 @@
 """Costs of leaving at each exit, and mean costs of a rule. K' is the number of exits in use.
 
 A sample pays for the stages up to the cut of the exit it takes, for the heads of the used exits up to and including
-that one, and (in latency) for a decision at each of them that is not the last in use. By the score "gate" it pays
-instead of the heads for the gate of every used exit that it reaches, and for the one head that it takes; the last exit
-in use takes whoever comes, so no gate is run there. An exit left out costs nothing. With gates, a later exit may be
-cheaper than an earlier one whose head is large.
+that one, and (in latency) for a decision at each of them that is not the last in use. With the score "gate"
+it pays for the gate of every used exit that it reaches, and for the head of the exit that it takes. The last exit in
+use takes every remaining sample, so no gate is run there. An unused exit costs nothing. With gates, a later exit may be
+cheaper than an earlier one with a large head.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Dominance filter: drops points that an earlier point dominates, with one table look-up each.
 
-Points have M values, each to be minimised. The table has one axis for every value but the last, cut into cells, and
-says which smallest last value was seen up to each cell. Where cells are single integers the sieve is exact; where they
-are wider it lets through a few dominated points, and never drops one that no point it let through weakly dominates.
+Points have M values, each to be minimised. The table has one axis for every value but the last, divided into cells.
+It stores the smallest last value up to each cell. With single integers as cells the filter is exact. With wider cells
+it passes a few dominated points, and never drops a point that no passed point weakly dominates.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Axis:
 class Sieve:
     """Passes points that no earlier point weakly dominates, within the resolution of its cells.
 
-    With wide cells a point is entered in the cell after its own: a look-up then finds points that are truly lower.
+    With wide cells a point is entered in the next cell, so that a look-up finds only points that are truly lower.
     """
 
     def __init__(self, axes: Sequence[Axis]) -> None:

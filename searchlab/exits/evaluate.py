@@ -17,12 +17,12 @@ def scores_of(table: ExitTable, score: str) -> Scores:
     """Returns score_NK of a table. With "gate" the score at the last exit, which has no gate, is infinite.
 
     Raises:
-        UserError: no such score, or the table has no gates.
+        UserError: the score is unknown, or the table has no gates.
     """
     if score == GATE:
         if table.gates_NG is None:
             raise UserError(
-                "no-gates", "this network has no gates", where="score", value=GATE, allowed=", ".join(SCORES)
+                "no-gates", "the network has no gates", where="score", value=GATE, allowed=", ".join(SCORES)
             )
         return np.pad(table.gates_NG.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf)
     return score_named(score)(table.logits_NKC)
@@ -51,7 +51,7 @@ def evaluate(table: ExitTable, rule: ExitRule, profile: Profile) -> OperatingPoi
     """Evaluates a rule on a table, for example that of the test split.
 
     Raises:
-        UserError: no such score, its decision was not measured, or the network has no gates.
+        UserError: the score is unknown, its decision was not measured, or the network has no gates.
     """
     return operating_point(table.correct_NK, scores_of(table, rule.score), rule, profile)
 

@@ -32,11 +32,11 @@ FINE_CELLS = 2048
 
 @dataclass(frozen=True)
 class FrontierSettings:
-    """Settings of the search: what is searched, and how many points are kept.
+    """Settings of the frontier search: scores, objectives, sizes, and the number of points to keep.
 
-    `thresholds_per_exit` counts those that are tried, never included. Rules of more than `max_exits` exits are not
-    tried; where one set of exits would have more than `max_vectors` threshold vectors, fewer thresholds are (an even
-    choice). The search is exact over what is left. `extra` names more thresholds to try: for a score, those per exit.
+    `thresholds_per_exit` includes "never". Rules with more than `max_exits` exits are not tried. If a set of exits has
+    more than `max_vectors` threshold vectors, its thresholds are thinned evenly. The search is exact over the remaining
+    vectors. `extra` adds thresholds: for a score, those per exit.
     """
 
     objectives: tuple[Objective, ...] = (accuracy, latency_ms)
@@ -59,7 +59,7 @@ class FrontierSettings:
             if getattr(self, name) < least:
                 raise UserError(
                     "invalid-field",
-                    "too small",
+                    "invalid value",
                     where=f"frontier {name}",
                     value=getattr(self, name),
                     allowed=f"from {least}",
@@ -68,7 +68,7 @@ class FrontierSettings:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """All rules with one score on one set of exits, and what leaving costs there in every cost that varies."""
+    """All rules with one score on one set of exits, with the exit costs in every cost that varies."""
 
     score: str
     exits: tuple[int, ...]
@@ -91,8 +91,8 @@ def exact_frontier(
 ) -> Frontier:
     """Returns the non-dominated operating points over all scores, sets of exits and vectors, cheapest first.
 
-    Exact over the grid of thresholds, then thinned to `max_points` by hypervolume. Exits that nobody takes are not part
-    of any rule returned. Cheapest is by the first objective that is not accuracy.
+    Exact over the grid of thresholds, then thinned to `max_points` by hypervolume. Returned rules contain no
+    exit without samples. Cheapest is by the first objective that is not accuracy.
 
     Raises:
         UserError: an unknown score, one whose decision latency was not measured, or "gate" without gates.
@@ -110,7 +110,7 @@ def exact_frontier(
     points = []
     for number, position in found_P2[thin(values_PM, settings.max_points)].tolist():
         rule = sweeps[number].rule(position)
-        # Rules without idle exits are in other sweeps at equal cost, but a rounding could rank them second.
+        # The same rule without unused exits is in another sweep at equal cost, but rounding could rank it second.
         rule = normalised(scores[rule.score], rule)
         points.append(operating_point(table.correct_NK, scores[rule.score], rule, profile))
     return Frontier(split, _cheapest_first(points, settings.objectives))
@@ -154,9 +154,10 @@ def _leaving(
 def _candidates(
     table: ExitTable, sweeps: Sequence[_Sweep], objectives: Sequence[Objective]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Every rule of the front, and some that are not: the number of its sweep and its position there, its values_PM.
+    """Returns candidates for the front: the number of the sweep, the position in it, and values_PM.
 
-    Values are minimised and in units of all samples: samples that are wrong, latency and MACs of all samples together.
+    They contain every rule of the front. Values are minimised and are totals over all samples: wrong samples, latency,
+    MACs.
     """
     correct = tuple(np.ascontiguousarray(table.correct_NK.T))
     sieve = _sieve(table.samples, sweeps, objectives, CELLS)

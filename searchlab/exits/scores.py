@@ -1,7 +1,7 @@
 """Scores: the certainty of an exit about a sample; higher is more certain. Shapes: N samples, K exits, C classes.
 
-A new score is one function and one line in SCORES. Everything is in float64, where softmax saturates later. The score
-"gate" is the one that is not computed from logits: a learned gate gives it (paper 001, section 4), where there are any.
+A new score is one function and one line in SCORES. All are computed in float64, where softmax saturates later. The
+score "gate" is not computed from logits: it is the logit of a learned gate (paper 001, section 4).
 """
 
 from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ OWN_SCORES: dict[str, Score] = {}
 """Scores from users' files, registered when a study that names them runs (`deploy.own_scores`)."""
 
 GATE = "gate"
-"""Name of the score of learned gates: the gate's logit; the paper leaves at 0 or more."""
+"""Name of the score of learned gates: the gate's logit. In the paper, samples leave at 0 or more."""
 
 
 def name_of(score: str) -> str:
@@ -76,7 +76,7 @@ def score_named(name: str) -> Score:
     """Returns the score of that name.
 
     Raises:
-        UserError: there is none.
+        UserError: the name is unknown.
     """
     known = SCORES | OWN_SCORES
     if name not in known:
@@ -92,5 +92,7 @@ def available_scores(scores: Sequence[str], gated: bool) -> tuple[str, ...]:
     """
     others = tuple(name_of(score) for score in scores if score != GATE)
     if not others and not gated:
-        raise UserError("no-gates", "a network without gates needs another score", where="Study.scores", value=GATE)
+        raise UserError(
+            "no-gates", "the network has no gates: another score is needed", where="Study.scores", value=GATE
+        )
     return (*others, GATE) if gated else others

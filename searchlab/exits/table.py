@@ -28,7 +28,7 @@ class ExitTable:
     """Logits of every sample at every exit, the true classes, and the logit of every learned gate, if any.
 
     Raises:
-        TrialFailure: a logit is not finite, so that no score of it means anything.
+        TrialFailure: a logit is not finite, so that scores are undefined.
     """
 
     logits_NKC: NDArray[np.float32]
@@ -89,19 +89,19 @@ def load_table(path: Path) -> ExitTable:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             logits, labels, gates = arrays["logits_NKC"], arrays["labels_N"], arrays.get("gates_NG")
     except FileNotFoundError as error:
-        raise UserError("artefact-unreadable", "no such exit table", where=str(path)) from error
+        raise UserError("artefact-unreadable", "exit table not found", where=str(path)) from error
     except UNREADABLE as error:
         raise UserError(
-            "artefact-unreadable", "not readable as an exit table", where=str(path), value=str(error), allowed=allowed
+            "artefact-unreadable", "unreadable exit table", where=str(path), value=str(error), allowed=allowed
         ) from error
     right_kinds = logits.dtype == np.float32 and labels.dtype == np.int64
     if not right_kinds or logits.ndim != 3 or 0 in logits.shape or labels.shape != logits.shape[:1]:
         found = f"logits {logits.dtype}{logits.shape}, labels {labels.dtype}{labels.shape}"
-        raise UserError("artefact-unreadable", "not an exit table", where=str(path), value=found, allowed=allowed)
+        raise UserError("artefact-unreadable", "invalid exit table", where=str(path), value=found, allowed=allowed)
     fitting = (len(logits), logits.shape[1] - 1)
     if gates is not None and (gates.dtype != np.float32 or gates.shape != fitting):
         found = f"gates {gates.dtype}{gates.shape}, logits {logits.dtype}{logits.shape}"
-        raise UserError("artefact-unreadable", "not an exit table", where=str(path), value=found, allowed=allowed)
+        raise UserError("artefact-unreadable", "invalid exit table", where=str(path), value=found, allowed=allowed)
     if not np.isfinite(logits).all() or (gates is not None and not np.isfinite(gates).all()):
         raise UserError("artefact-unreadable", "logits are not finite", where=str(path), allowed=allowed)
     return ExitTable(logits, labels, gates)

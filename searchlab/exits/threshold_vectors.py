@@ -1,4 +1,4 @@
-"""Exact evaluation of all threshold vectors of some exits at once: errors and total cost.
+"""Exact evaluation of all threshold vectors of some exits in one pass: errors and total cost.
 
 With stay_k(t) the number of samples that pass the first k exits under thresholds t, and lost_k(t) how many more of
 those exit k gets wrong than exit k-1 does, sums over exits telescope:

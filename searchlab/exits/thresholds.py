@@ -1,7 +1,7 @@
 """Threshold grid: the thresholds that the search tries at each exit. Shapes: N samples, K exits.
 
 B levels per exit are at most B - 1 finite thresholds and "never". A sample's level at an exit is how many of its
-thresholds it reaches; with threshold number t in force (counted from 0) it stays where its level is at most t.
+thresholds it reaches; under threshold number t (counted from 0) it stays if its level is at most t.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Grid:
 def quantile_thresholds(score_N: NDArray[np.float64], levels: int) -> Thresholds:
     """Returns at most `levels` - 1 distinct thresholds at equal steps of the share that leaves; the lowest takes all.
 
-    Each lies halfway between two neighbouring scores, so that a rounding elsewhere sends nobody another way.
+    Each lies halfway between two neighbouring scores, so that rounding on another device changes no decision.
     """
     ordered = np.sort(score_N)
     lowest = np.unique(ordered[np.arange(levels - 1) * len(ordered) // (levels - 1)])

@@ -33,10 +33,10 @@ class Step:
 class SearchHistory:
     """Owner of a study's ended trials: records, steps, front and cost scales. Call `add` when a trial ends.
 
-    A driver has one, and hands it to whoever watches. The reference point of hypervolumes is fixed: accuracy 0 and
-    infinite cost, on the scales that the study's limits or its first complete trial give (`cost_scales`). If trials run
-    at the same time and a later one ends first, the scales change one last time when the first completes. Every step is
-    then computed again.
+    A driver has one, and passes it to its observers. The reference point of hypervolumes is fixed: accuracy 0 and
+    infinite cost. Cost scales come from the study's limits or its first complete trial (`cost_scales`). If trials run
+    at the same time and a later one ends first, the scales change once more when the first completes. All steps are
+    then recomputed.
     """
 
     def __init__(self, study: Study, records: Sequence[TrialRecord] = ()) -> None:
@@ -79,11 +79,11 @@ class SearchHistory:
     def noise(self) -> float:
         """Growth of the hypervolume if every point of the front were one standard error more accurate.
 
-        To first order a hypervolume is a sum of the front's accuracies, each times the stretch of cost that is its own.
-        As all were counted on the same images their errors may have any correlation; the standard error of the sum is
-        at most this, which it is where all err alike. The standard error of an accuracy is the binomial one, by the
-        width of its Wilson interval, which does not vanish at 100 %. Errors of latency are not in it. 0.0 where
-        accuracy is no objective.
+        To first order, a hypervolume is the sum of the front's accuracies, each weighted by its interval of cost. All
+        were measured on the same images, so their errors may have any correlation. This value is an upper bound of the
+        standard error of the sum, reached at full correlation. The standard error of an accuracy is binomial, from the
+        width of its Wilson interval, which is positive even at 100 %. Errors of latency are ignored. 0.0 if accuracy is
+        not an objective.
         """
         objectives = self.study.objectives
         if accuracy not in objectives or not self.front:
@@ -99,7 +99,7 @@ class SearchHistory:
         return self._volume(entries_of(record, self.study))
 
     def _compute(self, records: Sequence[TrialRecord]) -> None:
-        """Computes every step. Others may read meanwhile, so that nothing is replaced before all is known."""
+        """Computes every step. Other threads may read meanwhile, so attributes are replaced at the end."""
         self.cost_scales = cost_scales(self.study, records)
         steps: list[Step] = []
         front: list[Entry] = []
@@ -113,7 +113,7 @@ class SearchHistory:
         before = before or Step(record, 0, 0, 0.0, 0.0)
         volume = before.hypervolume
         if entries := entries_of(record, self.study):
-            # Of equal points, that of the first trial by number stays.
+            # Of equal points, keep that of the trial with the lowest number.
             by_number = sorted([*front, *entries], key=lambda entry: entry[0].number)
             front = front_of(by_number, self.study.objectives)
             volume = self._volume(front)

@@ -28,8 +28,9 @@ def values_of(points: Sequence[OperatingPoint], objectives: Sequence[Objective])
 def non_dominated(values_PM: Values) -> Positions:
     """Returns positions of the non-dominated rows of two or three objectives, in order of the first objective.
 
-    A row dominates another if it is nowhere worse and somewhere better. Two objectives take one sort, three a sort and
-    a sweep that keeps the front of the second and third so far as a staircase (Kung, Luccio and Preparata 1975).
+    A row dominates another if it is worse in no objective and better in at least one. Two objectives need one sort;
+    three need a sort, and a sweep that keeps the front of the other two as a staircase (Kung, Luccio and Preparata
+    1975).
     """
     if len(values_PM) == 0:
         return np.empty(0, dtype=np.intp)
@@ -91,7 +92,7 @@ def contributions(values_PM: Values, front_FM: Values, reference_M: Values) -> N
 def closest_to_front(values_PM: Values, front_FM: Values, reference_M: Values) -> int:
     """Returns the row that adds most hypervolume to a front; if none adds any, the one nearest to its rows.
 
-    Contributions alone would leave it to chance: all rows behind the front add the same nothing.
+    Contributions alone cannot decide then, because all dominated rows contribute 0.
     """
     added_P = np.nan_to_num(contributions(values_PM, front_FM, reference_M))
     if added_P.max() > 0 or len(front_FM) == 0:
@@ -139,8 +140,8 @@ def _volumes(boxes: _Boxes, values_PM: Values) -> NDArray[np.float64]:
 def thin(values_PM: Values, most: int) -> Positions:
     """Selects at most `most` rows of a front that keep much of its hypervolume, in the front's order.
 
-    The best value of every objective is always kept; then the row that adds most is taken, again and again. Axes are
-    scaled by the front's own extent, so that no unit counts more than another.
+    The best value of every objective is always kept; then rows are added greedily by contribution. Axes are scaled by
+    the front's extent, so that units do not matter.
     """
     front = non_dominated(values_PM)
     if len(front) <= most:

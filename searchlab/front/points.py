@@ -28,8 +28,8 @@ STATES = ("complete", "running", "interrupted", "stopped", "infeasible", "failed
 class FrontPoint:
     """A point of a study's front. `number` is its place, from 1, among all `total` points of the whole front.
 
-    So a point has one number, however many points are shown with it. `test` is the same rule on the test split, where
-    it was read.
+    So a point's number does not depend on how many points are shown. `test` is the result of the same rule on the test
+    split, if it was evaluated.
     """
 
     number: int
@@ -59,8 +59,8 @@ def study_front(
 ) -> list[FrontPoint]:
     """Returns the non-dominated union of all complete trials' frontiers, the best of the first objective first.
 
-    Stopped, failed and infeasible trials never enter. Of equal points the earliest trial's stays. The front is thinned
-    to `most` points for reading (None: all of it), which keep their numbers. Empty where no trial is complete.
+    Stopped, failed and infeasible trials are excluded. Of equal points the earliest trial's is kept. The front is
+    thinned to `most` points (None: all of it), which keep their numbers. It is empty without a complete trial.
 
     Raises:
         UserError: the trials' latencies were measured on different machines.
@@ -130,7 +130,7 @@ def scaled_values(
 ) -> Values:
     """Returns values_PM with every cost c as c / (c + its scale): no cost is 0, the scale itself 1/2, infinite 1.
 
-    So no point, however dear, lies beyond `reference_of`, and one reference point serves every study.
+    So every point lies within `reference_of`, and one reference point is enough for every study.
     """
     values_PM = values_of(points, objectives)
     for column, objective in enumerate(objectives):
@@ -159,9 +159,9 @@ def study_hypervolume(study: Study, records: Sequence[TrialRecord]) -> float:
 def cost_scales(study: Study, records: Sequence[TrialRecord]) -> dict[str, float]:
     """Returns the scale of every cost: the study's limit on it, else the first complete trial's.
 
-    That is the reference network's median for latency, the trial's own whole network for MACs and parameters. It is
-    the first by number, so that later trials change nothing; where trials run at once and one overtakes the first,
-    the unit changes one last time when that completes.
+    For latency, this is the reference network's median; for MACs and parameters, the trial's whole network. It is the
+    first trial by number, so that later trials change nothing. If trials run at the same time and a later one ends
+    first, the scales change once more when the first completes.
     """
     found = {o.name: _cost_scale(study, records, o) for o in study.objectives if o.sign > 0}
     return {name: value for name, value in found.items() if value is not None}
@@ -184,7 +184,7 @@ def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | No
     """Returns the machine of all complete trials' latencies; None if there are none.
 
     Raises:
-        UserError: there are two, and latencies of different machines do not compare.
+        UserError: there are two, and latencies of different machines cannot be compared.
     """
     measured = [(record, record.latency.machine) for record in _complete(records) if record.latency]
     if not measured:
@@ -194,7 +194,7 @@ def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | No
         if other != machine:
             raise UserError(
                 "machine-differs",
-                "latencies of different machines do not mix in one front",
+                "latencies of different machines cannot be compared in one front",
                 where=f"study {study.name}",
                 value=f"trial {first.number}: {machine.in_full}; trial {record.number}: {other.in_full}",
                 allowed="run the study under another name or --output on each machine",

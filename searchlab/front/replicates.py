@@ -1,12 +1,11 @@
-"""A front whose candidates were trained again with fresh seeds: what its points are worth then, and what picking added.
+"""Replicates of a front: results of its candidates with fresh seeds, and the selection bias of its points.
 
-A point was picked for its accuracy on the validation split, so luck of its seed, and of its thresholds on those
-images, was picked along with it. Fresh seeds had no part in any choice.
+A point was selected by its accuracy on the validation split. The selection favours lucky seeds and thresholds, so this
+accuracy is biased. Fresh seeds were not selected.
 
-All intervals are Student's t over seeds, at 95 %: how much a mean of so few trainings may be off. Of two seeds there is
-none: their difference is one number, as likely small as large, so the interval would be arbitrarily narrow by chance;
-nor of seeds that all came to the same figure, which is one of a few where images are few. The images are the same for
-every seed, so the intervals say nothing of other images.
+Intervals are 95 % Student t intervals of the mean over seeds. Two seeds give no interval: it would depend on one
+difference, and be arbitrarily narrow by chance. Equal values for all seeds give none either. The images are the same
+for every seed, so the intervals do not cover the choice of images.
 """
 
 import math
@@ -57,7 +56,7 @@ class Replicate:
 class Mean:
     """A mean over seeds with its 95 % interval; None if there are too few seeds.
 
-    `ends` are the least and the greatest value of two seeds that differ, to be shown instead.
+    `ends` are the lower and the higher value of two seeds that differ, shown instead of an interval.
     """
 
     value: float
@@ -87,7 +86,7 @@ class Repeated:
 class Optimism:
     """Means over `points` points: the accuracies of their selection, and those of fresh seeds.
 
-    `lost` is the difference of the first two, on the validation split both: what is owed to the picking.
+    `lost` is the difference of the first two, both on the validation split: the selection bias.
     """
 
     points: int
@@ -161,9 +160,9 @@ def _by_seed(points: Sequence[Repeated], split: Split) -> list[float]:
 def stratified(groups: Sequence[Sequence[float]], weights: Sequence[float]) -> Mean:
     """Returns the weighted mean of the groups' means, all of them shares, with its t interval, cut to 0 to 1.
 
-    The groups are independent and may vary unequally: degrees of freedom after Welch (1947) and Satterthwaite (1946).
-    No interval where a group has a single value, where nothing varies, or where there are no more degrees of freedom
-    than two values have.
+    The groups are independent, with unequal variances: degrees of freedom by Welch (1947) and Satterthwaite (1946).
+    There is no interval if a group has a single value, if all values are equal, or if there are no more degrees of
+    freedom than with two values.
     """
     value = sum(weight * fmean(group) for weight, group in zip(weights, groups, strict=True))
     if min(map(len, groups)) < 2:

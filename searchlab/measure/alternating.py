@@ -1,6 +1,6 @@
 """Alternating timing of two classifiers over the same images (paper 000, "Timed Testing").
 
-Nothing here takes the lock: whoever measures does it inside `isolation.measuring`.
+These functions take no lock: call them inside `isolation.measuring`.
 Shape suffixes: C channels, H and W pixels, S sets, E epochs of a set, B bootstrap samples.
 """
 
@@ -23,7 +23,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Turns:
-    """Warm-up epochs of each classifier, then the sets of epochs that alternate: base, other, base, other ...
+    """Numbers of epochs: warm-up of each classifier, then alternating sets: base, other, base, other ...
 
     The paper has two sets, and three for its small models.
     """
@@ -43,8 +43,8 @@ class Alternated:
     def faster_percent(self, seed: int = 0) -> Estimate:
         """Returns the runtime saving of the other against the base in percent; negative if it is slower.
 
-        Every set counts as the median of its epochs. The interval is the 95 % bootstrap interval of drawing sets, the
-        same for both, and then epochs within them; with one epoch there is nothing to draw, and it is the value.
+        Each set is represented by the median of its epochs. The 95 % bootstrap interval resamples sets, the same for
+        both classifiers, then epochs within them. With one epoch, the interval is the value itself.
         """
         base_SE, other_SE = np.asarray(self.base_ms), np.asarray(self.other_ms)
         random, (sets, epochs) = np.random.default_rng(seed), base_SE.shape

@@ -9,8 +9,8 @@ from searchlab.record import LatencyCheck, LatencyReport, Quantiles, SegmentLate
 def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
     """Returns the report in the study's unit of time; unchanged if the study has none yet.
 
-    Candidate and reference were interleaved, so what slowed one slowed the other: dividing both by the reference's
-    drift leaves their ratio as it was measured, and makes milliseconds compare between trials hours apart.
+    Candidate and reference were interleaved, so a slower machine slows both. Dividing both by the reference's drift
+    keeps their ratio, and makes milliseconds comparable between trials that are hours apart.
 
     Raises:
         UserError: the report is of another machine or another reference than the unit.
@@ -41,13 +41,13 @@ def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
 
 def other_machine(unit: TimeUnit, here: str, where: str = "latency", see: str = "") -> UserError:
     """Makes the error for a latency from another machine than the unit's; `see` names options."""
-    mend = f"{see}, or begin another" if see else "begin another"
+    mend = f"{see}, or begin another study" if see else "begin another study"
     return UserError(
         "machine-differs",
-        "its latencies so far are of another machine, and do not mix",
+        "its latencies were measured on another machine; latencies of different machines cannot be compared",
         where=where,
         value=here,
-        allowed=f"so far {unit.machine.in_full}; {mend} under --name",
+        allowed=f"so far {unit.machine.in_full}; {mend} with --name NAME",
     )
 
 
@@ -55,10 +55,10 @@ def other_reference(unit: TimeUnit, here: str, where: str = "latency") -> UserEr
     """Makes the error for a latency beside another reference than the unit's."""
     return UserError(
         "reference-differs",
-        "its latencies so far were measured beside another reference, and do not compare",
+        "its latencies were measured beside another reference network and cannot be compared",
         where=where,
         value=here,
-        allowed=f"so far {unit.reference_name}; begin another study under --name",
+        allowed=f"so far {unit.reference_name}; begin another study with --name NAME",
     )
 
 

@@ -38,8 +38,8 @@ class CpuClock:
 class CudaClock:
     """Clock with CUDA events between the pieces and the host's clock around the pass.
 
-    Launches run ahead of the GPU, so only the stream knows what a piece took. What the events do not see (the first
-    launch, the last wait) is paid once a pass: it is counted with the first piece.
+    Launches are asynchronous, so the time of a piece is measured in the stream. Time outside the events (the first
+    launch, the last wait) occurs once per pass and is counted with the first piece.
     """
 
     def __init__(self) -> None:

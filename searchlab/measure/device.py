@@ -23,7 +23,7 @@ def resolve_device(name: str) -> torch.device:
     """Returns the torch device for "auto" (CUDA if available), "cpu", "cuda" or "cuda:N".
 
     Raises:
-        RunError: the name is none of these, or this machine has no such device.
+        RunError: the name is invalid, or this machine lacks the device.
     """
     there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name == "auto":
@@ -34,7 +34,7 @@ def resolve_device(name: str) -> torch.device:
         )
     if name not in there and not (name == "cuda" and len(there) > 1):
         raise RunError(
-            "unknown-device", "no such device on this machine", value=name, allowed=f"here: {', '.join(there)}"
+            "unknown-device", "device not found on this machine", value=name, allowed=f"here: {', '.join(there)}"
         )
     return torch.device(name)
 

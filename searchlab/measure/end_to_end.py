@@ -47,10 +47,10 @@ def check_latency(
     scores: Mapping[str, Score],
     options: LatencyOptions = DEFAULT_OPTIONS,
 ) -> LatencyCheck:
-    """Compares the additive model with the routed network, interleaved now, so that drift cancels.
+    """Compares the additive model with the routed network; both are interleaved, so that drift cancels.
 
-    `run` routes over the same `segments`; `predict` gives the additive model's milliseconds for these very samples (in
-    their exit mix); `scores` holds what it needs, usually one. Batch size 1.
+    `run` routes over the same `segments`. `predict` returns the additive model's milliseconds for the same samples, in
+    their exit mix, and needs the decisions by `scores`, usually one. Batch size 1.
     """
     image_1CHW = samples_NCHW[:1].clone()
     with quiet_host(options.threads or torch.get_num_threads()):
@@ -73,7 +73,7 @@ def routed_ms(
 ) -> float:
     """Returns the expected milliseconds per sample, in the unit in which the reference takes `reference_ms`.
 
-    The two are interleaved, so that it compares with a latency in that unit which was measured at another time.
+    Both are interleaved, so that the result can be compared with a latency in that unit from another time.
     """
     with quiet_host(options.threads or torch.get_num_threads()):
         passes = {

@@ -1,12 +1,13 @@
 """Isolation: while a latency is measured on a node, no trial of this user trains there.
 
-Two files and `flock`: the kernel lets go of both when a process dies, so a crash leaves nothing behind. Trainers share
-the lock; a measurement takes it alone. The gate, passed one at a time on the way to the lock, keeps measurements from
-starving: whoever waits for the lock waits inside the gate, and no new trainer comes past.
+Isolation uses two files and `flock`. The kernel releases both locks when a process dies, so a crash leaves no lock.
+Trainings hold the lock shared, a measurement holds it exclusively. A process must enter the gate, one at a time, before
+it takes the lock, and waits for the lock inside the gate. So a waiting measurement blocks new trainings and cannot
+starve.
 
-Whoever waits long says who holds the lock (`holders`), again and again, and looks whether it should end.
+A process that waits long reports the holders of the lock periodically, and checks whether the user interrupted it.
 
-A process that trains must let go of its training lock before it measures: the two exclude each other there too.
+A training process must release its training lock before it measures, because the two exclude each other.
 """
 
 import fcntl
@@ -51,7 +52,7 @@ class Waiting:
         """Waits for this many seconds.
 
         Raises:
-            Interrupted: `interrupted` said so.
+            Interrupted: `interrupted` returned True.
         """
         until = self.clock() + seconds
         while (left := until - self.clock()) > 0:
@@ -66,7 +67,7 @@ PATIENT = Waiting()
 def who_holds() -> str:
     """Lists the holders of this user's lock on this node: activity, process state and duration."""
     found = holders(_holders_folder())
-    return "; ".join(holder.words(time.time()) for holder in found) or "a process that left no note"
+    return "; ".join(holder.words(time.time()) for holder in found) or "an unknown process"
 
 
 def _stem() -> str:
@@ -90,7 +91,7 @@ class _Files:
         """Waits inside the gate for the lock; a measurement that waits there blocks later arrivals.
 
         Raises:
-            Interrupted: whoever waits is to end.
+            Interrupted: `waiting.interrupted` returned True.
         """
         wait = _Wait(self._doing, self._waiting)
         wait.take(self._gate, fcntl.LOCK_EX)
@@ -140,14 +141,18 @@ class _Wait:
             if now >= self._says_at:
                 self._says_at, self._said = now + SAY_EVERY_S, True
                 since = duration(now - self._begun)
-                self._waiting.say(f"{self._doing} waits ({since} so far) for the lock of this node: {who_holds()}")
+                self._waiting.say(
+                    f"{self._doing} waits for the lock of this node ({since} so far), held by {who_holds()}"
+                )
             self._waiting.sleep(after_s)
             after_s = min(LOOK_EVERY_S, 1.5 * after_s)
 
     def over(self) -> None:
         """Reports the end of a wait that was reported."""
         if self._said:
-            self._waiting.say(f"{self._doing}, after it waited for {duration(self._waiting.clock() - self._begun)}")
+            self._waiting.say(
+                f"{self._doing} continues after a wait of {duration(self._waiting.clock() - self._begun)}"
+            )
 
 
 def _taken(file: int, mode: int) -> bool:
@@ -210,7 +215,7 @@ def measuring(waiting: Waiting = PATIENT) -> Iterator[None]:
     """Takes the lock exclusively: waits until all trainings release it, and blocks them until the end.
 
     Raises:
-        Interrupted: `waiting.interrupted` said so before it was alone.
+        Interrupted: `waiting.interrupted` returned True during the wait.
     """
     files = _Files("measuring", waiting)
     try:

@@ -1,6 +1,6 @@
-"""The latency of a network and its parts, its reference's interleaved with it.
+"""Latency measurement of a network and its parts, interleaved with the reference network.
 
-Nothing here takes the lock: whoever measures does it inside `isolation.measuring`.
+These functions take no lock: call them inside `isolation.measuring`.
 
 Shape suffixes: N images, C channels, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
 """
@@ -57,11 +57,11 @@ def measure_latency(
     """Measures the milliseconds per batch of every stage, head, gate and decision, and the ratio to the reference.
 
     `scores` maps the name of a score to logits_NC -> score_N, and "gate" (for networks with gates alone) to
-    gate_N1 -> score_N. What a sample pays once wherever it leaves (the call, naming the class) is counted with the
+    gate_N1 -> score_N. Costs that occur once per sample (the call, finding the class) are counted with the
     first stage.
 
     Raises:
-        UserError: there is no such reference.
+        UserError: the reference is unknown.
     """
     threads = options.threads or torch.get_num_threads()
     image_NCHW = example_image(images, options.batch_size, device)
@@ -110,12 +110,12 @@ def _report(
 
 
 def _to_median(ms: dict[Kind, MsRPI]) -> float:
-    """Pieces are means of undisturbed passes, totals are medians; the reference gives the factor between the two."""
+    """Returns the factor from means of undisturbed passes (pieces) to medians (totals), from the reference."""
     return float(np.median(ms[REFERENCE])) / float(undisturbed_means(ms[REFERENCE])[0])
 
 
 def example_image(images: ImageSpec, batch_size: int, device: torch.device) -> torch.Tensor:
-    """Makes image_NCHW of normal noise with a fixed seed: convolutions take as long for it as for a real image."""
+    """Makes image_NCHW of normal noise with a fixed seed: convolutions take as long as for a real image."""
     generator = torch.Generator().manual_seed(0)
     shape = (batch_size, images.channels, images.height, images.width)
     return torch.randn(shape, generator=generator).to(device)

@@ -1,8 +1,8 @@
 """Notes of lock holders: `flock` does not tell who holds a lock, so every holder writes a small file.
 
-A note is a small file that its holder keeps locked. The kernel lets go of it when the process dies, however it does: a
-note that nobody has locked is out of date, and is removed by whoever reads it. Where notes cannot be written or read,
-nothing else suffers.
+A note is a small file that its holder keeps locked. The kernel releases this lock when the process ends. A note that
+no process has locked is out of date, and the next reader removes it. If notes cannot be written or read, only messages
+are less precise.
 """
 
 import fcntl
@@ -32,10 +32,10 @@ class Holder:
     since_s: float
 
     def words(self, now_s: float) -> str:
-        """ "process 42 (searchlab run digits), training for 63 s, stopped (Ctrl-Z): `kill -CONT 42` lets it go on"."""
+        """ "process 42 (searchlab run digits), training for 63 s, stopped (Ctrl-Z): `kill -CONT 42` continues it"."""
         letter = _state(self.pid)
         state = f", {STATES[letter]}" if letter in STATES else ""
-        mend = f": `kill -CONT {self.pid}` lets it go on" if letter == STOPPED else ""
+        mend = f": `kill -CONT {self.pid}` continues it" if letter == STOPPED else ""
         held = f"{self.doing} for {duration(now_s - self.since_s)}"
         return f"process {self.pid} ({self.command}), {held}{state}{mend}"
 

@@ -85,11 +85,11 @@ def interleaved(
 ) -> dict[Key, MsRPI]:
     """Runs blocks of passes of every kind, round after round, until the budget is spent: ms_RPI by kind.
 
-    `fewest_rounds` are run over the budget, too, but for no more than a few times as long (a slow or busy machine).
+    `fewest_rounds` are run even over the budget, but for at most a few times the budget (on a slow or busy machine).
 
-    A network finds another's data in the caches and needs some passes to be back at its pace: the first are not
-    counted. For what is left of it (2.5 % of a resnet20 against itself), a block of the kind `between` runs after every
-    other one: then each network always comes after the other.
+    Switching networks evicts caches, so the first passes of a block are discarded. A residual effect remains (2.5 % for
+    a resnet20 against itself). Therefore a block of the kind `between` follows every other block, so that each network
+    always runs after the other one.
     """
     stop_s = time.perf_counter() + budget_s
     patience_s = stop_s + OVERTIME * budget_s + 2.0

@@ -28,8 +28,8 @@ def quantiles(ms_RP: Floats, seed: int) -> Quantiles:
 def undisturbed_means(ms_RPI: Floats) -> Floats:
     """Returns ms_I: the mean of every piece over the faster half of the passes, without the fastest tenth.
 
-    On a quiet machine these are the medians, within 2 %. Unlike medians they add up; and what others do on a shared
-    machine only ever slows a pass, so that the faster half is what the network itself takes.
+    On a quiet machine they equal the medians within 2 %. Unlike medians they can be added. Other processes on a shared
+    machine only slow passes, so the faster half shows the time of the network itself.
     """
     passes_QI = ms_RPI.reshape(-1, ms_RPI.shape[-1])
     total_Q = passes_QI.sum(axis=1)
@@ -45,7 +45,7 @@ def mean_over_samples(ms_RPN: Floats) -> float:
 def paired_ratio(ms_RP: Floats, reference_RP: Floats, seed: int) -> Estimate:
     """Returns undisturbed time over the reference's, with the 95 % bootstrap interval of resampled rounds.
 
-    What slows a round slows both of its blocks: drawn together, it cancels.
+    A disturbance slows both blocks of a round. Resampling them together cancels it.
     """
 
     def ratio(rounds_BR: NDArray[np.int64]) -> Floats:

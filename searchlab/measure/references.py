@@ -21,7 +21,7 @@ def reference_network(name: str, images: ImageSpec) -> EarlyExitNetwork:
     """Builds the reference of that name for these images, in eval mode with random weights.
 
     Raises:
-        UserError: there is no such reference.
+        UserError: the name is unknown.
     """
     if name not in REFERENCES:
         raise unknown("reference", name, REFERENCES)

@@ -1,10 +1,10 @@
-"""The routes of samples through a network, timed whole, and the price of every piece on them.
+"""Latency model: times whole routes of samples through a network, and derives the cost of every piece.
 
-What a piece takes depends on what ran before it. After a sample that left early, the first stages' weights are still in
-the caches; after one that ran the whole network they are not (a sample that leaves at the first exit takes 25 % less
-than the same pieces of whole passes). A stage is slower after a head than after a stage. So pieces are not priced by
-their own time alone: an exit is timed in passes that all leave there, with the exits before it and without them: the
-reloading that a sample causes is then part of its own price, and what heads cost is what a pass takes longer for them.
+The time of a piece depends on what ran before it. After a sample that left early, the first stages' weights are still
+in the caches; after one that ran the whole network they are not (a sample that leaves at the first exit takes 25 % less
+than the same pieces of whole passes). A stage is slower after a head than after a stage. So the cost of a piece is not
+its own time. Each exit is timed in passes that all leave there, with and without the exits before it. The cost of heads
+is the difference. The reloading of caches that a sample causes is then part of its own cost.
 
 Shape suffixes: N images, C channels or classes, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
 """
@@ -28,7 +28,7 @@ Piece = tuple[str, int]
 """A kind ("stage", "head", "gate", "decision", "class") and which one: the cut or the exit."""
 
 PRICE_TO_TIME = (0.5, 3.0)
-"""Between these lies what heads, gates and decisions cost, in multiples of their own time. Beyond is a disturbance."""
+"""Bounds for the cost of heads, gates and decisions, in multiples of their own time; beyond is a disturbance."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Route:
 
 
 Kind = str | Route
-"""What a pass shows: a route, or the network or another one as a whole, by a name."""
+"""Kind of a pass: a route, or the name of a whole network."""
 
 
 def routes_for(exits: int, scores: Sequence[str]) -> list[Route]:
-    """As few routes as show every exit and every score, and every exit alone. Gates show every exit on their own."""
+    """Returns the fewest routes with every exit, every score, and every exit alone; with gates, every exit again."""
     of_logits = [score for score in scores if score != GATE]
     turns = max(exits, len(of_logits)) if of_logits else 0
     found = [Route(turn % exits, of_logits[turn % len(of_logits)]) for turn in range(turns)]
@@ -53,8 +53,8 @@ def routes_for(exits: int, scores: Sequence[str]) -> list[Route]:
 
 
 def route_passes(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[str, Score]) -> dict[Kind, Timed]:
-    """One kind of pass for every route, to be interleaved. `route_pieces` says what the pieces are."""
-    assert GATE not in scores or segments.gates, "this network has no gates"
+    """Returns one kind of pass for every route, to be interleaved. `route_pieces` lists the pieces."""
+    assert GATE not in scores or segments.gates, "the network has no gates"
     clock = clock_for(image_NCHW.device)
     routes = routes_for(len(segments.cuts), list(scores))
     return {
@@ -64,7 +64,7 @@ def route_passes(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[s
 
 
 def route_pass(segments: Segments, image_NCHW: torch.Tensor, route: Route, score: Score, clock: Clock) -> Timed:
-    """Every piece of the route as routing runs it: by "gate", the gates up to the exit and the exit's head alone."""
+    """Makes a pass over the pieces of a route, as in deployment: with "gate", the gates up to the exit and one head."""
     steps = _steps(segments, route)
     taken = None if steps[-1][1] is segments.heads[route.exit] else segments.heads[route.exit]
 
@@ -91,13 +91,13 @@ def route_pass(segments: Segments, image_NCHW: torch.Tensor, route: Route, score
 
 
 def mixed_routes(exits: int, scores: Sequence[str]) -> list[Route]:
-    """One route to every exit in an order that mixes short and long ones; by gates, where they are learned."""
+    """Returns one route to every exit, in an order that mixes short and long ones; by gates if there are any."""
     score = GATE if GATE in scores else scores[0]
     return [Route(exit, score) for exit in random.Random(0).sample(range(exits), exits)]
 
 
 def mixed_pass(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[str, Score]) -> Timed:
-    """One sample after the other, made to leave along `mixed_routes`: a piece for each."""
+    """Makes a pass of one sample per route of `mixed_routes`; each sample is a piece."""
     clock = clock_for(image_NCHW.device)
     routes = mixed_routes(len(segments.cuts), list(scores))
     passes = [route_pass(segments, image_NCHW, route, scores[route.score or ""], clock) for route in routes]
@@ -105,7 +105,7 @@ def mixed_pass(segments: Segments, image_NCHW: torch.Tensor, scores: Mapping[str
 
 
 def route_ms(segments: Segments, latency: SegmentLatency, route: Route) -> float:
-    """What the prices say of a route."""
+    """Returns the additive model's latency of a route."""
     price = {"stage": latency.stages_ms, "head": latency.heads_ms, "gate": latency.gates_ms}
     return sum(
         price[kind][at] if kind in price else latency.decision_ms[route.score or ""]
@@ -115,11 +115,11 @@ def route_ms(segments: Segments, latency: SegmentLatency, route: Route) -> float
 
 
 def _no_score(logits_NC: torch.Tensor) -> torch.Tensor:
-    raise AssertionError("where an exit is alone, nothing is decided")
+    raise AssertionError("a route with a single exit has no decision")
 
 
 def _steps(segments: Segments, route: Route) -> list[Step]:
-    """Every stage of the route, and the head or gate after it that decides."""
+    """Returns every stage of the route, with the deciding head or gate after it."""
     end = segments.cuts[route.exit] + 1
     if route.score is None:
         return [(stage, None) for stage in segments.stages[:end]]
@@ -127,7 +127,7 @@ def _steps(segments: Segments, route: Route) -> list[Step]:
 
 
 def route_pieces(segments: Segments, route: Route) -> list[Piece]:
-    """What each piece of a route's pass is."""
+    """Lists the pieces of a route's pass."""
     kind = "gate" if route.score == GATE else "head"
     exit_at = {cut: exit for exit, cut in enumerate(segments.cuts)}
     pieces: list[Piece] = []
@@ -141,7 +141,7 @@ def route_pieces(segments: Segments, route: Route) -> list[Piece]:
 
 @dataclass(frozen=True)
 class _TimedRoute:
-    """A route as it was timed: the mean time of each of its pieces."""
+    """Measured times of a route: the mean of each of its pieces."""
 
     route: Route
     ms: Mapping[Piece, float]
@@ -152,9 +152,9 @@ class _TimedRoute:
 
 
 def segment_latency(segments: Segments, ms: Mapping[Route, MsRPI], scale: float = 1.0) -> SegmentLatency:
-    """From every route's times, the price of every stage, head, gate and decision, scaled.
+    """Derives the cost of every stage, head, gate and decision from the times of all routes, scaled.
 
-    For a rule with all exits in use, and for one with a single exit, the prices add up to what its passes took.
+    For rules with all exits in use, or with a single exit, the costs add up to the measured times.
     """
     timed = [
         _TimedRoute(
@@ -173,7 +173,7 @@ def segment_latency(segments: Segments, ms: Mapping[Route, MsRPI], scale: float 
 
 
 class _Prices:
-    """What pieces take by themselves (their means over all routes), and what routes say they cost."""
+    """Costs of pieces, from their own times (means over all routes) and the times of whole routes."""
 
     def __init__(self, timed: Sequence[_TimedRoute]) -> None:
         self.timed = timed
@@ -185,28 +185,28 @@ class _Prices:
         self.factor = {gated: self._factor(gated) for gated in (False, True)}
 
     def of(self, kind: str, index: int) -> float:
-        """The price of a head or gate; the time of a stage or of naming the class."""
+        """Returns the cost of a head or gate; the own time of a stage or of finding the class."""
         time_ms = float(np.mean(self.pieces[kind, index]))
         return time_ms * self.factor[kind == "gate"] if kind in ("head", "gate") else time_ms
 
     def decision_ms(self, score: str) -> float:
-        """The price of a decision."""
+        """Returns the cost of a decision."""
         return float(np.mean(self.decisions[score])) * self.factor[score == GATE]
 
-    def hung_ms(self, each: _TimedRoute) -> float:
-        """The price of all heads, gates and decisions of a route."""
+    def added_ms(self, each: _TimedRoute) -> float:
+        """Returns the cost of all heads, gates and decisions of a route."""
         score = each.route.score or ""
         hung = [piece for piece in each.ms if piece[0] in ("head", "gate", "decision")]
         return sum(self.decision_ms(score) if kind == "decision" else self.of(kind, at) for kind, at in hung)
 
     def stages_ms(self, cuts: Sequence[int]) -> tuple[float, ...]:
-        """Stages scaled leg by leg, so that those up to each cut take what is left of the routes that leave there.
+        """Returns stage costs, scaled between cuts, so that the sums match the routes without their heads.
 
-        The class, paid once wherever a sample leaves, is counted with the first stage.
+        Finding the class occurs once per sample and is counted with the first stage.
         """
         class_ms, stages_ms, begin = self.of("class", 0), list[float](), 0
         for exit, cut in enumerate(cuts):
-            leaving = [each.total_ms - self.hung_ms(each) for each in self.timed if each.route.exit == exit]
+            leaving = [each.total_ms - self.added_ms(each) for each in self.timed if each.route.exit == exit]
             leg_ms = [self.of("stage", stage) for stage in range(begin, cut + 1)]
             left_ms = max(0.0, float(np.mean(leaving)) - class_ms - sum(stages_ms))
             stages_ms += [ms * left_ms / sum(leg_ms) for ms in leg_ms]
@@ -214,7 +214,7 @@ class _Prices:
         return (stages_ms[0] + class_ms, *stages_ms[1:])
 
     def _factor(self, gated: bool) -> float:
-        """What passes take longer for heads (or gates) and decisions, over the time of these: least squares."""
+        """Fits the factor from own times to costs of heads (or gates) and decisions, by least squares."""
         alone_ms = {each.route.exit: each.total_ms for each in self.timed if each.route.score is None}
         others = [each for each in self.timed if each.route.score and (each.route.score == GATE) == gated]
         pairs = []

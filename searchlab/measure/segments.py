@@ -1,4 +1,4 @@
-"""Segments: a network as a row of callables for timing or routing, in eval mode, captured on CUDA.
+"""Segments: a network as a sequence of callables for timing or routing, in eval mode, captured on CUDA.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
@@ -100,7 +100,7 @@ def _captured(network: EarlyExitNetwork, image_NCHW: torch.Tensor) -> Segments:
     stages: list[Call] = []
     maps = [static_input]
     for stage in network.stages:
-        assert isinstance(stage, nn.Identity) or _capturable(stage), "a stage runs alike for every image"
+        assert isinstance(stage, nn.Identity) or _capturable(stage), "stages must not depend on the image"
         call = _call(stage, maps[-1])
         stages.append(call)
         maps.append(call.output if isinstance(call, _Replay) else maps[-1])

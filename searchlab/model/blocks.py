@@ -121,7 +121,7 @@ class Bottleneck(nn.Module):
 class PreactivationBlock(nn.Module):
     """Normalisation, ReLU and convolution, twice (He et al. 2016, "Identity mappings", figure 4e).
 
-    Where shapes differ, the skip is a bare convolution of what the first normalisation and ReLU leave.
+    If shapes differ, the skip is a convolution of the output of the first normalisation and ReLU.
     """
 
     expansion: ClassVar[int] = 1

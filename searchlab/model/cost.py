@@ -20,7 +20,7 @@ from searchlab.record import NetworkCost, SegmentCost
 
 
 def parameter_count(module: nn.Module) -> int:
-    """How many numbers a module learns."""
+    """Returns the number of learned parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
@@ -109,9 +109,9 @@ def network_cost(candidate: Candidate, images: ImageSpec) -> NetworkCost:
 
 
 def _partitioned_cost(architecture: Partitioned, candidate: Candidate, images: ImageSpec) -> NetworkCost:
-    """The costs of its networks put together; where experts are alike, they are counted once.
+    """Adds up the costs of the networks of a partition; equal experts are computed once.
 
-    All classes being equally likely, an expert under hard routing runs for its share of the classes.
+    Classes are assumed to be equally likely, so with hard routing an expert runs for its share of the classes.
     """
     check_partitioned(architecture, images.classes)
     params, router_macs = _classifier_cost(architecture.router, images, len(architecture.groups))

@@ -1,4 +1,4 @@
-"""A backbone cut into stages, with exits hung on the cuts.
+"""A backbone divided into stages, with exits at the cuts.
 
 Shape suffixes: N images, C channels (of images and maps) or classes (of logits), H and W pixels, K exits, G gates (one
 fewer than exits, or none).
@@ -29,8 +29,8 @@ OWN_HEADS: dict[str, Callable[[Any, ImageSpec], nn.Module]] = {
 class EarlyExitNetwork(nn.Module):
     """Stages by name in a row, a head on each cut in use, and, with learned gates, a gate before each but the last.
 
-    Called as a whole it runs everything, which is what training and exit tables want. Leaving early for real is the
-    business of `deploy.runtime`, which runs the same stages, gates and heads one by one.
+    `forward` runs all stages and heads, as training and exit tables need. `deploy.runtime` runs the same stages, gates
+    and heads one by one, so that samples leave early.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class EarlyExitNetwork(nn.Module):
 
     def gate_logits(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Returns gates_NG, from the maps at all cuts."""
-        assert len(self.gates), "this network has no gates"
+        assert len(self.gates), "the network has no gates"
         return torch.cat([gate(map_NCHW) for gate, map_NCHW in zip(self.gates, maps, strict=False)], dim=1)
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The projection that spaces use: sampled parameters keep fixed ranges, the limits decide the width."""
+"""Projection to the limits: spaces sample parameters in fixed ranges, and the limits determine the width."""
 
 from dataclasses import replace
 
@@ -10,15 +10,15 @@ from searchlab.model.width import rounded, widest, with_width
 
 
 def fit(candidate: Candidate, images: ImageSpec, limits: Limits, *, multiple: int = 1) -> Candidate:
-    """The candidate with the largest base width that holds the caps on size, all heads counted.
+    """Returns the candidate with the largest base width that meets the caps on size, all heads counted.
 
-    Without a cap on size it comes back as it is. Where as many as `multiple` channels fit, the width is rounded down
-    to a multiple of it: convolutions on 16 channels can take half the time of those on 20. Where not even width 1
-    fits, the candidate comes back with width 1, and is then recorded as infeasible. The networks of a partition are
-    scaled together (`fit_partitioned`).
+    Without a cap on size it is returned unchanged. If at least `multiple` channels fit, the width is rounded down to a
+    multiple of it: convolutions on 16 channels can take half the time of those on 20. If not even width 1 fits, the
+    candidate is returned with width 1, and is then recorded as infeasible. The networks of a partition are scaled
+    together (`fit_partitioned`).
 
     Raises:
-        UserError: there is a cap, and the architecture has no base width to fit.
+        UserError: there is a cap, but the architecture has no base width.
     """
     if not limits.cap_size:
         return candidate

@@ -1,4 +1,4 @@
-"""The widest router, experts and generalist that hold a cap together."""
+"""Projection of partitions: the widest router, experts and generalist that together meet a cap."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,14 +10,14 @@ from searchlab.model.width import rounded, widest, with_width
 
 
 def fit_partitioned(candidate: Candidate, images: ImageSpec, limits: Limits, *, multiple: int = 1) -> Candidate:
-    """All widths times the largest common factor with which the sum of all networks holds the caps on size.
+    """Scales all widths by the largest common factor with which the sum of all networks meets the caps on size.
 
-    The factor is that which brings the widest network to a whole width; the others are rounded down, to 1 at least.
-    Then each is rounded down to a multiple of `multiple`, where it is larger. Without a cap on size the candidate comes
-    back as it is; where not even width 1 fits, with width 1 everywhere.
+    The factor makes the widest network's width an integer; the others are rounded down, to at least 1. Then widths
+    above `multiple` are rounded down to a multiple of it. Without a cap on size the candidate is returned unchanged; if
+    not even width 1 fits, with width 1 everywhere.
 
     Raises:
-        UserError: there is a cap, and a network has no width to fit.
+        UserError: there is a cap, but a network has no width.
     """
     if not limits.cap_size:
         return candidate
@@ -26,7 +26,7 @@ def fit_partitioned(candidate: Candidate, images: ImageSpec, limits: Limits, *, 
 
 
 def _scaled(candidate: Candidate, width: int, multiple: int = 1) -> Candidate:
-    """The widest network with this width, the others as much wider or narrower."""
+    """Sets the width of the widest network, and scales the others by the same factor."""
     architecture = candidate.architecture
     assert isinstance(architecture, Partitioned)
     router, experts, generalist = architecture.router, architecture.experts, architecture.generalist

@@ -14,7 +14,7 @@ from searchlab.errors import UserError
 from searchlab.model.blocks import Make, Stage, conv_bn
 
 CLOSED = -1.0
-"""Initial logit of a gate: one image in four would leave."""
+"""Initial logit of a gate, at which it would open for about one image in four."""
 
 
 def plan_head(head: Head, stage: Stage, classes: int, *, where: str) -> Make:
@@ -49,8 +49,8 @@ def build_head(head: Head, channels_in: int, classes: int) -> nn.Sequential:
 class GateUnit(nn.Module):
     """One linear unit on features_NF: gate_N1, the logit of leaving here.
 
-    Its inputs are standardised: what all images have in common would else drown what tells them apart, and the gate
-    would open for all or for none.
+    Its inputs are standardised. Otherwise the features that all images share would dominate, and the gate would open
+    for all images or for none.
     """
 
     def __init__(self, features: int) -> None:
@@ -63,8 +63,8 @@ class GateUnit(nn.Module):
     def reset(self) -> None:
         """Resets the unit to its initial state: nearly closed, equal for every image.
 
-        So each gate first weighs its exit against the final one. Where gates start half open, an early one weighs its
-        exit against later ones that do not yet know when to close, and is saturated before they do.
+        So each gate first compares its exit with the final one. If gates started half open, an early gate would compare
+        its exit with untrained later gates, and would saturate before they are trained.
         """
         self.norm.reset_running_stats()
         self.linear.weight.zero_()
@@ -98,7 +98,7 @@ class LearnedGate(nn.Module):
         return gate_N1
 
     def folded(self) -> nn.Sequential:
-        """Returns the gate for deployment, as plain linear layer."""
+        """Returns the gate for deployment, as pooling and a plain linear layer."""
         return nn.Sequential(*self.seen, self.unit.folded())
 
 

@@ -1,4 +1,4 @@
-"""Rules of how many multiply-accumulates a layer does. A layer without a rule is an error: else a cap would not hold.
+"""Rules that count the multiply-accumulates of layers. A layer without a rule is an error, so that caps always hold.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
@@ -28,7 +28,7 @@ def _linear_macs(layer: nn.Linear, output: torch.Tensor) -> int:
 
 
 def _attention_macs(layer: nn.MultiheadAttention, output: tuple[torch.Tensor, ...]) -> int:
-    """Queries, keys, values and the output's projection, every token with itself; then every token with every other."""
+    """Counts the projections to queries, keys, values and output of every token, then attention between all tokens."""
     tokens, features = output[0].shape[1:]
     return 4 * tokens * features**2 + 2 * tokens**2 * features
 
@@ -42,7 +42,7 @@ COUNTED: dict[type[nn.Module], Rule] = {
 """Kind of layer to the rule that counts its MACs."""
 
 COMPUTATIONS = ("forward", "_conv_forward")
-"""Methods that say what a layer computes. nn.Conv2d divides its forward pass in two."""
+"""Methods that define the computation of a layer. nn.Conv2d divides its forward pass in two."""
 
 
 UNCOUNTED: tuple[type[nn.Module], ...] = (
@@ -53,7 +53,7 @@ UNCOUNTED: tuple[type[nn.Module], ...] = (
     *(nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout2d),
     *ELEMENTWISE,
 )
-"""Kinds of layers that count as no MACs, as is the custom: normalisation, activation, pooling, reshaping, dropout."""
+"""Kinds of layers that count as 0 MACs, by convention: normalisation, activation, pooling, reshaping, dropout."""
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 """Kinds of modules that may be empty."""
@@ -90,8 +90,7 @@ def rule_for(layer: nn.Module) -> Rule | None:
 def _kind_of(layer: nn.Module, kinds: Container[type[nn.Module]]) -> type[nn.Module] | None:
     """Returns the nearest of the kinds that a layer belongs to.
 
-    A subclass belongs to its parent's kind if it computes as the parent does. With a forward pass of its own it is
-    another layer.
+    A subclass belongs to its parent's kind only if it has the parent's forward pass.
     """
     nearest = next((kind for kind in type(layer).__mro__ if kind in kinds), None)
     same = nearest is not None and all(
@@ -101,7 +100,7 @@ def _kind_of(layer: nn.Module, kinds: Container[type[nn.Module]]) -> type[nn.Mod
 
 
 def _is_known(module: nn.Module) -> bool:
-    """Returns whether a module is counted, counts as nothing, or only calls other modules."""
+    """Returns whether a module is counted, counts as 0, or only calls other modules."""
     if _kind_of(module, COUNTED) or _kind_of(module, UNCOUNTED) or isinstance(module, CONTAINERS):
         return True
     # Tracing leaves bare modules, which hold the parameters that a graph adds or multiplies elementwise.

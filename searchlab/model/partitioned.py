@@ -36,10 +36,10 @@ class Classifier(nn.Module):
 class RoutedExperts(nn.Module):
     """images_NCHW to logits_NC over all classes, which are the logarithms of probabilities that sum to 1.
 
-    "soft": p(group) p(class | group). "hard": only the expert of the likeliest group is run, so nothing is known of the
-    other classes; what the router doubts is spread evenly over all C: p(group) p(class | group) + (1 - p(group)) / C.
-    So the expert's order of its classes stands, they come before all others, and every score of this exit (the highest
-    probability, the margin, which is p(group) times the expert's own, the entropy) tells the doubts of both.
+    "soft": p(group) p(class | group). "hard": only the expert of the likeliest group is run. The remaining probability
+    1 - p(group) is spread evenly over all C classes: p(group) p(class | group) + (1 - p(group)) / C. So the expert's
+    classes keep their order and come before all others. Every score of this exit (highest probability, margin, entropy)
+    then reflects the uncertainty of both the router and the expert.
     """
 
     _by_group_C: torch.Tensor
@@ -111,18 +111,18 @@ def check_partitioned(architecture: Partitioned, classes: int) -> None:
     """Checks the conditions that a partitioned network must meet besides those of its networks.
 
     Raises:
-        UserError: the groups do not name every class once, or a classifier of torchvision is where it cannot be.
+        UserError: the groups do not name every class once, or a torchvision classifier is in an unsupported role.
     """
     check_coverage(architecture.groups, classes)
     for number, (backbone, group) in enumerate(zip(architecture.experts, architecture.groups, strict=True)):
         if isinstance(backbone, Torchvision) and len(group) < 2:
-            what = "torchvision's classifiers tell two classes apart at least"
+            what = "a torchvision classifier needs at least two classes"
             raise UserError("unsupported-network", what, where=f"expert {number}", value=len(group))
     if isinstance(architecture.generalist, Torchvision):
         # Its own final head would be after the candidate's exits.
         where, allowed = "generalist", "resnet, vgg, alexnet or googlenet"
         raise UserError(
-            "unsupported-network", "torchvision's classifiers are no generalists", where=where, allowed=allowed
+            "unsupported-network", "a torchvision classifier cannot be the generalist", where=where, allowed=allowed
         )
 
 
@@ -130,20 +130,20 @@ def check_coverage(groups: Sequence[Sequence[int]], classes: int) -> None:
     """Checks that the groups contain each of `classes` class numbers once.
 
     Raises:
-        UserError: some are missing, named twice or out of range.
+        UserError: a number is missing, repeated or out of range.
     """
     named = Counter(number for group in groups for number in group)
     wrong = {
-        "name no class": [number for number in named if not 0 <= number < classes],
-        "are named more than once": [number for number, times in named.items() if times > 1],
-        "are missing": [number for number in range(classes) if number not in named],
+        "out of range": [number for number in named if not 0 <= number < classes],
+        "in more than one group": [number for number, times in named.items() if times > 1],
+        "in no group": [number for number in range(classes) if number not in named],
     }
     for what, numbers in wrong.items():
         if numbers:
             once = f"every class number from 0 to {classes - 1}, once"
             raise UserError(
                 "invalid-partition",
-                f"class numbers that {what}",
+                f"class numbers {what}",
                 where="partition",
                 value=sorted(numbers),
                 allowed=once,

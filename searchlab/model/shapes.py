@@ -60,7 +60,7 @@ LAYERS: dict[type[nn.Module], Callable[[Any, torch.Tensor], torch.Tensor]] = {
     nn.Flatten: _flat_shape,
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.ReLU, nn.Identity, nn.Dropout), _same_shape),
 }
-"""Kind of layer to the rule of its output's shape. By itself, torch runs decompositions to find it."""
+"""Kind of layer to the rule of its output's shape. Without it, torch would run slow decompositions."""
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     F.relu: _as_it_is,
@@ -75,11 +75,11 @@ INITIALISATIONS: dict[Any, Callable[..., Any]] = dict.fromkeys(
     ),
     _as_it_is,
 )
-"""Functions that fill a tensor, which does nothing where tensors have no values."""
+"""Functions that fill a tensor; they have no effect on the meta device."""
 
 
 class _Replaced(TorchFunctionMode):
-    """Calls another function in place of each that is named. As every mode of torch, it holds for one thread."""
+    """Replaces functions by others, in the current thread."""
 
     def __init__(self, others: Mapping[Any, Callable[..., Any]]) -> None:
         super().__init__()
@@ -91,14 +91,14 @@ class _Replaced(TorchFunctionMode):
 
 @contextmanager
 def without_values() -> Iterator[None]:
-    """What is built within has no values: it is on the meta device, and its initialisation is left out."""
+    """Within the block, modules are built on the meta device, without values and initialisation."""
     with torch.device("meta"), _Replaced(INITIALISATIONS):
         yield
 
 
 @contextmanager
 def shapes_by_rule(network: nn.Module) -> Iterator[None]:
-    """Within, the layers and functions above run by their rules. The network is spoiled for values."""
+    """Within the block, layers and functions compute shapes by rule. The network is unusable for values afterwards."""
     for layer in network.modules():
         if type(layer) in LAYERS:
             layer.forward = partial(LAYERS[type(layer)], layer)

@@ -25,6 +25,6 @@ def stages_of(backbone: Backbone, images: ImageSpec) -> list[Stage]:
     """Returns the stages of a backbone, in their order. Making them in this order initialises the network.
 
     Raises:
-        UserError: it cannot be built for images of this size.
+        UserError: the backbone cannot be built for images of this size.
     """
     return BACKBONES[backbone.kind](backbone, images)

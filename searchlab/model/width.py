@@ -1,4 +1,4 @@
-"""The widest network that holds limits, and what a network exceeds of them."""
+"""Computes the widest network that meets limits, and by how much a network exceeds them."""
 
 import math
 from collections.abc import Callable
@@ -16,22 +16,22 @@ Probe = tuple[int, float]
 
 
 def excess_over(cost: NetworkCost, limits: Limits) -> dict[str, float]:
-    """By what share of the cap a network is over each cap on its size; empty where it holds them all."""
+    """Returns by what share a network exceeds each cap on its size; empty if it meets all."""
     return limits.excess(params=cost.params, macs=cost.macs)
 
 
 def widest(
     make: Callable[[int], Candidate], images: ImageSpec, limits: Limits, *, start: int, largest: int | None = None
 ) -> int:
-    """The largest width of which `make` makes a candidate that holds the caps on size, up to `largest`.
+    """Returns the largest width, up to `largest`, for which the candidate of `make` meets the caps on size.
 
-    1 where none does. Without a cap on size, `start`. The result does not depend on `start`, where the search begins.
-    Costs must not fall where the width grows.
+    1 if none does. Without a cap on size, `start`. The search begins at `start`, which does not change the result.
+    Costs must not decrease with the width.
     """
     if not limits.cap_size:
         return start
 
-    # The width of `fits` holds the caps, or is 1; that of `over` does not.
+    # The width of `fits` meets the caps, or is 1; that of `over` exceeds them.
     fits, over = 1, math.inf
     last: Probe = (0, 0.0)
     width = start if largest is None else largest
@@ -50,14 +50,14 @@ def widest(
 
 
 def _next(before: Probe, last: Probe, fits: int, over: float) -> int:
-    """The next width to try, between the bounds: where a straight line through the roots of two costs meets the cap.
+    """Returns the next width to try, between the bounds, by linear extrapolation of the square roots of two costs.
 
     Costs grow about with the square of the width, so the line is soon accurate to one channel.
     """
     (width_before, used_before), (width, used) = before, last
     slope = (used**0.5 - used_before**0.5) / (width - width_before)
     if slope > 0:
-        # Two neighbours can cost nearly the same: what their line promises may be far too wide to be built.
+        # Neighbouring widths can have nearly equal costs: the extrapolated width may then be far too large to build.
         guess = min(width + (1 - used**0.5) / slope, max(2 * width, width / used**0.5))
     else:
         guess = 2 * width if over == math.inf else (fits + over) / 2
@@ -65,20 +65,20 @@ def _next(before: Probe, last: Probe, fits: int, over: float) -> int:
 
 
 def _used(candidate: Candidate, images: ImageSpec, limits: Limits) -> float:
-    """The largest of figure / cap over the caps on size: at most 1 where a network holds all of them."""
+    """Returns the largest ratio of a cost to its cap on size; at most 1 if all caps are met."""
     cost = network_cost(candidate, images)
     pairs = [(limits.max_params, cost.params), (limits.max_macs, cost.macs)]
     return max(value / cap for cap, value in pairs if cap is not None)
 
 
 def _does_not_grow(kind: str) -> UserError:
-    """Every width would fit, and the search would never end."""
+    """Makes the error for a cost that does not grow with the width: every width would fit, and the search never end."""
     what, allowed = "the cost of a backbone does not grow with its width", "channels that follow from `width`"
     return UserError("unsupported-network", what, where="architecture", value=kind, allowed=allowed)
 
 
 def rounded(width: int, multiple: int) -> int:
-    """The width rounded down to a multiple, where it is larger than one multiple."""
+    """Rounds a width down to a multiple, if it is larger than one multiple."""
     return width - width % multiple if width > multiple else width
 
 
@@ -86,9 +86,9 @@ def with_width(part: Architecture, where: str) -> Any:
     """Returns the part, if its noun has a width that can be fitted.
 
     Raises:
-        UserError: it has none; `where` is its role.
+        UserError: it has no width; `where` is its role.
     """
     if not hasattr(part, "width"):
-        what, allowed = "no base width to fit to the limits", "a backbone whose noun has the field `width`"
+        what, allowed = "the backbone has no width that can be fitted to the limits", "a backbone whose noun has the field `width`"
         raise UserError("unsupported-network", what, where=where, value=part.kind, allowed=allowed)
     return part

@@ -27,8 +27,8 @@ FINDINGS = "findings.json"
 def evaluate_exits(subject: Subject) -> Findings:
     """Evaluate a trial on the test split; most papers use this.
 
-    `exits` has one entry per exit, the final head's last: its cut, how many of `samples` test images it names right,
-    first and among its three likeliest classes. Sizes: `params`, `macs`, `megabytes` of weights (1e6 bytes). Times:
+    `exits` has one entry per exit, the final head's last: its cut, how many of `samples` test images it classifies
+    correctly, top-1 and top-3. Sizes: `params`, `macs`, `megabytes` of weights (1e6 bytes). Times:
     `train_seconds`, and `latency_ms` of the whole network, null where it was not measured.
     """
     normaliser = Normaliser.of(subject.dataset, subject.device)
@@ -55,7 +55,7 @@ def evaluate_exits(subject: Subject) -> Findings:
 
 
 def validation_table(subject: Subject) -> ExitTable:
-    """The exit table of the validation split that the trial left in its folder.
+    """Reads the trial's exit table of the validation split.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -113,13 +113,13 @@ def load_findings(records: Sequence[TrialRecord]) -> dict[int, Findings]:
             except ValueError as error:
                 mend = "delete it, then `searchlab resume` the study"
                 raise UserError(
-                    "artefact-unreadable", "not readable as JSON", where=str(_path(record)), allowed=mend
+                    "artefact-unreadable", "invalid JSON", where=str(_path(record)), allowed=mend
                 ) from error
     return found
 
 
 def evaluate_trial(paper: Paper, subject: Subject) -> None:
-    """Evaluate a trial for a paper and write the findings into its folder, in one step: a kill leaves no partial file.
+    """Evaluate a trial for a paper and write the findings into its folder, atomically.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""Nouns of a paper's study: its tables, the findings about a trial, and the paper that makes both."""
+"""Nouns of a paper's study: tables, findings about a trial, and the paper that defines both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,17 +47,17 @@ class Finished:
     findings: Mapping[int, Findings] = field(default_factory=dict)
 
     def trial(self, row: str) -> TrialRecord | None:
-        """The record of the configuration enqueued under that name; None unless it is complete."""
+        """Returns the record of the configuration enqueued under that name; None unless it is complete."""
         record = self._newest(row)
         return record if record and record.state == "complete" else None
 
     def found(self, row: str) -> Findings | None:
-        """The findings about that configuration, if there are any."""
+        """Returns the findings about that configuration, if any."""
         record = self._newest(row)
         return self.findings.get(record.number) if record else None
 
     def _newest(self, row: str) -> TrialRecord | None:
-        """The newest record of a row: a configuration that was changed has a trial before the change, too."""
+        """Returns the newest record of a row: a changed configuration has an older trial, too."""
         return max((r for r in self.records if r.row == row), key=lambda record: record.number, default=None)
 
 
@@ -75,7 +75,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Paper:
-    """The tables of a paper, ours beside the published figures: what its `tables.py` calls `PAPER`.
+    """The tables of a paper, ours beside the published figures; `PAPER` in its `tables.py`.
 
     `tables` is pure: it gets every study of the paper's file, run or not. `evaluate` is called once per complete trial
     after the training; it may read the test split, and measure inside `lab.measuring()`. `params` are the paper's own

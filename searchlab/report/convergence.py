@@ -32,8 +32,7 @@ DASHES: tuple[tuple[int, ...], ...] = ((), (6, 2), (2, 1), (8, 2, 2, 2), (4, 2, 
 
 @dataclass(frozen=True)
 class Line:
-    """A trial over its epochs. `looked` are those after which the validation split was looked at; `errors` in percent,
-    of the final head."""
+    """Learning curve of a trial. `looked` are the epochs with a validation error, `errors`, in percent."""
 
     name: str
     colour: str
@@ -196,8 +195,8 @@ def _figure(lines: Sequence[Line]) -> Any:
 def _explanation(study: Study) -> str:
     return (
         f"Every line is a trial, trained on {study.data} for up to {study.epochs} epochs. The error is the "
-        "final head's on the validation split after every epoch; the loss is that of training, the exits' included. "
-        "Shades of one hue are architectures of one kind. A click on a name hides its line, two leave it alone."
+        "final head's on the validation split after every epoch; the loss is the training loss of all exits. "
+        "Shades of one hue are one kind of architecture. Click a name to hide its line, twice to hide the others."
     )
 
 

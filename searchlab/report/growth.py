@@ -110,7 +110,7 @@ def write_growth_png(path: Path, history: SearchHistory) -> None:
 def _drawn(history: SearchHistory) -> list[Step]:
     if not history.trained:
         allowed = "needs at least one trial that was trained"
-        raise UserError("no-results", "nothing to plot", where=f"study {history.study.name}", allowed=allowed)
+        raise UserError("no-results", "no trained trial to plot", where=f"study {history.study.name}", allowed=allowed)
     return history.trained
 
 
@@ -191,7 +191,7 @@ def _explanation(history: SearchHistory) -> str:
     return (
         "Every mark is a trial that was trained, where it ended: how much training the study had spent by then, in "
         "epochs times the MACs of one image through the network, and the share of the space of objectives that its "
-        f"front dominated. The reference point is frozen: accuracy 0 and boundless cost.{unit}{band}"
+        f"front dominated. The reference point is fixed: accuracy 0 and infinite cost.{unit}{band}"
     )
 
 

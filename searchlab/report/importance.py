@@ -20,9 +20,9 @@ BAR, CHANCE = "#1259a8", "#c4622d"
 
 @dataclass(frozen=True)
 class Bars:
-    """What is drawn: shares of importance by parameter, for each thing that was looked at, of so many trials.
+    """Contents of the plot: importance shares by quantity and parameter, and the number of trials.
 
-    Shares below `chance` may be just that; nor can anything be said of `conditional` parameters, not in every trial.
+    Shares below `chance` may be chance. `conditional` parameters are not in every trial, and have no share.
     """
 
     study: Study
@@ -98,16 +98,20 @@ def _explanation(bars: Bars) -> str:
     unfit = ("stopped", "infeasible", "failed")
     others = {state: number for state, number in state_counts(bars.records).items() if state in unfit}
     left_out = ", ".join(f"{number} {state}" for state, number in others.items())
-    unseen = f" They leave out {left_out}: what stops a trial or breaks a limit is underrated." if left_out else ""
+    unseen = (
+        f" Not included: {left_out}. So parameters that stop trials or exceed limits are underrated."
+        if left_out
+        else ""
+    )
     conditional = ", ".join(bars.conditional)
-    only_some = f" Not in every trial, so not looked at: {conditional}." if conditional else ""
+    only_some = f" Excluded, because not every trial has them: {conditional}." if conditional else ""
     return (
-        "How much of the differences between trials each parameter explains alone (functional ANOVA), as a share of "
-        "what all explain alone: for a trial's best accuracy, for the costs of its whole network (what an image pays "
-        "that takes no early exit), and for the hypervolume of its own frontier. "
-        "A bar that ends before the dashed line may be chance: some parameter "
-        "also had so large a share when the values were shuffled. So say "
-        f"{units.counted(bars.trials, 'complete trial')}.{unseen}{only_some}"
+        "Importance is the share of the variance between trials that each parameter explains alone (functional ANOVA), "
+        "divided by the sum of these shares. It is shown for a trial's best accuracy, the costs of its whole network "
+        "(without early exits), and the hypervolume of its own frontier. "
+        "A bar that ends before the dashed line may be chance: with shuffled values, some parameter "
+        "had an equally large share. "
+        f"Based on {units.counted(bars.trials, 'complete trial')}.{unseen}{only_some}"
     )
 
 

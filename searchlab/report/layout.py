@@ -25,8 +25,7 @@ STYLES = {
 class FirstThatFits:
     """Shows the first of `tables` that the console is wide enough for, or else what `otherwise` makes of its width.
 
-    Without that the last table is cut short on a terminal; in a file or a pipe its lines are as long as they must be
-    (printed uncropped).
+    Without `otherwise`, the last table is cropped on a terminal, and printed in full to a file or a pipe.
     """
 
     tables: tuple[Table, ...]

@@ -51,7 +51,7 @@ def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[Fro
     below = (
         f'<h2>The front{_of_how_many(points)}</h2>\n<div class="scroll">{front_table(points)}</div>\n'
         f"<p>{escape(EXITS_ARE)}.</p>\n{_doubts(points)}"
-        f"<h2>How it was got</h2>\n{_origin(study, records)}"
+        f"<h2>Origin</h2>\n{_origin(study, records)}"
     )
     return plot_page(study, title, [_explanation(study)], f"{plot}\n{below}")
 
@@ -59,10 +59,9 @@ def page_html(study: Study, records: Sequence[TrialRecord], points: Sequence[Fro
 def _explanation(study: Study) -> str:
     *ends, last = [objective.label for objective in study.objectives]
     return (
-        "Every mark is an early-exit network with a rule that says which image leaves where. The bold front holds "
-        f"those that no other trial beats in {', '.join(ends)} and {last} together; the faint lines are what each "
-        "trial reached alone. Intervals are 95 %. Numbered points are those of the table; move the mouse over a mark "
-        "for its exits."
+        "Every mark is an early-exit network with an exit rule. The bold line is the Pareto front in "
+        f"{', '.join(ends)} and {last}; the faint lines are the frontiers of single trials. Intervals are 95 %. "
+        "Numbered points are those of the table. Move the mouse over a mark to see its exits."
     )
 
 

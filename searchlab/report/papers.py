@@ -28,8 +28,8 @@ PARTS_GAP = 2
 def tables_view(tables: Sequence[Table], missing: Sequence[str] = ()) -> RenderableType:
     """Tables with their notes, then what is `missing`.
 
-    Where the console is narrow, intervals are below their values; then a few rows of many columns are put upright;
-    else the columns come in several parts, one below the other, each with the names of the rows.
+    On a narrow console, intervals are below their values. If that is not enough, tables with few rows are transposed;
+    others are split into several parts, one below the other, each with the names of the rows.
     """
     blocks: list[RenderableType] = []
     for table in tables:

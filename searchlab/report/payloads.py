@@ -27,10 +27,10 @@ Plain = dict[str, Any]
 
 
 def front_payload(study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint]) -> Plain:
-    """A study's front: `points` (from `study_front`) and what surrounds them.
+    """Returns a study's front: `points` (from `study_front`), study, hypervolume and counts.
 
-    `points_total` is how many points the whole front has; `points` keep their numbers of it.
-    `hypervolume` is that of the whole front, thinned or not; `cost_scales` are its units (see `study_hypervolume`).
+    `points_total` is the number of points of the whole front, in which `points` are numbered. `hypervolume` is that of
+    the whole front; `cost_scales` are its units (see `study_hypervolume`).
     """
     machine = common_machine(study, records)
     return {
@@ -61,8 +61,8 @@ def point_payload(front_point: FrontPoint) -> Plain:
 def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain:
     """An operating point. `exits` are positions in the exit table, `cuts` where they hang, "final" for the final head.
 
-    A threshold that no score reaches is null, and so is the score where one exit takes everyone. `exit_accuracy`
-    follows `exits`; null where nobody left. `latency_doubt` says why the latency is in doubt; null where it is not.
+    A threshold that no score reaches is null, and so is the score if one exit takes every sample. `exit_accuracy`
+    follows `exits`; null if no sample left there. `latency_doubt` is the reason for doubt about the latency, or null.
     """
     rule = point.rule
     return {
@@ -147,10 +147,10 @@ def show_point_payload(study: Study, front_point: FrontPoint) -> Plain:
 
 
 def studies_payload(files: Mapping[str, Sequence[Study]], sketches: Mapping[str, Sketch] | None = None) -> Plain:
-    """Every study as it is defined, and the file that defines it; without the text of other files that it names.
+    """Returns every study with its definition and its file, without the text of other files that it names.
 
-    Of a file that was read alone (see `Sketch`) there is one entry, whose `name` is null: its `description`, and under
-    `written` the fields that it writes out.
+    A file with computed studies (see `Sketch`) gives one entry with `name` null, its `description`, and its literal
+    fields under `written`.
     """
     found = [(file, study) for file, studies in sorted(files.items()) for study in studies]
     unread = [

@@ -47,7 +47,10 @@ def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints |
     front = study_front(study, records, most=None)
     if not front:
         raise UserError(
-            "no-results", "nothing to plot", where=f"study {study.name}", allowed="needs at least one complete trial"
+            "no-results",
+            "no complete trial to plot",
+            where=f"study {study.name}",
+            allowed="needs at least one complete trial",
         )
     axes = axes_of(study)
     reference = reference_latency(front) if axes.x.name == "latency_ms" else None

@@ -35,10 +35,10 @@ def replicates_view(study: Study, front: Sequence[Repeated], replicates: Sequenc
 
 
 def _table(study: Study, front: Sequence[Repeated], *, tall: bool, gap: int) -> Table:
-    columns = [figures("point"), figures("trial"), figures("fresh\nseeds"), figures("accuracy\nas picked")]
+    columns = [figures("point"), figures("trial"), figures("fresh\nseeds"), figures("accuracy\nas selected")]
     columns += [figures("fresh seeds\n(validation)"), figures("fresh seeds\n(test)")]
     for cost in costs_of(study):
-        columns += [figures(f"{cost.label}\nas picked"), figures("fresh seeds\n(test)")]
+        columns += [figures(f"{cost.label}\nas selected"), figures("fresh seeds\n(test)")]
     columns += [words("exits used\nscore")] if tall else [words("exits used"), words("score")]
     return plain_table(columns, [_cells(study, point, tall=tall) for point in front], gap=gap)
 
@@ -106,7 +106,7 @@ def counted(replicates: Sequence[Replicate]) -> str:
 def optimism_lines(found: Optimism | None) -> list[str]:
     """Returns the selection bias of the front's accuracies in words."""
     if found is None:
-        return ["No replicate is complete: nothing is known of other seeds."]
+        return ["No replicate is complete: fresh seeds have no results yet."]
     points = "the point was" if found.points == 1 else f"the {found.points} points were"
     lost = 100 * found.lost.value
     seen = f"{abs(lost):.1f} points {'less' if lost >= 0 else 'more'}"
@@ -116,7 +116,7 @@ def optimism_lines(found: Optimism | None) -> list[str]:
         seen += f" [{low:.1f}, {high:.1f}]" + (", which may be chance" if low <= 0 <= high else "")
     average = "" if found.points == 1 else " on average"
     return [
-        f"Optimism of picking: {points} picked at {units.percent(found.picked)} of the validation split{average}; "
+        f"Selection bias: {points} selected at {units.percent(found.picked)} of the validation split{average}; "
         f"fresh seeds reach {units.percent(found.validation.value)} there: {seen}. "
         f"On the test split they reach {accuracy_cell(found.test)}."
     ]
@@ -128,18 +128,18 @@ def doubt_lines(front: Sequence[Repeated]) -> list[str]:
     enough = [number for number in seeds if number >= FEWEST_SEEDS]
     lines = []
     if seeds == {1}:
-        lines.append(f"One seed says nothing of the spread: --seeds {FEWEST_SEEDS} or more gives intervals.")
+        lines.append(f"One seed gives no interval: use --seeds {FEWEST_SEEDS} or more.")
     if 2 in seeds:
         lines.append(
-            f"( ) holds the lower and the higher value of two seeds; an interval needs --seeds {FEWEST_SEEDS} or more."
+            f"( ) shows the lower and the higher value of two seeds; an interval needs --seeds {FEWEST_SEEDS} or more."
         )
     if enough:
         fewest = min(enough)
         more = 10 if fewest < 6 else 3 * fewest
         lines.append(
             f"[ ] is a 95 % t interval over seeds: with {fewest} it reaches {reach(fewest):.1f} standard deviations to "
-            f"either side, with {more} it would be {reach(more):.1f}. The images are the same for all seeds. Where all "
-            "seeds came to the same figure, there is none."
+            f"either side, with {more} it would be {reach(more):.1f}. The images are the same for all seeds. Equal "
+            "values for all seeds give no interval."
         )
     return lines
 

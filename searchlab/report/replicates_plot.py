@@ -34,10 +34,10 @@ PICKED, VALIDATION, TEST = "#7b8894", "#7fb2e5", "#1259a8"
 
 
 EXPLANATION = (
-    "The front's candidates were trained again with fresh seeds. An open mark is a point as it was picked, the "
-    "best of many on the validation split; a filled one is the mean of the fresh seeds under the same rule: same "
-    "score, same exits, and the same shares of validation images leaving at each. A bar that leaves the picture "
-    "goes on outside. Move the mouse over a mark for its figures."
+    "The front's candidates were trained again with fresh seeds. An open mark is a point as selected, the "
+    "best of many on the validation split. A filled mark is the mean of the fresh seeds under the same rule: same "
+    "score, same exits, and equal shares of validation images at each exit. Bars may extend beyond the plot. "
+    "Move the mouse over a mark to see its figures."
 )
 
 
@@ -75,9 +75,9 @@ class Doubt:
         return Scales(self.axes, x, y, self.logarithmic)
 
     def ends(self, axis: str, *, logarithmic: bool) -> tuple[float, float]:
-        """The range of "x" or "y": all marks, and of intervals what reaches no farther than the marks lie apart.
+        """Returns the range of "x" or "y": all marks, and intervals up to the extent of the marks.
 
-        Those of two or three seeds may be so wide that nothing else would be seen; they leave the picture then.
+        Intervals of two or three seeds may be so wide that they would hide the marks; they are clipped.
         """
         every = (self.picked, *self.fresh)
         at = [value for marks in every for value in getattr(marks, axis)]
@@ -96,7 +96,7 @@ def doubt_of(study: Study, front: Sequence[Repeated]) -> Doubt:
     """Collects the contents of the plot for points that have readings.
 
     Raises:
-        UserError: none has any.
+        UserError: no point has readings.
     """
     axes, known = axes_of(study), [entry for entry in front if entry.readings]
     if not known:
@@ -105,7 +105,7 @@ def doubt_of(study: Study, front: Sequence[Repeated]) -> Doubt:
     picked_x = [coordinate(entry.picked.point, axes.x) for entry in known]
     picked_y = [coordinate(entry.picked.point, axes.y) for entry in known]
     none = ([0.0] * len(known), [0.0] * len(known))
-    picked = Marks("as picked, on the validation split", PICKED, picked_x, picked_y, none, none)
+    picked = Marks("as selected, on the validation split", PICKED, picked_x, picked_y, none, none)
     fresh = (
         _marks("fresh seeds, on the validation split", VALIDATION, known, axes, "validation"),
         _marks("fresh seeds, on the test split", TEST, known, axes, "test"),
@@ -219,7 +219,7 @@ def _said(study: Study, entry: Repeated) -> str:
 def _facts(study: Study, entry: Repeated) -> dict[str, str]:
     point = entry.picked.point
     found = {"": f"point {entry.picked.number}, trial {entry.picked.record.number}, {len(entry.readings)} fresh seeds"}
-    found["picked at"] = f"{100 * point.accuracy:.1f} %"
+    found["selected at"] = f"{100 * point.accuracy:.1f} %"
     found["fresh seeds, validation"] = accuracy_cell(entry.mean("accuracy", "validation"))
     found["fresh seeds, test"] = accuracy_cell(entry.mean("accuracy", "test"))
     for cost in costs_of(study):

@@ -20,12 +20,12 @@ def runs_view(stored: Stored, kept: str = "") -> RenderableType:
     """Returns one line per study; `kept` are the options of their place (" --output demo")."""
     if not stored.studies:
         what = f"No studies in {stored.storage}" if stored.exists else f"No store yet at {stored.storage}"
-        return Footer((what, "searchlab run STUDY begins one", "--output FOLDER or --storage URL looks elsewhere"))
+        return Footer((what, "searchlab run STUDY begins one", "see --output FOLDER and --storage URL"))
     columns = [words("study"), words("state"), words("trials", wrap_from=14), words("front", wrap_from=14)]
     columns += [words("changed")]
     rows = [_cells(study) for study in stored.studies]
     tables = tuple(plain_table(columns, rows, gap=gap) for gap in (3, 2, 1))
-    looked = f"kept in {stored.storage}, artefacts below {stored.output}"
+    looked = f"store {stored.storage}, artefacts in {stored.output}"
     return Group(FirstThatFits(tables), Text(""), *_details(stored), Footer((looked, *_next(stored, kept))))
 
 
@@ -40,7 +40,7 @@ def _standing(study: StoredStudy) -> str:
 
 def _details(stored: Stored) -> list[RenderableType]:
     """Returns a line for every study with a remarkable state: who works on it, or what is damaged."""
-    said = {"running": "is run by", "damaged": "is damaged:", "newer": "is of"}
+    said = {"running": "is run by", "damaged": "is damaged:", "newer": "has"}
     lines = [
         Text(f"{study.name} {said[study.standing]} {study.detail}", style="bright_black")
         for study in stored.studies

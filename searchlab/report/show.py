@@ -26,14 +26,14 @@ SUMS = (
 
 
 def trial_view(study: Study, record: TrialRecord, kept: str = "") -> RenderableType:
-    """A trial: how it ended, its candidate, its parts, its frontier (at most 12 points), its latency.
+    """Returns the tables of a trial: state, candidate, parts, frontier (at most 12 points), latency.
 
-    `kept` are the options that say where the study is kept (" --output demo"), for the command that goes on with it.
+    `kept` are the options of the study's place (" --output demo"), for the next command.
     """
     ended = [("state", record.state), *([("reason", record.reason)] if record.reason else [])]
     ran = f"{record.epochs} epochs, {units.seconds(record.seconds.total)} (seed {record.seed})"
     if record.state in ("running", "interrupted"):
-        ran = f"not to its end (seed {record.seed})"
+        ran = f"not finished (seed {record.seed})"
     if record.state == "interrupted":
         ended.append(("next", f"searchlab resume {study.name}{kept}"))
     blocks = [titled(f"trial {record.number} of study {study.name}", facts([*ended, ("trained", ran)]))]
@@ -199,13 +199,13 @@ def _check(latency: LatencyReport) -> str:
     if check is None:
         return "not compared"
     limit = DIFFERENCE[latency.machine.device]
-    verdict = f"more than {limit:.0%}: mistrust it" if abs(check.error) > limit else f"within {limit:.0%}"
+    verdict = f"more than {limit:.0%}: in doubt" if abs(check.error) > limit else f"within {limit:.0%}"
     both = f"{units.milliseconds(check.additive_ms)} against {units.milliseconds(check.end_to_end_ms)}"
     return f"{both}, {100 * check.error:+.1f} % ({verdict})"
 
 
 def _checked(record: TrialRecord, latency: LatencyReport) -> str:
-    """Returns what the check ran: one rule of the trial, which need not be the point that is shown."""
+    """Describes the rule of the check, which need not be that of the shown point."""
     check = latency.check
     if check is None:
         return "random images that leave at every exit in turn"
@@ -226,7 +226,7 @@ def _origin(study: Study, record: TrialRecord) -> Group:
         ("hash of the data", record.data.hash),
         ("versions", versions),
     ]
-    return titled("where it is", facts([(name, text) for name, text in rows if text]))
+    return titled("files and versions", facts([(name, text) for name, text in rows if text]))
 
 
 def _stacked(blocks: Iterable[RenderableType]) -> Group:

@@ -1,6 +1,4 @@
-"""How every plot looks, in both libraries, and how it is written. Both take long to import, so they are imported here
-and where things are drawn only when that is asked for.
-"""
+"""Style and output of plots, for both libraries. Both take long to import, so they are imported in functions."""
 
 import math
 from dataclasses import dataclass
@@ -35,8 +33,7 @@ LAYOUT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Scales:
-    """The plane of a front: which objective lies on which axis, from where to where; `logarithmic` says of the costs'
-    whether it is."""
+    """Axes of a front's plot: objectives and ranges; `logarithmic` is whether the cost axis is logarithmic."""
 
     axes: Axes
     x_range: tuple[float, float]
@@ -51,9 +48,9 @@ class Scales:
 
 
 def new_figure(width: float = 8, height: float = 5) -> "Figure":
-    """An empty picture of `width` by `height` inches at 200 dots each.
+    """Makes an empty picture of `width` by `height` inches at 200 dots per inch.
 
-    Not pyplot's: that would look for a display and keep every figure. A Figure alone is drawn by Agg.
+    It does not use pyplot, which would need a display and keep every figure. Agg draws a Figure without it.
     """
     from matplotlib.figure import Figure
 

@@ -27,10 +27,10 @@ from searchlab.study import Sketch, Study
 def front_view(
     study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint], kept: str = ""
 ) -> RenderableType:
-    """A study's front (`points` from `study_front`), the one line about its trials below it.
+    """Returns a study's front (`points` from `study_front`), with a line about its trials below it.
 
-    One line a point where the console is wide enough, else two, with the intervals below their values. `kept` are the
-    options that say where the study is kept (" --output demo"), for the command that comes next.
+    A point takes one line if the console is wide enough, else two, with the intervals below their values. `kept` are
+    the options of the study's place (" --output demo"), for the next command.
     """
     if not points:
         nothing = f"No front yet: no trial of study {study.name} is complete"
@@ -49,7 +49,7 @@ def front_view(
 def shown_of(points: Sequence[FrontPoint], command: str, *, seen: bool = False) -> tuple[str, ...]:
     """Returns "12 of 50 points (searchlab front digits --points 50 shows all)"; nothing if no point is left out.
 
-    `seen`: the points were measured again and read on the test split.
+    `seen`: the points were evaluated on the test split.
     """
     total = size_of(points)
     if len(points) >= total:
@@ -122,9 +122,9 @@ def doubt_note(records: Iterable[TrialRecord]) -> tuple[str, ...]:
 
 
 def budget_words(study: Study) -> str:
-    """Returns "16 trials of 30 epochs", "trials of 30 epochs, until 10 add nothing"."""
+    """Returns "16 trials of 30 epochs", "trials of 30 epochs, until stalled for 10 trials"."""
     trials = units.counted(study.most_trials, "trial") if study.most_trials else "trials"
-    stalls = "until 1 adds nothing" if study.until_stalled == 1 else f"until {study.until_stalled} add nothing"
+    stalls = f"until stalled for {units.counted(study.until_stalled or 0, 'trial')}"
     more = [
         f"{study.hours:g} h at most" if study.hours else "",
         f"{study.epochs_total} epochs in all" if study.epochs_total else "",
@@ -136,8 +136,8 @@ def budget_words(study: Study) -> str:
 EXITS_ARE = "exits used: 2 is the exit after stage 2, final the head after the last stage"
 
 OF_WHAT = (
-    "Accuracy, latency, MACs and params are those of a trial's most accurate way of leaving; those of its whole "
-    "network: searchlab show N --trial"
+    "Accuracy, latency, MACs and params are those of a trial's most accurate point; those of its whole network: "
+    "searchlab show N --trial"
 )
 
 

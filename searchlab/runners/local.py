@@ -17,7 +17,7 @@ def run_local(source: TrialSource, dataset: Dataset) -> None:
 
     Raises:
         Interrupted: the user asked to end; the running trial has no result in the store.
-        RunError: a trial left the device unusable for this process.
+        RunError: after a trial, this process can no longer use the device.
         UserError: the study's latencies were measured on another machine.
     """
 
@@ -36,7 +36,7 @@ def run_local(source: TrialSource, dataset: Dataset) -> None:
         record = run_trial(spec, dataset, hooks)
         source.tell(record)
         if record.state == "failed" and not is_usable(resolve_device(spec.device)):
-            allowed = "`searchlab resume` goes on in a new process"
+            allowed = "`searchlab resume` continues in a new process"
             raise RunError(
                 "device-unusable", f"trial {spec.number} left the device unusable", where=spec.device, allowed=allowed
             )

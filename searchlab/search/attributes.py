@@ -30,7 +30,7 @@ T = TypeVar("T")
 def write(set_attribute: Callable[[str, Any], None], name: str, value: Any) -> None:
     """Sets an attribute; a long value as parts first, then under its name how many there are.
 
-    A process that dies in between leaves the value of before.
+    If the process dies in between, the previous value stays.
     """
     text = json.dumps(value)
     if len(text) <= LONGEST:
@@ -46,7 +46,7 @@ def read(attributes: Mapping[str, Any], name: str, where: str) -> Any:
     """Reads a value of `write`.
 
     Raises:
-        UserError: a part is missing or damaged; `where` names whose attribute it is.
+        UserError: a part is missing or damaged; `where` names the owner of the attribute.
     """
     value = attributes[name]
     if not isinstance(value, dict) or value.keys() != {PARTS, DIGEST}:
@@ -56,7 +56,7 @@ def read(attributes: Mapping[str, Any], name: str, where: str) -> Any:
     except (KeyError, TypeError) as error:
         raise damaged(where, name, "a part is missing") from error
     if _digest(text) != value[DIGEST]:
-        raise damaged(where, name, "a part is not as it was written")
+        raise damaged(where, name, "the checksum of a part differs")
     return json.loads(text)
 
 
@@ -69,7 +69,7 @@ def read_noun(kind: type[T], attributes: Mapping[str, Any], name: str, where: st
     """Reads a noun from an attribute.
 
     Raises:
-        UserError: it is damaged; `where` names whose attribute it is.
+        UserError: it is damaged; `where` names the owner of the attribute.
     """
     plain = upgraded_to(kind, read(attributes, name, where), f"{where}, attribute {name!r}")
     try:
@@ -79,10 +79,10 @@ def read_noun(kind: type[T], attributes: Mapping[str, Any], name: str, where: st
 
 
 def upgraded_to(kind: type, plain: Any, where: str) -> Any:
-    """What was stored of a noun, or of a list of them, with the fields that it has today.
+    """Upgrades the stored form of a noun, or of a list of nouns, to its current fields.
 
     Raises:
-        UserError: it is of a newer searchlab.
+        UserError: a newer searchlab wrote it.
     """
     if isinstance(plain, dict):
         return upgraded(kind.__name__, plain, where)
@@ -99,9 +99,9 @@ def write_noun(set_attribute: Callable[[str, Any], None], name: str, noun: objec
 def damaged(where: str, name: str, why: str) -> UserError:
     """Makes the error for an attribute with invalid content."""
     short = why if len(why) <= 160 else f"{why[:160]} ..."
-    allowed = "restore the store from a copy, or begin another study under --name"
+    allowed = "restore the store from a copy, or begin another study with --name NAME"
     return UserError(
-        "store-damaged", f"the store is damaged there: {short}", where=f"{where}, attribute {name!r}", allowed=allowed
+        "store-damaged", f"damaged data in the store: {short}", where=f"{where}, attribute {name!r}", allowed=allowed
     )
 
 

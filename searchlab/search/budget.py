@@ -1,6 +1,6 @@
 """Budget rules: decide from plain data whether a study ends, and why. No Optuna, Ray or torch here.
 
-No trial begins once a limit is reached; one that has begun is finished. Whichever limit is reached first counts.
+No trial begins once a limit is reached; running trials are finished. The first limit that is reached ends the study.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ from searchlab.front.history import SearchHistory
 from searchlab.study import Study
 
 ROUNDING = 1e-12
-"""Growth of a hypervolume (between 0 and 1) that counts as none."""
+"""Largest growth of a hypervolume (between 0 and 1) that counts as zero."""
 
 UNTRAINED = 1000
-"""Consecutive untrainable trials that end a study without a limit on trials, which could otherwise run for ever."""
+"""Consecutive untrainable trials that end a study without a limit on trials; otherwise it might never end."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _trials(study: Study, spent: Spent) -> str | None:
 
 
 def _hours(study: Study, spent: Spent) -> str | None:
-    return f"{study.hours:g} h are over" if study.hours is not None and spent.hours >= study.hours else None
+    return f"{study.hours:g} h have passed" if study.hours is not None and spent.hours >= study.hours else None
 
 
 def _epochs(study: Study, spent: Spent) -> str | None:
@@ -54,7 +54,7 @@ def _epochs(study: Study, spent: Spent) -> str | None:
     most = study.epochs_total
     if most is None or spent.epochs + spent.running * study.epochs < most:
         return None
-    return f"{spent.epochs} epochs are trained, of {most} in all"
+    return f"{spent.epochs} of {most} epochs are trained"
 
 
 def _stalled(study: Study, spent: Spent) -> str | None:
@@ -62,9 +62,9 @@ def _stalled(study: Study, spent: Spent) -> str | None:
     volumes, noise = [step.hypervolume for step in spent.history.trained], spent.history.noise if window else 0.0
     if window is None or stalled_for(volumes, noise) < window:
         return None
-    who = "the last trial that was trained" if window == 1 else f"the last {window} trials that were trained"
+    who = "the last trained trial" if window == 1 else f"the last {window} trained trials"
     if not spent.history.front:
-        return f"stalled: {who} brought no point to the front"
+        return f"stalled: {who} added no point to the front"
     grown = volumes[-1] - (volumes[-1 - window] if window < len(volumes) else 0.0)
     return f"stalled: {who} added {grown:.4f} to the hypervolume, whose standard error is {noise:.4f}"
 

@@ -107,7 +107,7 @@ def available(kind: Kind) -> list[SourceFile]:
 
 
 def _is_for_studies(source: SourceFile) -> bool:
-    """Whether a file beside studies is no study, but what studies may name; False for one that does not parse."""
+    """Whether a file in a folder of studies defines a data set, score or sampler; False if it does not parse."""
     try:
         tree = source.parsed()
     except UserError:
@@ -119,7 +119,7 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
     """Returns the file of that name, or at that path if it ends in ".py".
 
     Raises:
-        UserError: there is none; the known names are listed.
+        UserError: the name is unknown; the error lists the known ones.
     """
     if is_file_name(name):
         return source_at(path_named(kind, name, beside))
@@ -127,7 +127,7 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> SourceFile:
         if path.is_file():
             return SourceFile(name, path)
     error = unknown(kind, name, [source.name for source in available(kind)])
-    looked = f"{error.allowed}; looked in {places(kind, beside)}"
+    looked = f"{error.allowed}; searched in {places(kind, beside)}"
     raise UserError(error.code, error.what, where=error.where, value=error.value, allowed=looked)
 
 
@@ -137,8 +137,8 @@ def load_studies(source: SourceFile) -> tuple[Study, ...]:
     Those of a tuple are named after the file and their data ("mine-digits") where they have no name.
 
     Raises:
-        UserError: the file does not parse or run, has no such function, it returns something else, or two of one name;
-            or a file that it names is absent.
+        UserError: the file does not parse or run, lacks the function, or returns something else or duplicate names; or a
+            file that it names is missing.
     """
     file = source.file
     function = function_of(file, "study")
@@ -158,7 +158,7 @@ def named_after(source: SourceFile, studies: tuple[Study, ...]) -> tuple[Study, 
     """Fills in missing names and descriptions of the studies of a file.
 
     Raises:
-        UserError: two have one name.
+        UserError: two have the same name.
     """
     several = len(studies) > 1
     named = tuple(
@@ -173,10 +173,10 @@ def named_after(source: SourceFile, studies: tuple[Study, ...]) -> tuple[Study, 
     if len(set(names)) < len(names):
         raise UserError(
             "duplicate-name",
-            "studies of one name",
+            "several studies have the same name",
             where=place_of(source.path),
             value=names,
-            allowed="give each a name",
+            allowed="give each its own name",
         )
     return named
 
@@ -194,7 +194,7 @@ def with_files(study: Study, beside: Path | None = None, known: Iterable[UserFil
     """Reads the files that a study names; a missing one is taken from the `known`.
 
     Raises:
-        UserError: one is neither there nor known, cannot be read, or is not text.
+        UserError: a file is neither found nor known, is unreadable, or not text.
     """
     stored = {file.name: file for file in known}
     files = []
@@ -212,7 +212,7 @@ def named_studies(name: str) -> tuple[SourceFile, tuple[Study, ...]]:
     """Returns the file of that name or path with all its studies, or the file of the one study of that name.
 
     Raises:
-        UserError: there is neither, or the file is wrong.
+        UserError: neither exists, or the file is invalid.
     """
     try:
         source = find("study", name)
@@ -229,10 +229,10 @@ def named_studies(name: str) -> tuple[SourceFile, tuple[Study, ...]]:
 def studies_on(name: str, data: str | None) -> tuple[SourceFile | None, tuple[Study, ...]]:
     """Returns the studies of that name, else a study that searches the space of that name on some data.
 
-    A path is that of a study's file or a space's. Of a space there is no study's file, but a study of `SPACE_DEFAULTS`.
+    A path may be that of a study's or a space's file. For a space, the study is made from `SPACE_DEFAULTS`.
 
     Raises:
-        UserError: there is neither, there is a space and no data, or the file is wrong.
+        UserError: neither exists, it is a space without data, or the file is invalid.
     """
     space = _space_meant(name)
     if space is None:
@@ -244,8 +244,8 @@ def studies_on(name: str, data: str | None) -> tuple[SourceFile | None, tuple[St
             known = {source.name for kind in FOLDERS for source in available(kind)}
             raise unknown("study or space", name, known) from error
     if data is None:
-        allowed = f"`searchlab run {name} --images FOLDER` searches it on images of your own"
-        raise UserError("not-a-study", "a space, where a study is needed", value=name, allowed=allowed)
+        allowed = f"`searchlab run {name} --images FOLDER` searches it on your own images"
+        raise UserError("not-a-study", "the name of a space, not of a study", value=name, allowed=allowed)
     # Files of searchlab are found by name on every machine.
     known_as = space.name if space.is_brought and not is_file_name(name) else str(space.path.absolute())
     description = f"The space {space.name} on {data}"
@@ -267,7 +267,7 @@ def space_of(study: Study, beside: Path | None = None) -> SourceFile | SpaceFunc
     """Returns where the space of a study is defined; `beside` is the study's file.
 
     Raises:
-        UserError: there is no such file, or the source of a function is unknown.
+        UserError: the file is missing, or the source of a function is unknown.
     """
     if isinstance(study.space, str):
         return find("space", study.space, beside)
@@ -278,6 +278,6 @@ def load_space(source: SourceFile | SpaceFunction) -> Space:
     """Returns a space that is a function, or the file's `space` function, without calling it.
 
     Raises:
-        UserError: the file does not parse or run, or has no such function.
+        UserError: the file does not parse or run, or lacks the function.
     """
     return source.load() if isinstance(source, SpaceFunction) else function_of(source.file, "space")

@@ -43,7 +43,7 @@ class Definition:
     def changes(self, other: "Definition") -> list[str]:
         """Returns the lines of a diff to another definition, without budgets; empty if they are the same study.
 
-        A space is its text: one that was moved or renamed is the same space.
+        Spaces are compared by text: a moved or renamed space is unchanged.
         """
         here, there = _texts(self), _texts(other)
         if here["space"] == there["space"]:
@@ -97,10 +97,10 @@ def _diff(name: str, here: dict[str, list[str]], there: dict[str, list[str]]) ->
 
 
 def check_objectives(before: Study, now: Study, directions: Sequence[StudyDirection]) -> None:
-    """Whether a study still has its objectives, in their order, as the values of its trials do.
+    """Checks that a study still has its objectives in their order, like the values of its trials.
 
     Raises:
-        UserError: it has others.
+        UserError: it has other objectives.
     """
     same = before.objectives == now.objectives
     if len(before.objectives) != len(directions):

@@ -113,10 +113,10 @@ class Driver:
     # -- called by the runner: see runners.trial_source.TrialSource
 
     def ask(self) -> TrialSpec | None:
-        """The next trial that can be built, holds the limits and was not tried before; others are recorded on the way.
+        """Returns the next trial that can be built, meets the limits and is new; records other proposals on the way.
 
         Raises:
-            UserError: trial after trial fails.
+            UserError: the first trials all failed.
         """
         if not self.begun:
             self._begin()
@@ -153,15 +153,18 @@ class Driver:
             self.say(line)
 
     def tell(self, record: TrialRecord) -> None:
-        """Writes the record; a complete trial's frontier joins the front, a failed one is compared with no more.
+        """Writes the record. A complete trial's frontier joins the front; a failed one leaves the comparison at rungs.
 
         Raises:
-            UserError: trial after trial fails.
+            UserError: the first trials all failed.
         """
         trial, record = self.running.pop(record.number), self._comparable(record)
         values = self._told_values(record)
         if not self.leases.write(trial, lambda: self.store.finish(trial, record, values)):
-            log.warning("trial %d: left out, as another driver took it up while this one was silent", record.number)
+            log.warning(
+                "trial %d: result discarded: this driver sent no heartbeat, and another driver took the trial over",
+                record.number,
+            )
             return
         self._take_in(record)
         trained = [r for r in self.records if r.state != "infeasible"]
@@ -169,7 +172,7 @@ class Driver:
             where = f"study {self.study.name}"
             raise UserError(
                 "all-trials-failed",
-                f"all {len(trained)} trials failed, so no more begin",
+                f"all {len(trained)} trials failed; no more trials begin",
                 where=where,
                 allowed=record.reason,
             )
@@ -226,7 +229,7 @@ class Driver:
     def _next(self) -> Trial | None:
         """Returns an unfinished trial, else a new one while the budget lasts.
 
-        At the end it waits for other drivers, unless their trials are known to be in good hands.
+        At the end it waits for other drivers, until their trials end or their heartbeats are seen.
         """
         while not self.stop.is_set():
             self._catch_up()
@@ -265,7 +268,7 @@ class Driver:
     def _reason_to_end(self, elsewhere: Sequence[int]) -> str:
         """Returns why no more trials begin; "" while they do."""
         if self.repeated >= REPEATS:
-            return f"each of the last {REPEATS} proposals was tried before"
+            return f"each of the last {REPEATS} proposals repeats an earlier trial"
         hours = (time.monotonic() - self.started) / 3600
         running = len({*self.running, *elsewhere})
         return reason_to_end(self.study, Spent(self.history, running, hours)) or ""
@@ -294,7 +297,7 @@ class Driver:
     def _repeats(self, trial: Trial, candidate: Candidate, mark: Mark | None) -> bool:
         """Whether a proposal was tried before; if so, the sampler gets the known result.
 
-        What the study enqueues is trained however often it comes.
+        Enqueued configurations are always trained, even repeatedly.
         """
         again = (mark is None or mark.drawn) and candidate.id in self.tried
         self.repeated = self.repeated + 1 if again else 0
@@ -303,7 +306,7 @@ class Driver:
         return again
 
     def _candidate(self, trial: Trial) -> Candidate:
-        """Returns the candidate that an earlier driver was about to train, else the space's proposal."""
+        """Returns the candidate that an earlier driver began, else the space's proposal."""
         begun = self.store.record(trial)
         return begun.candidate if begun else propose(self.problem.space, trial, self.problem.images, self.study)
 
@@ -315,23 +318,24 @@ class Driver:
         return TrialSpec(number, candidate, self.study, seed, directory, self.device, self.options.threads)
 
     def _comparable(self, record: TrialRecord) -> TrialRecord:
-        """The record as it is, or failed where its latency is of another machine than those of the study.
+        """Returns the record; failed if its latency was measured on another machine than the study's.
 
-        Drivers on two machines may both have measured before either knew of the other.
+        Drivers on two machines may both measure first latencies at the same time.
         """
         if record.latency is None or record.state == "failed":
             return record
         unit, machine = self.fix_unit(TimeUnit.of(record.latency)), record.latency.machine
         if machine == unit.machine:
             return record
-        reason = f"its latency is of another machine, {machine.in_full}, than the study's, {unit.machine.in_full}"
+        reason = (
+            f"its latency was measured on another machine ({machine.in_full}) than the study's ({unit.machine.in_full})"
+        )
         return replace(record, state="failed", reason=reason, frontier=None)
 
     def _told_values(self, record: TrialRecord) -> list[float] | None:
         """Returns the values of the point that adds most to the front, or is nearest to it; see `closest_to_front`.
 
-        Where no point is accurate enough for the front, those of the most accurate one. None where the trial is not
-        complete.
+        If no point is accurate enough for the front, those of the most accurate one. None if the trial is not complete.
         """
         if record.state != "complete":
             return None

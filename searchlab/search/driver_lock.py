@@ -31,8 +31,8 @@ def only_driver(name: str, options: RunOptions) -> Iterator[None]:
     try:
         _take(handle, name)
         if not _is_at(handle, folder / LOCK):
-            what = "the study was removed just now"
-            raise UserError("study-removed", what, where=f"study {name}", allowed="give the command again")
+            what = "the study was removed at the same moment"
+            raise UserError("study-removed", what, where=f"study {name}", allowed="repeat the command")
         try:
             yield
         finally:

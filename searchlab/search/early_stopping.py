@@ -1,9 +1,9 @@
 """Early-stopping rules at a rung: decide from plain data. No Optuna, Ray or torch here.
 
-A rule looks at what the trials at a rung showed, each the values_PM of its frontier (P points by M objectives, finite,
-each to be minimised; no points at all is a frontier too), the one that is judged last. The order of the others is of no
-matter, nor is the unit of an objective. Every rule lets the first `FIRST` trials at a rung go on. A trial that does not
-come by a rung is not seen there.
+A rule gets the frontiers of the trials at a rung; the judged trial is last. A frontier is values_PM: P points by M
+objectives, finite, each to be minimised; it may have no points. The order of the other trials and the units of
+objectives do not matter. Every rule lets the first `FIRST` trials at a rung continue. Trials that did not reach the
+rung are not compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,8 +43,8 @@ def _none(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
 def _moasha(shown: Sequence[Values], objectives: Sequence[Objective]) -> bool:
     """Asynchronous successive halving (Li et al. 2020) of frontiers: trials that add most to the front continue.
 
-    So does every trial that adds to it at all: a front has room for many, and a network that alone is best somewhere is
-    not weak, however many others are best elsewhere.
+    A trial that adds anything to the front always continues: a front needs many networks, and one that is the best in
+    any region of cost is not weak.
     """
     ranks = set_ranks(shown, objectives)
     adds = ranks[-1][0] < 0
@@ -81,7 +81,7 @@ def rule_for(name: str) -> Rule:
     """Returns the rule of that name.
 
     Raises:
-        UserError: there is none.
+        UserError: the name is unknown.
     """
     if name not in EARLY_STOPPING:
         raise unknown("early stopping rule", name, EARLY_STOPPING, where="Study.early_stopping")
@@ -91,7 +91,7 @@ def rule_for(name: str) -> Rule:
 def default_rungs(epochs: int, eta: int = ETA) -> tuple[int, ...]:
     """Returns the default rungs: a third of the epochs, a ninth ..., none before a tenth.
 
-    14 epochs have rungs at 2 and 5. Empty where there are too few epochs to compare anything before the last.
+    14 epochs have rungs at 2 and 5. Empty if there are too few epochs.
     """
     assert epochs >= 1 and eta >= 2, (epochs, eta)
     rungs: set[int] = set()
@@ -121,8 +121,8 @@ class RungReport:
 class Stopper:
     """A rule with its history: `reports` are its whole state, restored from the store.
 
-    What a trial showed first at a rung stands, and so does the decision: a trial that is trained again, because the
-    process that began it died, goes the way it went.
+    The first report and decision of a trial at a rung are final. A trial that is trained again after its process died
+    gets the same decision.
     """
 
     def __init__(self, rule: Rule, objectives: Sequence[Objective], reports: Sequence[RungReport] = ()) -> None:

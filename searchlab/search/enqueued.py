@@ -1,7 +1,7 @@
 """Enqueued configurations: each is tried once; a mark connects it with its trial, whatever its number.
 
-A row of a table belongs to the trial that was enqueued for it. Trials that an earlier version enqueued have no mark:
-they are known by the parameters that Optuna was given for them.
+A row of a table belongs to the trial that was enqueued for it. Trials that an earlier version enqueued have no mark;
+they are identified by their enqueued parameters.
 """
 
 from collections import Counter
@@ -25,9 +25,9 @@ FIXED = "fixed_params"
 
 @noun(frozen=True, config=NOUN)
 class Mark:
-    """What a trial was enqueued for: the row's name, the id of the parameters, and `nth` among equal ones.
+    """Identifies an enqueued configuration: the row's name, the id of the parameters, and `nth` among equal ones.
 
-    `drawn` marks the random trials that a search begins with; `nth` alone tells them apart.
+    `drawn` marks the random first trials of a search, which differ in `nth` only.
     """
 
     row: str = ""
@@ -75,7 +75,7 @@ def unmarked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def by_parameters(trials: Sequence[FrozenTrial], study: Study) -> dict[int, Mark]:
-    """The marks that unmarked trials would have: those of the configurations of their parameters, else random ones."""
+    """Returns marks for unmarked trials: of the configuration with the same parameters, else of a random trial."""
     left, found, others = [each.mark for each in configurations(study)], {}, 0
     for trial in trials:
         known = stable_id(trial.system_attrs[FIXED])

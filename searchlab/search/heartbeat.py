@@ -1,8 +1,8 @@
 """Heartbeats and leases: several drivers may share a study; trials of a dead driver are taken over.
 
-A driver writes its name into every trial that it begins or takes up, and a heartbeat into the study's attributes while
-it works. Its leases end some time after its last heartbeat; at once where it says that it ended, or where its process
-was on this machine and is gone. Machines whose drivers share a study need clocks that agree within a minute.
+A driver writes its name into every trial that it begins or takes over, and a heartbeat into the study's attributes
+while it works. Its leases expire some time after its last heartbeat; at once if it wrote that it ended, or if its
+process was on this machine and is gone. Machines whose drivers share a study need clocks that agree within a minute.
 """
 
 import json
@@ -34,7 +34,7 @@ RENEWED_S, ALIVE_S = 20.0, 120.0
 """Seconds between two heartbeats, and from the last heartbeat to the end of the leases."""
 
 UNSIGNED_S = 10.0
-"""Age of a trial without a driver up to which its driver may still be about to sign it."""
+"""Age up to which an unsigned trial is not considered abandoned."""
 
 LOOKS_S = 2.0
 """Seconds between two looks of a driver that waits for others."""
@@ -49,7 +49,7 @@ log = logging.getLogger("searchlab")
 class Heartbeat:
     """Heartbeat of a driver: the process, and the time (seconds since 1970; 0: it ended).
 
-    `kernel` tells apart machines, and containers on one, that have the same name ("" in stores of earlier versions).
+    `kernel` distinguishes machines and containers with the same host name ("" in stores of earlier versions).
     """
 
     host: str
@@ -61,7 +61,7 @@ class Heartbeat:
     def lives(self) -> bool:
         """Whether its driver is alive. On the same machine, a dead process is recognised at once.
 
-        A heartbeat of this very process is one of a driver before: a process has one at a time.
+        A heartbeat of this process belongs to an earlier driver: a process has one driver at a time.
         """
         if time.time() > self.until:
             return False
@@ -99,7 +99,7 @@ class Leases:
     def renewed(self, wait: Callable[[Event, float], bool] = Event.wait) -> Iterator[None]:
         """Renews the leases from a thread during the block, and ends them afterwards.
 
-        `wait` waits so many seconds for an event, and says whether it happened.
+        `wait` waits this many seconds for an event, and returns whether it happened.
         """
         over = Event()
         thread = Thread(target=self._renew_until, args=(over, wait), name="heartbeat", daemon=True)
@@ -177,9 +177,11 @@ class Leases:
                 self.renew()
                 failed = False
             except Exception as error:
-                # Of any type: the thread must survive temporary faults. The driver meets lasting ones at its next step.
+                # Of any type: the thread must survive temporary faults. The driver reports permanent ones later.
                 if not failed:
-                    log.warning("no heartbeat: %s; after %g s other drivers take up its trials", error, ALIVE_S)
+                    log.warning(
+                        "cannot write a heartbeat: %s; after %g s other drivers take its trials over", error, ALIVE_S
+                    )
                 failed = True
 
     def _write(self, at: float) -> None:
@@ -197,7 +199,7 @@ class Leases:
 class Standby:
     """Standby of a driver without work: waits until the others are known to be alive, or their leases end.
 
-    `wait` waits for seconds, or less where the user wants an end; `say` is told once what is waited for.
+    `wait` waits for seconds, or less if the user interrupts; `say` receives one message.
     """
 
     def __init__(self, leases: Leases, wait: Callable[[float], object], say: Callable[[str], None]) -> None:
@@ -208,7 +210,7 @@ class Standby:
     def over(self, trials: Mapping[int, str]) -> bool:
         """Whether the drivers of all these trials (with their names for messages) are known to be alive; else waits.
 
-        A driver is known to live that showed it since the first look.
+        A driver is known to be alive if it wrote a heartbeat since the first check.
         """
         now = self.leases.holders(trials)
         silent = {number: beat for number, beat in now.items() if beat == self.first.setdefault(number, beat)}
@@ -216,7 +218,7 @@ class Standby:
             if beat is not None and number not in self.said:
                 self.said.add(number)
                 until = datetime.fromtimestamp(beat.until).strftime("%H:%M:%S")
-                self.say(f"waiting for a sign of life of {beat}, which began {trials[number]}; at most until {until}")
+                self.say(f"waiting for a heartbeat of {beat}, which runs {trials[number]}; until {until} at the latest")
         if silent:
             self.wait(LOOKS_S)
         return not silent

@@ -61,9 +61,10 @@ def _silent(line: str) -> None:
 
 @dataclass(frozen=True)
 class Launch:
-    """What is to run: the definition with its space, and where. `stop` is set when the user wants an end.
+    """Inputs of a launch: the definition with its space, and where it runs. `stop` is set when the user interrupts.
 
-    `say` is told what is done after the trainings. A new study tries the front of `warm_start` after what it enqueues.
+    `say` receives messages about the steps after the trainings. A new study tries the front of `warm_start` after its
+    enqueued configurations.
     """
 
     definition: Definition
@@ -80,7 +81,7 @@ def start(launch: Launch) -> Driver:
     """Starts a new study and runs it to the end of its budget.
 
     Raises:
-        UserError: the study, its data, the device, the limits or the store are wrong; nothing was trained.
+        UserError: the study, its data, the device, the limits or the store are invalid; nothing was trained.
         Interrupted: the user asked to end.
     """
     dataset, device = _checked_anew(launch)
@@ -192,7 +193,7 @@ def run_trials(source: TrialSource, dataset: Dataset, runner: str, options: RunO
 def _evaluate(launch: Launch, store: StudyStore, dataset: Dataset, device: torch.device) -> None:
     """Evaluates the complete trials without findings, if the study belongs to a paper.
 
-    A trial that cannot be evaluated is reported, and is missing in the paper's tables.
+    A trial that cannot be evaluated is reported, and missing in the paper's tables.
     """
     study = launch.definition.study
     paper = load_paper(study.paper, launch.definition.file) if study.paper else None
@@ -243,8 +244,8 @@ def check(
     """Checks a study; returns its data and device.
 
     Raises:
-        UserError: the study, its data, the device or the limits are wrong.
-        Interrupted: `hooks.interrupted` said so.
+        UserError: the study, its data, the device or the limits are invalid.
+        Interrupted: `hooks.interrupted` returned True.
     """
     study = definition.study
     check_names(study, definition.file)
@@ -260,8 +261,8 @@ def load_data(study: Study, options: RunOptions, hooks: LoadHooks | None = None)
     """Loads the data set of a study, reduced to `max_images`.
 
     Raises:
-        UserError: the data are wrong.
-        Interrupted: `hooks.interrupted` said so.
+        UserError: the data are invalid.
+        Interrupted: `hooks.interrupted` returned True.
     """
     spec = with_size(study.data, study.image_size)
     dataset = load(spec, options.data_root, download=options.download, hooks=hooks, files=study.files)
@@ -272,11 +273,11 @@ def check_names(study: Study, file: Path | None = None) -> None:
     """Checks that every name in a study is known, and its own name valid; `file` is where the study is written.
 
     Raises:
-        UserError: one is not; the known ones are listed.
+        UserError: a name is unknown or invalid; the error lists the known ones.
     """
     if not re.fullmatch(NAME, study.name):
         allowed = "letters, digits and . _ + -; see --name"
-        raise UserError("invalid-study-name", "no name for a study", value=study.name, allowed=allowed)
+        raise UserError("invalid-study-name", "invalid study name", value=study.name, allowed=allowed)
     check_sampler(study.sampler, study.files)
     rule_for(study.early_stopping)
     if study.reference not in REFERENCES:
@@ -294,10 +295,10 @@ def check_names(study: Study, file: Path | None = None) -> None:
 
 
 def check_total(store: StudyStore, study: Study) -> None:
-    """Whether a study that goes on asks for at least as many trials in all as it has, if the number is a new one.
+    """Checks that a new total number of trials is not smaller than the number of existing trials.
 
     Raises:
-        UserError: it asks for fewer.
+        UserError: it is smaller.
     """
     most, begun = study.trials, len(store.records())
     if most is None or most == store.definition.study.trials or most >= begun:
@@ -317,7 +318,7 @@ def same_machine(unit: TimeUnit | None, study: Study, options: RunOptions, devic
     """Returns the options with the study's number of threads, if none is requested.
 
     Raises:
-        UserError: the study's latencies are of another machine, so that new ones could not enter its front.
+        UserError: the study's latencies were measured on another machine.
     """
     if unit is None:
         return options

@@ -12,7 +12,7 @@ from searchlab.seeds import library_seed
 def quieten() -> None:
     """Lets Optuna log errors only, unless the calling program has set another level.
 
-    Called before every use of Optuna that may log: its import sets the level, and may come late.
+    Call it before every use of Optuna that may log, because a later import of Optuna resets the level.
     """
     if optuna.logging.get_verbosity() == optuna.logging.INFO:
         optuna.logging.set_verbosity(optuna.logging.ERROR)

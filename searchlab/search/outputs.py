@@ -1,7 +1,7 @@
-"""The output folders of a study: where the artefacts of its trials lie, wherever the folders were moved.
+"""The output folders of a study: finds the artefacts of its trials, even if folders were moved.
 
-Every output folder has an id, noted in the study's folder within it. The store keeps the id with a trial, and the path
-of the output folder as it was last seen, for it may be that of another driver.
+Every output folder has an id, stored in the study's folder within it. The store keeps the id for every trial, and the
+last known path of every output folder, which may be that of another driver.
 """
 
 import json
@@ -20,15 +20,15 @@ from searchlab.serialization import NOUN, from_plain
 from searchlab.trial_files import RECORD
 
 FILE = "study.json"
-"""The file in a study's folder that says which study it is."""
+"""The file in a study's folder that identifies the study."""
 
 OUTPUT = "output "
-"""What the names of a study's attributes begin with that hold an output folder as it was last seen; its id follows."""
+"""Prefix of the study's attributes with the last known path of an output folder; the folder's id follows."""
 
 
 @noun(frozen=True, config=NOUN)
 class Owner:
-    """Which study a folder belongs to; its store is named for people, without its password.
+    """The study that a folder belongs to; `store` is shown in messages, without its password.
 
     `output` is the id of the output folder that holds the study's folder.
     """
@@ -41,22 +41,22 @@ class Owner:
 
 @noun(frozen=True, config=NOUN)
 class SeenOutput:
-    """Where an output folder was when a driver last began to work with it."""
+    """Place of an output folder when a driver last used it."""
 
     path: str
     host: str
 
     @classmethod
     def now(cls, path: Path) -> "SeenOutput":
-        """That folder, on this machine."""
+        """Returns the place of a folder on this machine."""
         return cls(str(path.absolute()), socket.gethostname())
 
 
 def owner_of(folder: Path) -> Owner | None:
-    """The study that a folder belongs to; None where that is not noted.
+    """Returns the study that a folder belongs to; None if unknown.
 
     Raises:
-        UserError: the file that notes it is damaged.
+        UserError: the file that identifies the study is damaged.
     """
     path = folder / FILE
     if not path.is_file():
@@ -66,13 +66,16 @@ def owner_of(folder: Path) -> Owner | None:
     except (OSError, ValueError, UserError) as error:
         mend = "delete it: `searchlab resume` writes it again"
         raise UserError(
-            "artefact-unreadable", "does not say which study the folder belongs to", where=str(path), allowed=mend
+            "artefact-unreadable",
+            "invalid content: the id of the folder's study is missing",
+            where=str(path),
+            allowed=mend,
         ) from error
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The output folders of one study: the one that is `given` now, and those that its store has `seen`, by id."""
+    """The output folders of one study: the `given` one, and the ones that its store has `seen`, by id."""
 
     study: str
     given: Path
@@ -81,19 +84,19 @@ class Outputs:
 
     @classmethod
     def of(cls, study: str, given: Path, attributes: Mapping[str, Any]) -> "Outputs":
-        """Those that the user attributes of a study tell of."""
+        """Reads the output folders from the user attributes of a study."""
         names = [name for name in attributes if name.startswith(OUTPUT)]
         seen = {name.removeprefix(OUTPUT): read_noun(SeenOutput, attributes, name, f"study {study}") for name in names}
         return cls(study, given.absolute(), seen)
 
     def id_of(self, output: Path) -> str:
-        """The id of an output folder; its path where it has none."""
+        """Returns the id of an output folder; its path if it has no id."""
         return self._noted(output) or str(output)
 
     def path_of(self, output: str, directory: str) -> Path:
-        """The folder of a trial, by the id of its output folder and its path there; the likeliest one if it is gone.
+        """Returns a trial's folder from the id of its output folder and its path there; a likely path if it is missing.
 
-        Folders without an id, of earlier versions, are known by what lies in them.
+        Folders of earlier versions have no id; they are recognised by their content.
         """
         if output not in self._found:
             self._found[output] = next((each for each in self._likely(output) if self._noted(each) == output), None)
@@ -104,24 +107,24 @@ class Outputs:
         return there or next((each for each in likely if each.parent.is_dir()), likely[-1])
 
     def stored(self, directory: str, output: str = "") -> tuple[str, str]:
-        """A trial's folder as it is stored: the id of its output folder, and its path there."""
+        """Returns the stored form of a trial's folder: the id of its output folder, and its path there."""
         root, relative = divided(str(Path(directory).absolute()))
         return output or self.id_of(Path(root)), relative
 
     def below(self, path: str) -> str:
-        """A path within the output folder that is given, relative to it; another path, and a URL, as it is."""
+        """Makes a path within the given output folder relative to it; other paths and URLs stay unchanged."""
         absolute = Path(path)
         return absolute.relative_to(self.given).as_posix() if absolute.is_relative_to(self.given) else path
 
     def found(self, path: str) -> str:
-        """What `below` made relative, where it is now."""
+        """Inverse of `below`: returns the current path."""
         if "://" in path or Path(path).is_absolute():
             return path
         roots = [self.given, *(Path(seen.path) for seen in self.seen.values())]
         return str(next((root / path for root in roots if (root / path).exists()), self.given / path))
 
     def _likely(self, output: str) -> list[Path]:
-        """Where an output folder may be now: the given folder, and where it was last."""
+        """Returns possible paths of an output folder: the given folder, and its last known path."""
         seen = self.seen.get(output)
         # Earlier versions kept the path in place of an id.
         before = [Path(output)] if Path(output).is_absolute() else []

@@ -20,7 +20,7 @@ def own_sampler(file: UserFile, seed: int) -> BaseSampler:
     """Makes the file's sampler from a seed.
 
     Raises:
-        UserError: the file does not run, has no such function, or returns something else.
+        UserError: the file does not run, lacks the function, or returns something else.
     """
     function = function_of(file, FUNCTION)
     with blamed(file, f"{FUNCTION}()"):

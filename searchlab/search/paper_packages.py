@@ -42,15 +42,15 @@ def load_paper(name: str, beside: Path | None = None) -> Paper:
     paper = getattr(_imported(folder, TABLES), PAPER, None)
     if not isinstance(paper, Paper):
         where, allowed = place_of(folder / f"{TABLES}.py"), f"write {PAPER} = Paper(...)"
-        raise UserError("missing-function", f"defines no {PAPER}", where=where, allowed=allowed)
+        raise UserError("missing-function", f"{PAPER} is missing", where=where, allowed=allowed)
     return paper
 
 
 def import_part(name: str, part: str) -> ModuleType:
-    """A module of a paper ("evaluation"), imported as part of a package: relative imports between modules work.
+    """Imports a module of a paper ("evaluation") as part of a package, so that relative imports work.
 
     Raises:
-        UserError: there is no such paper, or the module cannot be imported.
+        UserError: the paper is unknown, or the module cannot be imported.
     """
     return _imported(_folder(name), part)
 
@@ -82,13 +82,13 @@ def _folder(name: str, beside: Path | None = None) -> Path:
     known = known_papers(beside)
     if name not in known:
         error, looked = unknown("paper", name, known, where="Study.paper"), in_words(paper_folders(beside))
-        allowed = f"{error.allowed}; looked for NAME/{TABLES}.py in {looked}"
+        allowed = f"{error.allowed}; searched for NAME/{TABLES}.py in {looked}"
         raise UserError(error.code, error.what, where=error.where, value=error.value, allowed=allowed)
     return known[name]
 
 
 def _package(folder: Path) -> str:
-    """The name of the package that a folder is imported as; two folders of one name are two packages."""
+    """Returns the package name of a folder; folders with equal names get different packages."""
     digest = hashlib.blake2s(str(folder.resolve()).encode(), digest_size=4).hexdigest()
     plain = re.sub(r"\W", "_", folder.name)
     name = f"searchlab_paper_{plain}_{digest}"
@@ -101,7 +101,7 @@ def _package(folder: Path) -> str:
 
 
 def _spec(name: str, folder: Path) -> ModuleSpec:
-    """Of a package with or without `__init__.py`."""
+    """Makes the import spec of a package with or without `__init__.py`."""
     inside, init = [str(folder.resolve())], folder / "__init__.py"
     spec = spec_from_file_location(name, init, submodule_search_locations=inside) if init.is_file() else None
     if spec is None:

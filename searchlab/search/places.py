@@ -1,4 +1,4 @@
-"""Where spaces, studies and papers are looked for: in folders of the user's, then in those that searchlab brings.
+"""Search paths of spaces, studies and papers: folders of the user, then those of searchlab.
 
 A paper is a folder `studies/papers/NAME`. Its `study.py` is called "paper_NAME" and its `space.py` "NAME".
 """
@@ -15,25 +15,25 @@ FOLDERS: dict[Kind, str] = {"space": "spaces", "study": "studies"}
 
 PAPERS = Path("studies") / "papers"
 PAPER_FILES: dict[Kind, str] = {"space": "space.py", "study": "study.py"}
-"""What the folder of a paper calls its space and its study."""
+"""Names of the space's and the study's file in the folder of a paper."""
 
 PREFIXES: dict[Kind, str] = {"space": "", "study": "paper_"}
-"""What stands before the name of a paper's folder in the name of its space or study."""
+"""Prefix of a paper's folder name in the name of its space or study."""
 
 
 def brought() -> Path:
-    """Where the folders of spaces and studies are that searchlab brings."""
+    """Returns the folder with searchlab's spaces and studies."""
     package = Path(searchlab.__file__).parent
     return package / "builtin" if (package / "builtin").exists() else package.parent
 
 
 def folders(kind: Kind, beside: Path | None = None) -> list[Path]:
-    """Where files of that kind are looked for, nearest first; `beside` is the file that names them."""
+    """Returns the folders to search for files of that kind, nearest first; `beside` is the file that names them."""
     found = [place / FOLDERS[kind] for place in (Path.cwd(), brought())]
     if beside is None:
         return found
     near = [place / FOLDERS[kind] for place in (beside.parent, beside.parent.parent)]
-    # What lies in studies/ are studies, of which one may have the space's name.
+    # Files in studies/ are studies, which may have the space's name.
     alike = [] if beside.parent.name in FOLDERS.values() else [beside.parent]
     return [*near, *alike, *found]
 
@@ -49,14 +49,14 @@ def paper_folders(beside: Path | None = None) -> list[Path]:
 
 
 def in_words(paths: list[Path]) -> str:
-    """Folders in a message: those in the working folder by their short names."""
+    """Formats folders for a message; those in the working folder are relative."""
     here = Path.cwd()
     short = [f"./{each.relative_to(here)}" if each.is_relative_to(here) else str(each) for each in paths]
     return ", ".join(dict.fromkeys(short))
 
 
 def paths_of(kind: Kind, name: str, beside: Path | None = None) -> Iterator[Path]:
-    """Where a file of that name may be, nearest first."""
+    """Yields the possible paths of a file of that name, nearest first."""
     paper = name.removeprefix(PREFIXES[kind]) if name.startswith(PREFIXES[kind]) else ""
     in_paper = Path(paper) / PAPER_FILES[kind]
     if paper and beside is not None and is_in_paper(beside):
@@ -68,7 +68,7 @@ def paths_of(kind: Kind, name: str, beside: Path | None = None) -> Iterator[Path
 
 
 def every_path(kind: Kind) -> dict[str, Path]:
-    """Every file of that kind that can be named, by name; a nearer file hides a farther one of the same name."""
+    """Returns every file of that kind by name; a nearer file hides a farther one of the same name."""
     found: dict[str, Path] = {}
     for folder in reversed(folders(kind)):
         in_papers = sorted((folder.parent / PAPERS).glob(f"*/{PAPER_FILES[kind]}"))
@@ -82,7 +82,7 @@ def is_in_paper(path: Path) -> bool:
 
 
 def name_of(path: Path) -> str:
-    """What the space or study in a file is called."""
+    """Returns the name of the space or study in a file."""
     if not is_in_paper(path):
         return path.stem
     kind: Kind = "study" if path.name == PAPER_FILES["study"] else "space"

@@ -28,8 +28,8 @@ def copied(file: Path) -> sqlite3.Connection:
         sqlite3.Error: it is damaged, locked, or may not be read.
     """
     if not any(_holds(file, end) for end in BESIDE):
-        # Nothing is outstanding. SQLite would make a log of its own beside the file where the folder allows that, and
-        # the owner of the store could then not write to it.
+        # There is no log. Opened normally, SQLite could create a log beside the file that the owner of the store cannot
+        # write to.
         return _in_memory(file, "immutable=1")
     try:
         return _in_memory(file, "mode=ro")

@@ -1,6 +1,6 @@
-"""How a trial's record lies in a store: its folder relative to the output folder, the facts of the data once a study.
+"""Stored form of a trial's record: its folder is relative to the output folder; facts about the data are in the study.
 
-A trial's record.json has those facts in it, so that it says all by itself.
+A trial's record.json contains these facts, so that it is self-contained.
 """
 
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ from searchlab.search.outputs import Outputs
 from searchlab.serialization import from_plain, to_plain
 
 FACTS = "data facts "
-"""What the names of a study's attributes begin with that hold the facts of a data set; its hash follows."""
+"""Prefix of the study's attributes with the facts about a data set; the data hash follows."""
 
 
 @dataclass(frozen=True)
 class RecordCodec:
-    """Records of one study to plain data and back."""
+    """Converts records of one study to plain data and back."""
 
     outputs: Outputs
     facts: Mapping[str, DataFacts]
 
     @classmethod
     def of(cls, study: str, output: Path, attributes: Mapping[str, Any]) -> "RecordCodec":
-        """The codec of a study with these user attributes, looked at with this output folder.
+        """Makes the codec of a study from its user attributes, for this output folder.
 
         Raises:
             UserError: an attribute is damaged.
@@ -38,7 +38,7 @@ class RecordCodec:
         return cls(Outputs.of(study, output, attributes), facts)
 
     def stored(self, record: TrialRecord) -> Plain:
-        """A record as the store keeps it."""
+        """Returns the stored form of a record."""
         plain: Plain = to_plain(record)
         if record.directory:
             plain["output"], plain["directory"] = self.outputs.stored(record.directory, record.output)
@@ -47,13 +47,13 @@ class RecordCodec:
         return versioned(plain)
 
     def record(self, plain: Any, where: str) -> TrialRecord:
-        """A record of the store, with the facts of its data, and its folder where it is today.
+        """Returns a record from its stored form, with the facts about its data and the current path of its folder.
 
         Raises:
-            UserError: it is damaged, or of a newer searchlab.
+            UserError: it is damaged, or a newer searchlab wrote it.
         """
         if not isinstance(plain, dict):
-            raise damaged(where, "record", "it is no dict")
+            raise damaged(where, "record", "not a dict")
         found = upgraded("TrialRecord", plain, where)
         known = found.get("data")
         if isinstance(known, dict) and known.get("hash") in self.facts:

@@ -1,7 +1,7 @@
 """Removes a study with its files. Deletes only files that searchlab wrote for this study.
 
-Files go first, the store afterwards: a process that dies in between leaves a study without its files, which the same
-command removes. The other way round it would leave files that no study owns.
+Files are deleted before the study in the store. If the process dies in between, the same command continues. The other
+order could leave files without a study.
 """
 
 import re
@@ -53,7 +53,7 @@ Signatures = dict[int, tuple[Any, Any] | None]
 
 
 Entry = tuple[Path, re.Pattern[str], Signatures]
-"""Something in a study's folder, how trials are named there, and whose they may be."""
+"""A path in a study's folder, the naming pattern of trials there, and the known trials."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def planned(name: str, options: RunOptions) -> Removal:
     """Plans a removal without changes.
 
     Raises:
-        UserError: the store is absent, holds no such study, or one that searchlab did not make, or may only be read.
+        UserError: the store is missing or read-only, or the study is unknown or not of searchlab.
     """
     url = options.storage_url
     storage = open_storage(url, create=False)
@@ -86,7 +86,7 @@ def planned(name: str, options: RunOptions) -> Removal:
     check_writable(storage, url)
     study = stored_study_of(storage, name, names)
     if study.standing == "foreign" or not re.fullmatch(NAME, name):
-        what, mend = f"study {name!r} was not made by searchlab", "`optuna delete-study` removes it"
+        what, mend = f"study {name!r} was not created by searchlab", "`optuna delete-study` removes it"
         raise UserError("foreign-study", what, where=public(url), allowed=mend)
     if study.standing == "newer":
         check_schema(name, options)
@@ -94,7 +94,7 @@ def planned(name: str, options: RunOptions) -> Removal:
         raise _at_work(name, study.detail)
     folder = options.output / name
     if _is_anothers(folder, storage, name):
-        return Removal(study, folder, (), {folder: "of another study, as its study.json says"})
+        return Removal(study, folder, (), {folder: "of another study, according to its study.json"})
     with disk_errors(folder):
         files, kept = _files(folder, _signatures(storage, name), _signatures(storage, name + COMPANION))
     return Removal(study, folder, tuple(files), kept)
@@ -104,7 +104,7 @@ def remove(name: str, options: RunOptions) -> Removal:
     """Removes a study with its files; returns what was removed.
 
     Raises:
-        UserError: as `planned`; a process is working on it; its files cannot be deleted.
+        UserError: as `planned`; or a process is running the study, or its files cannot be deleted.
     """
     url = options.storage_url
     found = planned(name, options)
@@ -126,22 +126,24 @@ def remove(name: str, options: RunOptions) -> Removal:
 
 
 def _is_anothers(folder: Path, storage: BaseStorage, name: str) -> bool:
-    """Whether a folder belongs to another study; one of the same name and seed has the same trials.
+    """Whether a folder belongs to another study, which may have equal trials (same name and seed).
 
     Raises:
-        UserError: what says so is damaged.
+        UserError: the file that identifies the study is damaged.
     """
     owner = owner_of(folder)
     try:
         identity = storage.get_study_user_attrs(storage.get_study_id_from_name(name)).get(IDENTITY)
     except UNREADABLE:
-        # Then its trials decide.
+        # Compare the trials instead.
         identity = None
     return owner is not None and identity is not None and owner.identity != identity
 
 
 def _at_work(name: str, who: str) -> UserError:
-    return UserError("study-running", f"{who} works on it", where=f"study {name}", allowed="wait for it, or end it")
+    return UserError(
+        "study-running", f"{who} is running this study", where=f"study {name}", allowed="wait for it, or end it"
+    )
 
 
 def _leave(folder: Path) -> None:
@@ -168,7 +170,7 @@ def _signatures(storage: BaseStorage, name: str) -> Signatures:
 
 
 def _one_by_one(storage: BaseStorage, study_id: int) -> Signatures:
-    """The same if a trial is damaged, which must not hide the others."""
+    """Returns the identities if a trial is damaged, read one by one."""
     found: Signatures = {}
     for number in count():
         try:

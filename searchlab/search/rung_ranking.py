@@ -1,7 +1,7 @@
 """Ranking of trials at a rung by their frontiers: contribution to the joint front first.
 
-A trial is the values_PM of its frontier: P points by M objectives, finite, each to be minimised. T trials are at the
-rung, P points are theirs together, owner_P says whose; F points are on the rung's front.
+A trial is represented by the values_PM of its frontier: P points by M objectives, finite, each to be minimised. There
+are T trials at the rung, with P points in total; owner_P is the trial of each point; F points are on the rung's front.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ DIGITS = 12
 
 
 def set_ranks(shown: Sequence[Values], objectives: Sequence[Objective]) -> list[Rank]:
-    """The rank of every trial: (minus what it adds, its depth, its distance).
+    """Returns the rank of every trial: (minus its contribution, its depth, its distance).
 
-    *Adds*: the hypervolume that the rung's front would lose without the trial. *Depth*: how many fronts must be peeled
-    off, each time all trials that have a point on it, whole, before the trial has one on the front of those left; a
-    trial without points lies deepest. *Distance*: the least by which all values of one of its points would have to
-    shrink, together, for no point of the front to beat it in all of them. Hypervolume and distance are those of
-    `in_units_of_the_rung`, so that the unit of an objective changes no rank.
+    *Contribution*: the hypervolume that the rung's front would lose without the trial. *Depth*: the number of fronts to
+    remove, each with all trials that have a point on it, until the trial has a point on the front of the remaining
+    ones; a trial without points is deepest. *Distance*: the smallest amount that must be subtracted from all values of
+    one of its points until no point of the front is better in all of them. Hypervolume and distance use
+    `in_units_of_the_rung`, so that units of objectives do not change ranks.
     """
     values_PM = np.concatenate(shown)
     owner_P = np.repeat(np.arange(len(shown)), [len(values) for values in shown])
@@ -47,8 +47,8 @@ def volumes(shown: Sequence[Values], objectives: Sequence[Objective]) -> NDArray
 def in_units_of_the_rung(values_PM: Values, objectives: Sequence[Objective]) -> Values:
     """Scales values_PM between 0, the ideal, and 1, the reference point of hypervolumes.
 
-    As in `front.scaled_values`, a cost c is c / (c + its scale), here the median of all points of the rung; what is
-    maximised becomes its share that is missing to the rung's best.
+    As in `front.scaled_values`, a cost c becomes c / (c + scale); the scale is the median of all points of the rung. A
+    maximised value becomes its relative difference from the rung's best.
     """
     scaled_PM = np.empty_like(values_PM)
     if len(values_PM) == 0:

@@ -84,10 +84,10 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
         trials = storage.get_all_trials(study_id, deepcopy=False)
         changed = _changed(trials)
         if is_stub(attributes, trials):
-            return StoredStudy(name, "interrupted", f"never began: searchlab run {name}")
+            return StoredStudy(name, "interrupted", f"not started: searchlab run {name}")
         if DEFINED not in attributes:
             counts = Counter(OPTUNA_STATES[trial.state] for trial in trials if trial.state in OPTUNA_STATES)
-            return StoredStudy(name, "foreign", "not made by searchlab", dict(counts), 0, changed)
+            return StoredStudy(name, "foreign", "not created by searchlab", dict(counts), 0, changed)
         plain = read(attributes, DEFINED, name)
         if is_newer(plain):
             return StoredStudy(name, "newer", f"schema version {plain[KEY]}: update searchlab", changed=changed)
@@ -116,7 +116,7 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
 def standing_of(study: Study, states: Mapping[str, int], ended_by: str | None) -> tuple[Standing, str]:
     """Returns the status of a study without a process, and why it ended, if it did.
 
-    `ended_by` is what the driver noted: "" where it was broken off. Older stores have no note.
+    `ended_by` is the reason that the driver stored; "" if it was interrupted. Older stores have none.
     """
     if ended_by:
         return "finished", ended_by
@@ -159,7 +159,7 @@ def _value(point: Mapping[str, Any], name: str) -> float:
 
 
 def _state(trial: FrozenTrial, alive: Mapping[str, Any]) -> str:
-    """How a trial stands; "" for those that are no trials to the user: that wait, or repeat another."""
+    """Returns the state of a trial; "" for waiting trials and repeats of another, which are not shown."""
     record = plain_record(trial)
     if record is not None:
         return str(record["state"])

@@ -16,14 +16,14 @@ from searchlab.seeds import library_seed, sampler_seed
 from searchlab.user_file import UserFile, file_named, is_file_name
 
 STARTUP_TRIALS = 5
-"""Random trials before a model-based sampler trusts its model. Optuna's default of 10 spends a good part of a small
-study at random; on the replayed searches of docs/benchmarks.md, 5 are no worse anywhere."""
+"""Random trials before a model-based sampler uses its model. Optuna's default of 10 is a large part of a small study;
+in the replayed searches of docs/benchmarks.md, 5 are never worse."""
 
 
 class JointTPESampler(TPESampler):
     """TPE with a joint search space that can be computed once for a study.
 
-    A sampler made anew for every trial would else compare the parameters of all trials again: 50 ms at 1,000 trials.
+    Otherwise every new sampler would compare the parameters of all trials again: 50 ms at 1,000 trials.
     """
 
     joint: IntersectionSearchSpace | None = None
@@ -56,7 +56,7 @@ def _random(seed: int) -> BaseSampler:
 
 def _qmc(seed: int) -> BaseSampler:
     with warnings.catch_warnings():
-        # Experimental in Optuna since 2021; the warning is of no use to users at every trial.
+        # Experimental in Optuna since 2021; a warning at every trial would not help users.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return QMCSampler(qmc_type="sobol", scramble=True, seed=seed, warn_independent_sampling=False)
 

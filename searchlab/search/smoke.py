@@ -1,4 +1,4 @@
-"""The smallest run of a study that goes through everything: `searchlab run STUDY --smoke`."""
+"""Smoke test of a study, a minimal run through all steps: `searchlab run STUDY --smoke`."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ STAND_INS = {28: "digits_28x28", 32: "digits_32x32"}
 def smoke_of(study: Study) -> Study:
     """Shrinks a study: one epoch of a few hundred images, only the enqueued trials (or three).
 
-    After one epoch no accuracy is too low to be shown.
+    The limit on accuracy is removed, because accuracies are low after one epoch.
     """
     few = len(study.enqueue) or TRIALS
     return replace(
@@ -37,7 +37,7 @@ def on_what_is_there(study: Study, options: RunOptions) -> Study:
     """Replaces a data set with missing files by embedded digits of the same size.
 
     Raises:
-        UserError: the data are wrong in another way.
+        UserError: the data are invalid for another reason.
     """
     try:
         spec = with_size(study.data, study.image_size)

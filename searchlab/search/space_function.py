@@ -1,4 +1,4 @@
-"""Spaces that are functions: their source, from a file or a notebook, as text that runs by itself.
+"""Spaces that are functions: extracts their source, from a file or a notebook, as self-contained text.
 
 The text holds the function and what it uses: imports, functions, classes and constants, each before its first use.
 """
@@ -19,19 +19,19 @@ from searchlab.errors import UserError
 from searchlab.user_file import UserFile, function_of
 
 CALLED = "()"
-"""What the name of such a space ends with: "wide_and_flat()"."""
+"""Suffix of the name of such a space: "wide_and_flat()"."""
 
 
 @dataclass(frozen=True)
 class SpaceFunction:
-    """A space that is a function: its name, its source, and the function where this process has it."""
+    """A space that is a function: its name, its source, and the function if this process has it."""
 
     name: str
     text: str
     function: Space | None = None
 
     def load(self) -> Space:
-        """The function; from the source where this process does not have it.
+        """Returns the function; if this process does not have it, from the source.
 
         Raises:
             UserError: the source does not run.
@@ -47,10 +47,10 @@ def is_function_space(name: str) -> bool:
 
 
 def space_function(space: Space) -> SpaceFunction:
-    """A space with its source.
+    """Makes a SpaceFunction from a function.
 
     Raises:
-        UserError: it is no function that was defined with `def`, or its source, or that of what it uses, is unknown.
+        UserError: it was not defined with `def`, or the source of the function or of a name it uses is unknown.
     """
     name = getattr(space, "__name__", type(space).__name__)
     plain = inspect.unwrap(space)
@@ -68,7 +68,7 @@ def space_function(space: Space) -> SpaceFunction:
 
 @dataclass
 class _Source:
-    """What is gathered for one function: import lines, then statements in the order of their use."""
+    """Collected source of one function: import lines, then statements in the order of their use."""
 
     space: str
     imports: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ class _Source:
     known: set[str] = field(default_factory=set)
 
     def add(self, name: str, scope: Mapping[str, Any], owner: FunctionType) -> None:
-        """Adds what binds a name, as the file or cell of `owner` has it, else as its value says; then what it uses."""
+        """Adds the statement that binds a name, from the file or cell of `owner` or its value, and its names."""
         if name in self.known:
             return
         self.known.add(name)
@@ -115,7 +115,7 @@ class _Source:
 
 
 def _scope(function: FunctionType) -> Mapping[str, Any]:
-    """What the names in a function's source stand for."""
+    """Returns the values of the names in a function's source."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     inner = {name: cell.cell_contents for name, cell in cells if _is_filled(cell)}
     return {**function.__globals__, **inner, function.__name__: function}
@@ -130,18 +130,18 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _parsed(file: str) -> ast.Module | None:
-    """A file or a notebook's cell; None where there is no text of it."""
+    """Parses a file or a notebook's cell; None if its text is unknown."""
     linecache.checkcache(file)
     lines = linecache.getlines(file)
     try:
         return ast.parse("".join(lines)) if lines else None
     except SyntaxError:
-        # A cell with a magic command: IPython runs another text than the cell's.
+        # A cell with a magic command: IPython executes a transformed text.
         return None
 
 
 def _binding(tree: ast.Module, name: str, value: Any) -> ast.stmt | None:
-    """The last statement that binds a name: at the top of a file, or, of a function, wherever it begins."""
+    """Returns the last statement that binds a name, at module level; for a function, its definition anywhere."""
     line = value.__code__.co_firstlineno if isinstance(value, FunctionType) else None
     for node in ast.walk(tree) if line else reversed(tree.body):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
@@ -157,7 +157,7 @@ def _binding(tree: ast.Module, name: str, value: Any) -> ast.stmt | None:
 
 
 def _import_of(node: ast.Import | ast.ImportFrom, name: str) -> ast.stmt | None:
-    """The import of one name alone; None where the statement does not import it, or relative to a package."""
+    """Returns an import of this name only; None if the statement does not import it, or is a relative import."""
     for alias in node.names:
         if (alias.asname or alias.name.partition(".")[0]) == name:
             if isinstance(node, ast.Import):
@@ -176,7 +176,7 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _text(node: ast.stmt, file: str) -> str:
-    """The lines of a statement, its decorators and comments with it, set at the left margin."""
+    """Returns the lines of a statement with its decorators and comments, dedented."""
     first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
     lines = linecache.getlines(file)[first - 1 : node.end_lineno]
     return textwrap.dedent("".join(lines)).rstrip()

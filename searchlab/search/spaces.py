@@ -58,20 +58,20 @@ class TrialChoose:
     def fit(
         self, candidate: Candidate, share: float = 1.0, *, limits: Limits | None = None, multiple: int = 1
     ) -> Candidate:
-        """The candidate in the largest width that holds a share of the study's limits; see `Choose.fit`."""
+        """Returns the candidate in the largest width that meets a share of the study's limits; see `Choose.fit`."""
         return fit(candidate, self.images, (limits or self.limits).share(share), multiple=multiple)
 
     def _once(self, name: str, what: str, *, log: bool = False) -> None:
-        """Optuna gives a name that is asked for again its first value, whatever the range is then.
+        """Checks that a name is always used with one range: Optuna returns the first value for a repeated name.
 
         Raises:
-            UserError: the range is another.
+            UserError: the name was used with another range.
         """
         what += ", logarithmically" if log else ""
         before = self.asked.setdefault(name, what)
         if before != what:
-            allowed = f"{before}; then {what}: give each a name of its own"
-            raise UserError("duplicate-name", "one name for two parameters", value=name, allowed=allowed)
+            allowed = f"{before}; then {what}: give each its own name"
+            raise UserError("duplicate-name", "two parameters have the same name", value=name, allowed=allowed)
 
 
 def propose(space: Space, trial: BaseTrial, images: ImageSpec, study: Study) -> Candidate:
@@ -117,7 +117,7 @@ def enqueued_candidates(space: Space, images: ImageSpec, study: Study) -> list[C
     """Returns the candidates of all configurations that the study enqueues.
 
     Raises:
-        UserError: one leaves a parameter open, or is no point of the space.
+        UserError: a configuration lacks a parameter, or lies outside the space.
     """
     found = []
     for number, known in enumerate(study.enqueue.values()):
@@ -133,7 +133,7 @@ def check_partitions(space: Space, dataset: Dataset, study: Study) -> None:
     """Checks enqueued configurations and samples of the space: partitions must have the data set's classes.
 
     Raises:
-        UserError: a partition leaves out or repeats a class, which is called by its name.
+        UserError: a partition omits or repeats a class; the error gives its name.
     """
     for source, candidate in _first(space, dataset.spec, study, SAMPLED):
         if isinstance(candidate.architecture, Partitioned):
@@ -148,7 +148,7 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
     """Checks enqueued configurations: no single head may exceed the cap.
 
     Raises:
-        UserError: one is.
+        UserError: a head does.
     """
     if study.max_params is None:
         return
@@ -158,7 +158,7 @@ def check_heads(space: Space, images: ImageSpec, study: Study) -> None:
                 allowed = f"max_params is {study.max_params:,}, all heads counted"
                 where, value = f"{source}, head {head.name}", f"{head.params:,} parameters"
                 raise UserError(
-                    "limits-too-low", "a head breaks the cap by itself", where=where, value=value, allowed=allowed
+                    "limits-too-low", "a single head exceeds the cap", where=where, value=value, allowed=allowed
                 )
 
 
@@ -176,7 +176,7 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     """Samples the space and compares the candidates' costs (on the meta device) with the study's limits.
 
     Raises:
-        UserError: a sample cannot be built, or none holds the limits.
+        UserError: a sample cannot be built, or none meets the limits.
     """
     scratch = scratch_study(study.seed)
     sampled = [propose(space, scratch.ask(), images, study) for _ in range(SAMPLED)]
@@ -184,15 +184,15 @@ def check_limits(space: Space, images: ImageSpec, study: Study) -> None:
     over = [excess_over(cost, study.limits) for cost in costs]
     if not all(over):
         return
-    what, where = f"no candidate of space {study.space_name} holds max_", f"study {study.name}"
+    what, where = f"no candidate of space {study.space_name} meets max_", f"study {study.name}"
     for name in ("params", "macs"):
         if all(name in excess for excess in over):
-            least = f"the least of {SAMPLED} sampled has {min(getattr(cost, name) for cost in costs):,}"
+            least = f"the smallest of {SAMPLED} sampled has {min(getattr(cost, name) for cost in costs):,}"
             raise UserError(
                 "limits-too-low", what + name, where=where, value=getattr(study, f"max_{name}"), allowed=least
             )
     limits = (study.max_params, study.max_macs)
-    neither = f"each of {SAMPLED} sampled breaks one or the other"
+    neither = f"each of {SAMPLED} sampled exceeds one of them"
     raise UserError("limits-too-low", what + "params and max_macs together", where=where, value=limits, allowed=neither)
 
 

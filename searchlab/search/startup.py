@@ -20,7 +20,7 @@ DRAWS = 100
 def enqueue_missing(store: StudyStore, study: Study, space: Space, images: ImageSpec) -> None:
     """Enqueues the first configurations that the store does not have yet; it may be called at any time.
 
-    Random trials are added only while the sampler has suggested nothing: later it knows better.
+    Random trials are added only until the sampler makes its first suggestion.
 
     Raises:
         UserError: the space raised, or the store cannot be used.
@@ -37,10 +37,10 @@ def enqueue_missing(store: StudyStore, study: Study, space: Space, images: Image
 def first_trials(study: Study, space: Space, images: ImageSpec) -> list[dict[str, Any]]:
     """Returns random parameters for the trials after the study's own, in ascending order of MACs.
 
-    As many as the sampler would draw at random before it trusts its model, no two of one candidate, all within the
-    limits and fit to be built. They are random in any case, so that their order loses nothing, and the front begins for
-    little training. None for a sampler that does not begin at random, or a study that trains what it enqueues and no
-    more. A smaller budget gets as many, so that it can be raised later.
+    Their number is that of the sampler's random first trials. All are different candidates within the limits, which can
+    be built. Cheap ones come first, so that a front exists after little training; the order does not affect the
+    sampler. There are none for a sampler without random first trials, or a study of enqueued trials only. The number
+    does not depend on the budget, which may be raised later.
 
     Raises:
         UserError: the space raised, or returned something else than a Candidate.

@@ -21,17 +21,17 @@ class _Computed(Exception):
 
 
 def read_studies(source: SourceFile) -> tuple[Study, ...] | Sketch:
-    """Returns the studies of a file whose `study()` has plain values; else what is known of them.
+    """Returns the studies of a file whose `study()` has plain values; else a Sketch of them.
 
     Raises:
-        UserError: the file does not parse, has no such function, or writes a field that is not valid.
+        UserError: the file does not parse, lacks the function, or has an invalid field.
     """
     tree = source.parsed()
     function = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "study"), None)
     if function is None:
         if bound(tree, "study"):
             return Sketch(source.summary, ())
-        raise UserError("missing-function", "defines no function study()", where=place_of(source.path))
+        raise UserError("missing-function", "function study() is missing", where=place_of(source.path))
     known = _constants(tree)
     try:
         returned = [_study(source, call, known) for call in _returned(function)]
@@ -84,9 +84,9 @@ def _plain_fields(call: ast.Call, known: Mapping[str, Any]) -> tuple[dict[str, A
 
 
 def _constants(tree: ast.Module) -> dict[str, Any]:
-    """What names at the top of a file stand for, where they are bound once and to a plain value.
+    """Returns the values of names that are bound once at the top of a file, to a plain value.
 
-    Of an objective that is its name, which a study takes as well.
+    An imported objective is represented by its name.
     """
     found: dict[str, Any] = {}
     for node in tree.body:

@@ -26,7 +26,7 @@ WAITS_FOR_LOCK_S = 20.0
 """Timeout in seconds for a SQLite store that another process writes to."""
 
 
-_COPY_IT = "copy it with the files beside it to where you may write, and give the copy as --storage"
+_COPY_IT = "copy it and the files beside it to a writable folder, and give the copy as --storage URL"
 
 
 @contextmanager
@@ -41,13 +41,15 @@ def storage_errors(url: str) -> Iterator[None]:
         text = str(getattr(cause, "orig", cause)).splitlines()[0]
         hints = {
             "locked": "another process is writing to it: wait for it, or end it",
-            "not a database": "the file is damaged or no SQLite file: move it away, or restore it",
+            "not a database": "the file is damaged, or not an SQLite file: move it away, or restore it",
             "malformed": "the file is damaged: restore it, or try `sqlite3 FILE .recover`",
-            "unable to open": "does the folder exist, and may you read and write there?",
-            "full": "the disk is full: make room, then resume",
+            "unable to open": "check that the folder exists, and its permissions",
+            "full": "the disk is full: free disk space, then resume",
             "readonly": _COPY_IT,
         }
-        hint = next((mend for word, mend in hints.items() if word in text), "is the URL right, and the server up?")
+        hint = next(
+            (mend for word, mend in hints.items() if word in text), "check the URL, and that the server is running"
+        )
         raise UserError(
             "store-read-only" if hint == _COPY_IT else "store-unusable",
             f"cannot use the store: {text}",
@@ -82,7 +84,7 @@ def _no_json(url: str) -> UserError:
                     except ValueError as error:
                         return damaged(f"{public(url)}: {owner} {number}", name, str(error))
     return UserError(
-        "store-damaged", "the store is damaged: a value in it is no JSON", where=public(url), allowed="restore a copy"
+        "store-damaged", "damaged data in the store: a value is not JSON", where=public(url), allowed="restore a copy"
     )
 
 
@@ -112,7 +114,7 @@ def is_absent(url: str) -> bool:
     """Whether a store is a SQLite file that does not exist (yet).
 
     Raises:
-        UserError: one may not even look whether it is.
+        UserError: its folder cannot be read.
     """
     path = sqlite_file(url)
     try:
@@ -125,15 +127,15 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
     """Opens Optuna's storage at a URL; for a read-only SQLite file, a copy that refuses changes.
 
     Raises:
-        UserError: the store is absent (and not to be created), corrupt, locked, or no storage URL.
+        UserError: the store is missing (without `create`), corrupt or locked, or the URL is invalid.
     """
     quieten()
     path = sqlite_file(url)
     if path is not None and is_absent(url):
         if not create:
             near = "".join(f"; there is one in {folder}" for folder in folders_nearby()[:3])
-            mend = f"`searchlab run STUDY` makes one; see --output, --storage{near}"
-            raise UserError("store-not-found", "no store", where=str(path), allowed=mend)
+            mend = f"`searchlab run STUDY` creates one; see --output, --storage{near}"
+            raise UserError("store-not-found", "store not found", where=str(path), allowed=mend)
         _make_folder(path.parent)
         path = None
     with storage_errors(url):
@@ -144,16 +146,20 @@ def open_storage(url: str, *, create: bool) -> BaseStorage:
         except ImportError as error:
             mend = DRIVERS.get(make_url(url).get_backend_name(), "install the Python package of that driver")
             raise UserError(
-                "package-missing", "its driver is not installed", where="--storage", value=public(url), allowed=mend
+                "package-missing",
+                "the database driver is not installed",
+                where="--storage",
+                value=public(url),
+                allowed=mend,
             ) from error
         except (sqlalchemy.exc.ArgumentError, ValueError) as error:
             allowed = "such as sqlite:///FILE.db"
             raise UserError(
-                "invalid-storage-url", "no storage URL", where="--storage", value=public(url), allowed=allowed
+                "invalid-storage-url", "invalid storage URL", where="--storage", value=public(url), allowed=allowed
             ) from error
         except RuntimeError as error:
             raise UserError(
-                "version-differs", str(error), where=public(url), allowed="it is of another version of Optuna"
+                "version-differs", str(error), where=public(url), allowed="another version of Optuna wrote it"
             ) from error
         except OSError as error:
             raise UserError("cannot-read", f"cannot read the store: {error.strerror}", where=public(url)) from error
@@ -202,7 +208,7 @@ def _delete_empty(path: Path) -> None:
 def check_writable(storage: BaseStorage, url: str) -> None:
     """Raises UserError if the store is read-only, before any result is computed that could not be stored."""
     if is_read_only(storage):
-        raise UserError("store-read-only", "the store may only be read", where=public(url), allowed=_COPY_IT)
+        raise UserError("store-read-only", "the store is read-only", where=public(url), allowed=_COPY_IT)
 
 
 def is_read_only(storage: BaseStorage) -> bool:
@@ -232,8 +238,8 @@ def _of_copy(copy: sqlite3.Connection) -> RDBStorage:
 def _committing_fast(storage: RDBStorage) -> RDBStorage:
     """Enables SQLite's write-ahead log, instead of two disk flushes for each of a trial's twenty commits.
 
-    A process that dies loses nothing; a power cut may take the last commits, never the file. The log is in memory that
-    all who use the file share, which machines cannot: on a network file system there is none.
+    A killed process loses nothing; a power cut may lose the last commits, but does not damage the file. The log needs
+    shared memory, so it is not used on network file systems.
     """
     journal = "DELETE" if _is_remote(Path((storage.engine.url.database or "").removeprefix("file:"))) else "WAL"
 
@@ -268,4 +274,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("cannot-write", f"cannot make the folder: {error.strerror}", where=str(folder)) from error
+        raise UserError("cannot-write", f"cannot create the folder: {error.strerror}", where=str(folder)) from error

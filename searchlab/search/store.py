@@ -1,4 +1,4 @@
-"""The one truth about a study: an Optuna storage, our records in the user attributes of its trials."""
+"""Store of a study: an Optuna storage with searchlab's records in the user attributes of its trials."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, replace
@@ -34,25 +34,25 @@ STATES = {
     "infeasible": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-"""How a record's state is told to Optuna. An infeasible trial also carries its constraints, a stopped one none."""
+"""Record state to Optuna's trial state. An infeasible trial also has constraints, a stopped one has none."""
 
 ENDED = "ended"
-"""The user attribute of a study that says why it ended: "" while it may go on."""
+"""User attribute of a study with the reason why it ended; "" while it may continue."""
 
 RUNG = "rung "
-"""What the names of user attributes begin with that hold a RungReport; its epoch follows."""
+"""Prefix of the user attributes with a RungReport; its epoch follows."""
 
 LOOK, LOOKS = "look ", "test_looks"
-"""What the names of a study's attributes begin with that hold a look; the one of old stores that holds a list."""
+"""Prefix of the study's attributes with a test look; the attribute of old stores with a list of them."""
 
 COMPANION = "/replicates"
-"""How the Optuna study is named that keeps a study's replicates, after the study; no name of a study has a slash."""
+"""Suffix of the Optuna study with a study's replicates; names of studies contain no slash."""
 
 
 class StudyStore:
     """One study in a storage: its definition, its records, and Optuna's view of its trials.
 
-    `output` is the output folder in which artefacts are looked for first. `parent` is, of a companion, the study.
+    `output` is the output folder that is searched first for artefacts. `parent` is the study of a companion.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class StudyStore:
     def create(
         cls, definition: Definition, storage: BaseStorage, url: str, output: Path = Path("runs")
     ) -> "StudyStore":
-        """A new study.
+        """Creates a study.
 
         Raises:
-            UserError: the storage holds a study of that name already.
+            UserError: the storage already holds a study of that name.
         """
         name, directions = definition.study.name, [o.direction for o in definition.study.objectives]
         with storage_errors(url):
@@ -87,8 +87,8 @@ class StudyStore:
             except optuna.exceptions.DuplicatedStudyError as error:
                 made = optuna.load_study(study_name=name, storage=storage)
                 if not is_stub(made.user_attrs, made.get_trials(deepcopy=False)):
-                    mend = f"`searchlab resume {name}` goes on with it, --name NAME starts another"
-                    what = f"the store holds a study {name!r} already"
+                    mend = f"`searchlab resume {name}` continues it, --name NAME begins another"
+                    what = f"the store already holds a study {name!r}"
                     raise UserError("study-exists", what, where=public(url), allowed=mend) from error
             store = cls(made, storage, url, output)
             store.redefine(definition)
@@ -96,10 +96,10 @@ class StudyStore:
 
     @classmethod
     def load(cls, name: str, storage: BaseStorage, url: str, output: Path = Path("runs")) -> "StudyStore":
-        """A study that is there.
+        """Loads an existing study.
 
         Raises:
-            UserError: the storage holds no study of that name, or one that searchlab did not make.
+            UserError: the storage holds no study of that name, or one that searchlab did not create.
         """
         with storage_errors(url):
             names = _names(storage)
@@ -110,17 +110,20 @@ class StudyStore:
                 check_attributes(store.optuna.user_attrs, store.where)
                 return store
             if is_stub(store.optuna.user_attrs, store.trials()):
-                what, mend = f"study {name!r} never began: its process died first", f"`searchlab run {name}` begins it"
+                what, mend = (
+                    f"study {name!r} was not started: its process ended first",
+                    f"`searchlab run {name}` begins it",
+                )
                 raise UserError("study-not-started", what, where=public(url), allowed=mend)
-            what, mend = f"study {name!r} was not made by searchlab", "--name another"
+            what, mend = f"study {name!r} was not created by searchlab", "--name another"
             raise UserError("foreign-study", what, where=public(url), allowed=mend)
 
     @classmethod
     def discard(cls, name: str, storage: BaseStorage, url: str) -> None:
-        """Forgets a study, where the storage holds one of that name.
+        """Deletes a study from the storage, if it exists.
 
         Raises:
-            UserError: it is one that searchlab did not make.
+            UserError: searchlab did not create it.
         """
         with storage_errors(url):
             if name in _names(storage):
@@ -131,9 +134,9 @@ class StudyStore:
                     optuna.delete_study(study_name=each, storage=storage)
 
     def companion(self, *, create: bool = False) -> "StudyStore | None":
-        """What keeps the study's replicates, so that they are no trials of its own; it has no definition.
+        """Returns the companion study with the study's replicates; it has no definition.
 
-        None where there is none and it is not to be created.
+        None if it does not exist and `create` is false.
         """
         name, random = self.optuna.study_name + COMPANION, RandomSampler()
         with storage_errors(self.url):
@@ -151,22 +154,22 @@ class StudyStore:
 
     @property
     def definition(self) -> Definition:
-        """What the study is, as it was stored."""
+        """The stored definition of the study."""
         return read_noun(Definition, self.optuna.user_attrs, DEFINED, self.where)
 
     @property
     def codec(self) -> RecordCodec:
-        """How records lie in the store, as far as the study's attributes say now."""
+        """Returns the codec for records, from the study's current attributes."""
         with storage_errors(self.url):
             return RecordCodec.of(self.parent.study_name, self.output, self.parent.user_attrs)
 
     @property
     def where(self) -> str:
-        """How the study is named where an attribute of its own is damaged."""
+        """Name of the study in errors about its attributes."""
         return f"{public(self.url)}: study {self.optuna.study_name}"
 
     def redefine(self, definition: Definition) -> None:
-        """Stores a definition in place of the one before."""
+        """Replaces the stored definition."""
         stored = {f.name: getattr(definition, f.name) for f in fields(definition)}
         stored = {key: value if isinstance(value, str) else to_plain(value) for key, value in stored.items()}
         with storage_errors(self.url):
@@ -174,12 +177,12 @@ class StudyStore:
             name_objectives(self.optuna, definition.study.objectives)
 
     def note_end(self, reason: str) -> None:
-        """Notes why the study ended; "" where it begins or goes on."""
+        """Stores why the study ended; "" when it begins or continues."""
         with storage_errors(self.url):
             self.optuna.set_user_attr(ENDED, reason)
 
     def looks(self) -> list[TestLook]:
-        """What was seen of the test split so far, in the order in which it was read."""
+        """Returns the test evaluations so far, in their order."""
         with storage_errors(self.url):
             attributes = self.optuna.user_attrs
         old = read_noun(list[TestLook], attributes, LOOKS, self.where) if LOOKS in attributes else []
@@ -187,29 +190,29 @@ class StudyStore:
         return old + [read_noun(TestLook, attributes, name, self.where) for name in names]
 
     def add_looks(self, looks: Sequence[TestLook]) -> None:
-        """Records that the test split was read: an attribute for every look, so that none overwrites another's."""
+        """Stores test evaluations, each in its own attribute, so that processes do not overwrite each other's."""
         with storage_errors(self.url):
             known = sum(name.startswith(LOOK) for name in self.optuna.user_attrs)
             for number, look in enumerate(looks, start=known):
                 write_noun(self.optuna.set_user_attr, f"{LOOK}{number:06d} {uuid4().hex[:8]}", look)
 
     def trials(self) -> list[FrozenTrial]:
-        """Optuna's trials, in order of their numbers."""
+        """Returns Optuna's trials, in order of their numbers."""
         with storage_errors(self.url):
             return self.optuna.get_trials(deepcopy=False)
 
     def next_number(self) -> int:
-        """The number of the trial that Optuna hands out next, if no other process is faster."""
+        """Returns the number of the next trial, unless another process creates one first."""
         trials = self.trials()
         return next((trial.number for trial in trials if trial.state == TrialState.WAITING), len(trials))
 
     def enqueue(self, each: Enqueued) -> None:
-        """Has a configuration tried before anything that a sampler suggests."""
+        """Enqueues a configuration before all suggestions of a sampler."""
         with storage_errors(self.url):
             self.optuna.enqueue_trial(each.params, each.attributes)
 
     def mark(self, number: int) -> tuple[Mark | None, int]:
-        """What a trial was enqueued for, if it was, and the first trial that was enqueued for the same."""
+        """Returns the mark of a trial, if it was enqueued, and the number of the first trial with the same mark."""
         trials = self.trials()
         trial = trials[number]
         if own := marked([trial]).get(number):
@@ -217,26 +220,26 @@ class StudyStore:
         return self.marks()[number] if unmarked([trial]) else None, number
 
     def marks(self) -> dict[int, Mark]:
-        """What trials were enqueued for, by their numbers; sampled ones are not in it."""
+        """Returns the marks of enqueued trials by number."""
         trials = self.trials()
         old = unmarked(trials)
         return marked(trials) | (by_parameters(old, self.definition.study) if old else {})
 
     def records(self) -> list[TrialRecord]:
-        """What is known of every trial, those without a result included once their candidate is known.
+        """Returns the record of every trial, including trials without a result whose candidate is known.
 
-        Those are running where a driver works on them, else interrupted.
+        Those are "running" if a driver works on them, else "interrupted".
         """
         trials = self.trials()
         left = self._left(trials)
         codec = self.codec
         found = self._in_rows([record_of(trial, codec, left=trial.number in left) for trial in trials])
-        # SQLAlchemy would go through all rows of this reading again at every later commit: 2 ms each at 1,000 trials.
+        # SQLAlchemy would process all rows of this query again at every later commit: 2 ms each at 1,000 trials.
         self.storage.remove_session()
         return found
 
     def _in_rows(self, records: Iterable[TrialRecord | None]) -> list[TrialRecord]:
-        """Records with the rows of trials that an earlier version enqueued, which did not write them down."""
+        """Adds the rows of trials that an earlier version enqueued without storing them."""
         found = [record for record in records if record is not None]
         if not found or not unmarked(self.trials()):
             return found
@@ -244,7 +247,7 @@ class StudyStore:
         return [replace(r, row=marks[r.number].row) if r.number in marks else r for r in found]
 
     def readable(self) -> tuple[list[TrialRecord], list[UserError]]:
-        """As `records`, for who only looks: without trials whose records are damaged, and what is wrong with those."""
+        """Returns `records` without those that are damaged, and the errors of these."""
         found: list[TrialRecord] = []
         wrong: list[UserError] = []
         trials = self.trials()
@@ -258,7 +261,7 @@ class StudyStore:
         return self._in_rows(found), wrong
 
     def ended(self, besides: Collection[int] = ()) -> list[TrialRecord]:
-        """Records of the trials that ended, in the order in which they did; some may be known already."""
+        """Returns the records of ended trials in the order of their ends, except those that are known `besides`."""
         ended = [t for t in self.trials() if t.datetime_complete and RECORD in t.user_attrs and t.number not in besides]
         codec = self.codec if ended else None
         found = self._in_rows(record_of(trial, codec) for trial in sorted(ended, key=_when) if codec)
@@ -268,14 +271,14 @@ class StudyStore:
         return found
 
     def unfinished(self) -> tuple[list[int], list[int]]:
-        """Numbers of the trials that were begun and not told: those whose driver died, and those of living ones."""
+        """Returns the numbers of unfinished trials: those of dead drivers, and those of live ones."""
         trials = self.trials()
         left = self._left(trials)
         begun = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
         return left, [number for number in begun if number not in left]
 
     def _left(self, trials: Sequence[FrozenTrial]) -> list[int]:
-        """Numbers of the trials that were begun and not told, and that no living driver works on."""
+        """Returns the numbers of unfinished trials without a live driver."""
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         if not running:
             return []
@@ -284,18 +287,18 @@ class StudyStore:
         return [trial.number for trial in running if is_left(trial, alive)]
 
     def again(self, number: int, sampler: BaseSampler) -> Trial:
-        """An unfinished trial, to be gone on with; the sampler suggests what it had not been suggested yet."""
+        """Returns an unfinished trial to continue; the sampler suggests its missing parameters."""
         self.optuna.sampler = sampler
         with storage_errors(self.url):
             return Trial(self.optuna, self.trials()[number]._trial_id)
 
     def begin(self, trial: Trial, candidate: Candidate, seed: int) -> None:
-        """Notes what a trial is about to train."""
+        """Stores the candidate and seed of a trial before its training."""
         with storage_errors(self.url):
             write_noun(trial.set_user_attr, CANDIDATE, Begun(candidate, seed))
 
     def rung_reports(self, numbers: Collection[int] | None = None) -> list[RungReport]:
-        """What trials showed at rungs, all or those of some numbers, but for those that failed."""
+        """Returns the rung reports of all trials, or of some by number, without failed ones."""
         return [
             read_noun(RungReport, trial.user_attrs, name, f"trial {trial.number}")
             for trial in self.trials()
@@ -305,12 +308,12 @@ class StudyStore:
         ]
 
     def keep_rung(self, trial: Trial, report: RungReport) -> None:
-        """Notes what a running trial showed at a rung, and what was decided."""
+        """Stores the report of a running trial at a rung, with the decision."""
         with storage_errors(self.url):
             write_noun(trial.set_user_attr, f"{RUNG}{report.epoch}", report)
 
     def repeat(self, trial: Trial, number: int) -> None:
-        """Tells Optuna of a trial what it was told of an earlier one, whose candidate it has; there is no record."""
+        """Ends a repeat of an earlier trial with the values of that trial; it gets no record."""
         with storage_errors(self.url):
             earlier = self.trials()[number]
             trial.set_user_attr("repeats", number)
@@ -319,34 +322,34 @@ class StudyStore:
             self.optuna.tell(trial, earlier.values, state=earlier.state)
 
     def leave_out(self, trial: Trial, number: int) -> None:
-        """Ends a trial that was enqueued for the same as an earlier one, which is trained; there is no record."""
+        """Ends a duplicate of an enqueued trial, of which the earlier one counts; it gets no record."""
         with storage_errors(self.url):
             trial.set_user_attr("repeats", number)
             self.optuna.tell(trial, state=TrialState.FAIL)
 
     def keep_checkpoint(self, trial: Trial, path: str) -> None:
-        """Notes where a running trial's training can be taken up."""
+        """Stores the checkpoint of a running trial."""
         with storage_errors(self.url):
             trial.set_user_attr(CHECKPOINT, self.codec.outputs.below(path))
 
     def checkpoint(self, trial: Trial) -> str:
-        """Where a running trial's training can be taken up: a path or URL; "" where nowhere."""
+        """Returns the path or URL of a running trial's checkpoint; "" if it has none."""
         kept = str(trial.user_attrs.get(CHECKPOINT, ""))
         return self.codec.outputs.found(kept) if kept else ""
 
     def record(self, trial: FrozenTrial | Trial) -> TrialRecord | None:
-        """What is known of one trial; None where nothing was noted yet."""
+        """Returns the record of one trial; None if nothing is stored yet."""
         return record_of(trial, self.codec)
 
     def finish(self, trial: Trial, record: TrialRecord, values: list[float] | None) -> None:
-        """Writes a record and tells Optuna, the state last: a trial that is not RUNNING has its whole record."""
+        """Writes a record, then Optuna's values and state, so that every trial that is not RUNNING has its record."""
         with storage_errors(self.url):
             plain = self.codec.stored(record)
             write(trial.set_user_attr, RECORD, plain)
             for name, value in ({"artefacts": plain["directory"]} | shown(record)).items():
                 trial.set_user_attr(name, value)
             for name, excess in record.excess.items():
-                # A driver may have died just after setting it; a constraint is set only once.
+                # A driver may have died just after it set the constraint, which can be set only once.
                 if name not in trial.constraints:
                     trial.set_constraint(name, excess)
             self.optuna.tell(trial, values, state=STATES[record.state])
@@ -358,12 +361,12 @@ def _when(trial: FrozenTrial) -> tuple[datetime, int]:
 
 
 def _names(storage: BaseStorage) -> list[str]:
-    """The studies that a storage holds, companions left out."""
+    """Returns the names of a storage's studies, without companions."""
     return [name for name in optuna.get_all_study_names(storage) if not name.endswith(COMPANION)]
 
 
 def stored_names(options: RunOptions) -> list[str]:
-    """The studies that the store holds; none where there is no store yet.
+    """Returns the names of the stored studies; none if there is no store yet.
 
     Raises:
         UserError: the store is damaged or cannot be reached.
@@ -376,10 +379,10 @@ def stored_names(options: RunOptions) -> list[str]:
 
 
 def stored_study(name: str | None, options: RunOptions) -> StudyStore:
-    """The study of that name; the one begun last where none is named.
+    """Returns the study of that name; without a name, the one begun last.
 
     Raises:
-        UserError: there is no store, or no such study in it.
+        UserError: the store is missing, or the study is unknown.
     """
     url = options.storage_url
     storage = open_storage(url, create=False)
@@ -388,7 +391,9 @@ def stored_study(name: str | None, options: RunOptions) -> StudyStore:
             known = [one for one in optuna.get_all_study_summaries(storage) if not one.study_name.endswith(COMPANION)]
         known = [one for one in known if DEFINED in one.user_attrs] or known
         if not known:
-            raise UserError("store-empty", "empty store", where=public(url), allowed="`searchlab run STUDY` begins one")
+            raise UserError(
+                "store-empty", "the store is empty", where=public(url), allowed="`searchlab run STUDY` begins one"
+            )
         began = {one.study_name: one.datetime_start.timestamp() if one.datetime_start else 0.0 for one in known}
         name = max(began, key=lambda one: began[one])
     return StudyStore.load(name, storage, url, options.output)

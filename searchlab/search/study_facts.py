@@ -1,6 +1,6 @@
-"""What a study keeps once in the store, beside its definition: its unit of time, and the hash of its data.
+"""Facts that a study stores once, beside its definition: its unit of time, and the hash of its data.
 
-Whoever knows it first writes it. Stores of before there were such attributes have it from their records.
+The first driver that knows a fact stores it. For old stores without these attributes, it is derived from the records.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from searchlab.data.splits import Dataset
 
 UNIT, DATA = "time unit", "data hash"
-"""The attributes of the study that hold them."""
+"""User attributes of the study with these facts."""
 
 
 def unit_of(store: StudyStore, records: Sequence[TrialRecord]) -> TimeUnit | None:
-    """The study's unit of time; None where it has measured no latency yet.
+    """Returns the study's unit of time; None if no latency was measured yet.
 
-    An old store has it from its complete trials: all of them are in one unit. Trials that were stopped or are
-    infeasible say nothing, for nobody checked on which machine they were measured.
+    In an old store it is derived from the complete trials, which all have the same unit. Stopped and infeasible trials
+    are not used, because their machine was not checked.
 
     Raises:
         UserError: the attribute is damaged, or complete trials were measured on different machines.
@@ -40,7 +40,7 @@ def unit_of(store: StudyStore, records: Sequence[TrialRecord]) -> TimeUnit | Non
 
 
 def fix_unit(store: StudyStore, records: Sequence[TrialRecord], unit: TimeUnit) -> TimeUnit:
-    """The study's unit of time: the one that it has, else this one, unless another driver is quicker.
+    """Sets the study's unit of time if it has none; returns the one that holds, which may be another driver's.
 
     Raises:
         UserError: as `unit_of`.
@@ -54,10 +54,10 @@ def fix_unit(store: StudyStore, records: Sequence[TrialRecord], unit: TimeUnit) 
 
 
 def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: "Dataset") -> None:
-    """Whether the study is of these data, with their labels and splits; of none so far is of any.
+    """Checks that the study uses these data, with their labels and splits; a new study accepts any.
 
     Raises:
-        UserError: trials of the study saw other data, or another driver is at work on others.
+        UserError: trials or another driver of the study used other data.
     """
     with storage_errors(store.url):
         known = str(store.optuna.user_attrs.get(DATA, ""))
@@ -65,7 +65,7 @@ def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: "Datas
     if hashes - {dataset.hash}:
         raise UserError(
             "data-differ",
-            "the data are not those of the study so far",
+            "the data differ from those of the study",
             where=dataset.name,
             value=dataset.hash,
             allowed=f"so far {', '.join(sorted(hashes))}: restore the images (see --data), or begin another study",
@@ -73,7 +73,7 @@ def same_data(store: StudyStore, records: Sequence[TrialRecord], dataset: "Datas
 
 
 def fix_data(store: StudyStore, dataset: "Dataset") -> None:
-    """Keeps what data the study is of, and what its networks have to know of them."""
+    """Stores the hash of the study's data, and the facts that its networks need."""
     with storage_errors(store.url):
         if DATA not in store.optuna.user_attrs:
             store.optuna.set_user_attr(DATA, dataset.hash)

@@ -1,6 +1,6 @@
-"""A study knows its folder and a folder its study: a small file in the folder names the study that writes there.
+"""Ownership of folders: a small file in a study's folder identifies the study that writes there.
 
-A study has an identity of its own, whatever its name and its store. Its drivers may have a folder each.
+A study has a unique identity, independent of its name and store. Each of its drivers may have its own folder.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from searchlab.serialization import from_plain, to_plain
 from searchlab.trial_files import RECORD, WEIGHTS, disk_errors, read_record
 
 IDENTITY = "identity"
-"""The attribute of a study that says which study it is, as `outputs.FILE` does in its folders."""
+"""User attribute of a study with its identity, which is also in `outputs.FILE` in its folders."""
 
 
 def identity_of(store: StudyStore) -> str:
-    """What tells a study from all others; "" where it has no trial yet and no driver had it at hand.
+    """Returns the identity of a study; "" if it has none and no trial yet.
 
-    Stores of before there was such an attribute have it from when their first trial began, so that all drivers agree.
+    In old stores it is derived from the start of the first trial, so that all drivers agree.
     """
     with storage_errors(store.url):
         attributes = store.optuna.user_attrs
@@ -38,7 +38,7 @@ def identity_of(store: StudyStore) -> str:
 
 
 def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> None:
-    """Makes the folder the study's, which holds the lock on it; trials of these records may lie there already.
+    """Claims a folder, locked by the caller, for a study; trials of these records may already be there.
 
     Raises:
         UserError: the folder holds trials of another study, or cannot be written.
@@ -55,7 +55,7 @@ def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> No
         _note_output(store, output, folder.parent)
         return
     trials = list(_trials_in(folder))
-    # A folder of before there was such a file belongs to the study whose trials lie in it.
+    # A folder of an earlier version has no such file: it belongs to the study of its trials.
     adopted = owner is None and any(_is_of(path, records) for path in trials)
     if trials and not known and not adopted:
         raise _of_another(folder, owner)
@@ -68,7 +68,7 @@ def claim(folder: Path, store: StudyStore, records: Sequence[TrialRecord]) -> No
 
 
 def release(folder: Path, store: StudyStore) -> None:
-    """Takes a folder back from a study that is about to be forgotten, if it is that study's."""
+    """Releases the folder of a study that will be deleted, if the study owns it."""
     owner = owner_of(folder)
     if owner is not None and owner.identity == identity_of(store):
         with disk_errors(folder):
@@ -76,7 +76,7 @@ def release(folder: Path, store: StudyStore) -> None:
 
 
 def check_free(folder: Path) -> None:
-    """Whether a new study may write to a folder.
+    """Checks that a new study may write to a folder.
 
     Raises:
         UserError: it holds trials of another study.
@@ -88,15 +88,15 @@ def check_free(folder: Path) -> None:
 def _of_another(folder: Path, owner: Owner | None) -> UserError:
     return UserError(
         "folder-of-another-study",
-        "it holds trials of another study",
+        "the folder holds trials of another study",
         where=str(folder),
         value=owner.store if owner else None,
-        allowed="another --output or --name keeps both; or move that folder away",
+        allowed="choose another --output or --name, or move the folder away",
     )
 
 
 def _note_output(store: StudyStore, output: str, path: Path) -> None:
-    """Keeps where an output folder is, for drivers with another one."""
+    """Stores the path of an output folder, for drivers with another one."""
     name, seen = f"{OUTPUT}{output}", SeenOutput.now(path)
     with storage_errors(store.url):
         attributes = store.optuna.user_attrs
@@ -105,7 +105,7 @@ def _note_output(store: StudyStore, output: str, path: Path) -> None:
 
 
 def check_folder(folder: Path, store: StudyStore) -> None:
-    """Whether a folder is free for a study, or its own.
+    """Checks that a folder is free or belongs to the study.
 
     Raises:
         UserError: it belongs to another study.
@@ -114,7 +114,7 @@ def check_folder(folder: Path, store: StudyStore) -> None:
     if owner is not None and owner.identity != identity_of(store):
         raise UserError(
             "folder-of-another-study",
-            "it belongs to another study",
+            "the folder belongs to another study",
             where=str(folder),
             value=owner.store,
             allowed=f"not to study {store.optuna.study_name} of {_named(store.url)}: see --storage and --output",
@@ -122,10 +122,10 @@ def check_folder(folder: Path, store: StudyStore) -> None:
 
 
 def check_artefacts(store: StudyStore, records: Sequence[TrialRecord]) -> None:
-    """Whether what lies in the folders of trials is theirs; folders that are gone are not missed here.
+    """Checks that the files in the folders of trials are theirs; missing folders are ignored.
 
     Raises:
-        UserError: a folder belongs to another study, or another study's trial overwrote what was in it.
+        UserError: a folder belongs to another study, or another study overwrote it.
     """
     for folder in sorted({Path(record.directory).parent for record in records if record.directory}):
         check_folder(folder, store)
@@ -136,7 +136,7 @@ def check_artefacts(store: StudyStore, records: Sequence[TrialRecord]) -> None:
             mend = "restore it from a copy, or run the study again under another --name or --output"
             raise UserError(
                 "folder-of-another-study",
-                "another study wrote into its folder",
+                "another study wrote into the trial's folder",
                 where=where,
                 value=str(folder),
                 allowed=mend,
@@ -144,10 +144,10 @@ def check_artefacts(store: StudyStore, records: Sequence[TrialRecord]) -> None:
 
 
 def check_present(store: StudyStore, records: Sequence[TrialRecord]) -> None:
-    """Whether the networks of trials are where they should be, in this output folder or in another driver's.
+    """Checks that the networks of trials exist, in this output folder or in another driver's.
 
     Raises:
-        UserError: one is not; the error says where it was written.
+        UserError: one is missing; the error gives its original folder.
     """
     for record in records:
         if is_missing(record):
@@ -155,7 +155,7 @@ def check_present(store: StudyStore, records: Sequence[TrialRecord]) -> None:
             written = f"written to {seen.path} on {seen.host}: " if seen else ""
             raise UserError(
                 "artefact-unreadable",
-                "its artefacts are missing",
+                "artefacts are missing",
                 where=f"trial {record.number} of study {store.optuna.study_name}",
                 value=record.directory,
                 allowed=f"{written}restore that folder from a copy, or give the --output that holds it",
@@ -163,12 +163,12 @@ def check_present(store: StudyStore, records: Sequence[TrialRecord]) -> None:
 
 
 def is_missing(record: TrialRecord) -> bool:
-    """Whether a trial left a network that is not there."""
+    """Whether the network of a trial is missing."""
     return bool(record.directory) and not (Path(record.directory) / WEIGHTS).is_file()
 
 
 def _trials_in(folder: Path) -> Iterator[Path]:
-    """Folders of trials and replicates that were written to their end."""
+    """Yields the folders of trials and replicates with a record."""
     return (path.parent for path in (*folder.glob(f"trial-*/{RECORD}"), *folder.glob(f"replicates/trial-*/{RECORD}")))
 
 
@@ -183,6 +183,6 @@ def _is_of(folder: Path, records: Sequence[TrialRecord]) -> bool:
 
 
 def _named(url: str) -> str:
-    """A store as people find it from any folder."""
+    """Formats a store's URL with an absolute path."""
     file = sqlite_file(url)
     return public(url) if file is None else f"sqlite:///{file.absolute()}"

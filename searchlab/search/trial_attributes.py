@@ -1,4 +1,4 @@
-"""What the user attributes of one trial hold: what it is to train, where that can be taken up, and its record."""
+"""User attributes of a trial: its candidate, its checkpoint, and its record."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,27 +14,27 @@ from searchlab.search.record_codec import RecordCodec
 from searchlab.serialization import NOUN
 
 RECORD = "record"
-"""The user attribute of a trial that holds its record."""
+"""User attribute of a trial with its record."""
 
 CANDIDATE = "candidate"
-"""The user attribute of a trial that says what it is about to train."""
+"""User attribute of a trial with its candidate and seed, set before the training."""
 
 CHECKPOINT = "checkpoint"
-"""The user attribute that says where a trial's training can be taken up."""
+"""User attribute of a trial with the path or URL of its checkpoint."""
 
 
 @noun(frozen=True, config=NOUN)
 class Begun:
-    """What a trial is about to train."""
+    """Candidate and seed of a trial that began."""
 
     candidate: Candidate
     seed: int
 
 
 def record_of(trial: FrozenTrial | Trial, codec: RecordCodec, *, left: bool = False) -> TrialRecord | None:
-    """The record in a trial's user attributes; before there is any result, one in state "running".
+    """Returns the record in a trial's user attributes; without a result, one in state "running".
 
-    That one is in state "interrupted" where the trial was `left` by its driver.
+    If the trial was `left` by its driver, that state is "interrupted".
     """
     attributes: dict[str, Any] = trial.user_attrs
     where = f"trial {trial.number}"
@@ -48,12 +48,12 @@ def record_of(trial: FrozenTrial | Trial, codec: RecordCodec, *, left: bool = Fa
 
 
 def plain_record(trial: FrozenTrial) -> dict[str, Any] | None:
-    """The record of a trial as it is stored, with today's fields, unchecked; None where there is none yet."""
+    """Returns the stored record of a trial, upgraded but not validated; None if there is none yet."""
     return _plain(TrialRecord, trial, RECORD)
 
 
 def plain_begun(trial: FrozenTrial) -> dict[str, Any] | None:
-    """Candidate and seed of what a trial was about to train, unchecked; None where that was not noted yet."""
+    """Returns the stored candidate and seed of a trial, not validated; None if there are none yet."""
     return _plain(Begun, trial, CANDIDATE)
 
 

@@ -17,7 +17,7 @@ def is_stub(attributes: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> boo
 
 
 def discard_stub(name: str, storage: BaseStorage, kept: Sequence[str] = ()) -> None:
-    """Forgets a study that is a stub, but for one of the directions `kept`, which another process may be defining."""
+    """Deletes a study if it is a stub; keeps one with the directions `kept`, which another process may be defining."""
     study = optuna.load_study(study_name=name, storage=storage)
     directions = [direction.name.lower() for direction in study.directions]
     if is_stub(study.user_attrs, study.get_trials(deepcopy=False)) and directions != list(kept):

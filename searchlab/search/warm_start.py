@@ -16,7 +16,7 @@ from searchlab.search.store import StudyStore
 from searchlab.study import Study, with_more
 
 SAMPLED = 20
-"""Samples of a space to find its parameters; some occur only together with others."""
+"""Number of samples of a space to find its parameters, of which some are conditional."""
 
 Distributions = Mapping[str, BaseDistribution]
 
@@ -33,7 +33,7 @@ def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudySt
     if ours != theirs:
         raise UserError(
             "warm-start-mismatch",
-            "it has other objectives",
+            "the earlier study has other objectives",
             where=where,
             value=", ".join(theirs),
             allowed=", ".join(ours),
@@ -42,7 +42,7 @@ def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudySt
     if differing:
         raise UserError(
             "warm-start-mismatch",
-            "it has another space",
+            "the earlier study has another space",
             where=where,
             value="; ".join(differing),
             allowed="the same parameters",
@@ -51,7 +51,7 @@ def warm_started(study: Study, space: Space, images: ImageSpec, earlier: StudySt
     numbers = list(dict.fromkeys(point.record.number for point in front))
     if not numbers:
         raise UserError(
-            "no-results", "its front is empty", where=where, allowed="a study with at least one complete trial"
+            "no-results", "the front is empty", where=where, allowed="a study with at least one complete trial"
         )
     trials = {trial.number: trial for trial in earlier.trials()}
     names = {number: f"{before.name} trial {number}" if study.rows else unnamed(number) for number in numbers}

@@ -10,7 +10,7 @@ from searchlab.user_file import is_file_name
 
 
 def is_data_set(given: str) -> bool:
-    """Whether the value of `--data` is a data set, meant in place of the study's."""
+    """Whether the value of `--data` is a data set that replaces the study's."""
     return is_folder(given) or is_file_name(given)
 
 
@@ -18,7 +18,7 @@ def root_of(given: str | None, studies: Sequence[Study] = (), *, download: bool 
     """Returns the data root of some studies (of which none need be known).
 
     Raises:
-        UserError: it was given and is missing, is a data set, or none of the studies reads it; or it lies among images.
+        UserError: the folder is missing, names a data set, is not read by any of the studies, or is among images.
     """
     root = RunOptions().data_root if given is None else _given_root(given, studies, download=download)
     for study in studies:
@@ -36,7 +36,7 @@ def _given_root(given: str, studies: Iterable[Study], *, download: bool) -> Path
     from searchlab.data.datasets import EMBEDDED
 
     if is_data_set(given):
-        allowed = "the study has its images: leave it out, or see `searchlab run --images`"
+        allowed = "the study names its images: omit it, or see `searchlab run --images`"
         raise UserError(
             "invalid-usage", "invalid folder of data set files", where="--data", value=given, allowed=allowed
         )
@@ -44,12 +44,12 @@ def _given_root(given: str, studies: Iterable[Study], *, download: bool) -> Path
     if names and names <= EMBEDDED:
         what = f"the study reads no data set files, as {', '.join(sorted(names))} comes with searchlab"
         raise UserError(
-            "invalid-usage", what, where="--data", value=given, allowed="leave it out, or see `searchlab run --images`"
+            "invalid-usage", what, where="--data", value=given, allowed="omit it, or see `searchlab run --images`"
         )
     root = Path(given).expanduser()
     if not root.is_dir() and not (download and not root.exists()):
         allowed = "the folder that holds the files of data sets; --download makes it"
-        raise UserError("path-not-found", "no such folder", where="--data", value=given, allowed=allowed)
+        raise UserError("path-not-found", "folder not found", where="--data", value=given, allowed=allowed)
     return root
 
 
@@ -61,7 +61,7 @@ def _check_apart(study: Study, folder: Path, option: str) -> None:
         allowed = f"run from another folder, or name one elsewhere with {option}"
         raise UserError(
             "folder-among-images",
-            "lies among the images of the study",
+            "the folder is among the images of the study",
             where=option,
             value=str(folder),
             allowed=allowed,
@@ -71,20 +71,20 @@ def _check_apart(study: Study, folder: Path, option: str) -> None:
 def images_of(given: str | None, data: str | None) -> str | None:
     """Returns the data set of `--images`, or of `--data`; None if neither names one.
 
-    Paths are made absolute, by which the study finds its images from another folder.
+    Paths are made absolute, so that the study finds its images from other folders.
 
     Raises:
-        UserError: both name one, or there is no such folder or file.
+        UserError: both name one, or the folder or file is missing.
     """
     option = "--images"
     if data is not None and is_data_set(data):
         if given is not None:
             raise UserError(
                 "conflicting-options",
-                "two data sets",
+                "two data sets are given",
                 where="--data",
                 value=data,
-                allowed="leave --data or --images out",
+                allowed="omit --data or --images",
             )
         given, option = data, "--data"
     if given is None:
@@ -93,7 +93,7 @@ def images_of(given: str | None, data: str | None) -> str | None:
         path = Path(given).expanduser().absolute()
         if not path.is_file():
             raise UserError(
-                "path-not-found", "no such data set file", where=option, value=given, allowed="a path to a .py file"
+                "path-not-found", "data set file not found", where=option, value=given, allowed="a path to a .py file"
             )
         return str(path)
     folder = parse_folder(given if is_folder(given) else f"{FOLDER}{given}")
@@ -102,5 +102,5 @@ def images_of(given: str | None, data: str | None) -> str | None:
     spec = f"{FOLDER}{Path(given.removeprefix(FOLDER)).expanduser().resolve()}"
     if not Path(parse_folder(spec).place).is_dir():
         allowed = "a folder with a folder per class, perhaps with ?size=N; or a .py file"
-        raise UserError("path-not-found", "no such folder of images", where=option, value=given, allowed=allowed)
+        raise UserError("path-not-found", "image folder not found", where=option, value=given, allowed=allowed)
     return spec

@@ -34,12 +34,12 @@ class Found:
     def of(cls, name: str | None, where: RunOptions) -> "Found":
         """Reads a study; test figures are included only if they were evaluated before.
 
-        A trial whose record is damaged is said, and left out.
+        A trial with a damaged record is omitted with a warning.
         """
         store = stored_study(name, where)
         records, wrong = store.readable()
         for error in wrong:
-            warn(f"left out: {error}")
+            warn(f"omitted: {error}")
         return cls(store, store.definition.study, records, records, {})
 
     @property
@@ -49,7 +49,7 @@ class Found:
         kept = comparable(looks)
         if left_out := [seen for seen in looks if seen not in kept]:
             machine = next(seen.latency.machine.in_full for seen in left_out if seen.latency)
-            warn(f"left out: what was measured on another machine does not mix: {machine}")
+            warn(f"omitted: measurements of another machine cannot be compared: {machine}")
         records, tests = looked_at(self.searched, kept)
         return replace(self, records=records, tests=tests)
 
@@ -61,10 +61,10 @@ class Found:
 def with_test(found: Found, where: RunOptions, most: int, say: Say | None) -> Found:
     """Returns the final front: the points of `study_front`, measured again, with test figures, without dominated ones.
 
-    `say` is told what takes a while.
+    `say` receives messages before long steps.
 
     Raises:
-        UserError: the store may only be read, the data are others, or artefacts of a trial are missing or damaged.
+        UserError: the store is read-only, the data differ, or artefacts of a trial are missing or damaged.
     """
     from searchlab.analysis.test_evaluation import Unread, look
     from searchlab.data.prepared import LoadHooks
@@ -90,7 +90,7 @@ def with_test(found: Found, where: RunOptions, most: int, say: Say | None) -> Fo
             say(f"Measuring {points} again and reading the test split ...")
         for seen in again:
             if isinstance(seen, Unread):
-                warn(f"left out: trial {seen.trial} could not be looked at: {seen.reason}")
+                warn(f"omitted: trial {seen.trial} could not be evaluated: {seen.reason}")
             else:
                 found.store.add_looks([seen])
     return found.final
@@ -100,32 +100,36 @@ def trial_of(found: Found, number: int) -> TrialRecord:
     """Returns the trial of a number.
 
     Raises:
-        UserError: there is none.
+        UserError: the number is unknown.
     """
     for record in found.records:
         if record.number == number:
             return record
     known = [record.number for record in found.records]
-    allowed = f"{min(known)} to {max(known)}" if known else "there is none yet"
-    raise UserError("unknown-trial", "no such trial", where=f"study {found.study.name}", value=number, allowed=allowed)
+    allowed = f"{min(known)} to {max(known)}" if known else "the study has none yet"
+    raise UserError("unknown-trial", "unknown trial", where=f"study {found.study.name}", value=number, allowed=allowed)
 
 
 def point_of(found: Found, number: int) -> FrontPoint:
     """Returns the point of that number, whether or not `front` shows it.
 
     Raises:
-        UserError: there is none.
+        UserError: the number is unknown.
     """
     chosen = {point.number: point for point in found.front(most=None)}
     if number in chosen:
         return chosen[number]
     where = f"front of {found.study.name}"
     if not chosen:
-        raise UserError("unknown-point", "no such point", where=where, value=number, allowed="there is no front yet")
+        raise UserError("unknown-point", "unknown point", where=where, value=number, allowed="the front is empty")
     if found.records is found.searched:
         allowed = f"1 to {len(chosen)}; --trial takes a trial's number"
-        raise UserError("unknown-point", "no such point", where=where, value=number, allowed=allowed)
+        raise UserError("unknown-point", "unknown point", where=where, value=number, allowed=allowed)
     known = ", ".join(map(str, chosen))
     raise UserError(
-        "unknown-point", "no such point was measured again", where=where, value=number, allowed=f"known: {known}"
+        "unknown-point",
+        "the point was not evaluated on the test split",
+        where=where,
+        value=number,
+        allowed=f"known: {known}",
     )

@@ -20,7 +20,7 @@ def ends_on_interrupt(stop: Event, say: Callable[[str], None]) -> Iterator[None]
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        say("Ending after the running step; Ctrl-C again ends at once.")
+        say("Ending after the current step; press Ctrl-C again to end at once.")
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

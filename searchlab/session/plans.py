@@ -41,14 +41,14 @@ class Request:
     """A user's request for a search.
 
     Attributes:
-        study: its name, the path of its file, or the study itself; a name of the store where it is resumed.
-        overrides: fields of the study with their values; those that are None are left as they are.
+        study: its name, the path of its file, or the study itself; for a resume, its name in the store.
+        overrides: fields of the study with their new values; None keeps a field.
         data: folder with the files of data sets, None: the default.
-        images: images of the user's own, in place of the study's.
-        where: where it runs and is kept; its `data_root` is filled in from `data`.
-        smoke: try it out on a few hundred images.
+        images: the user's own images, which replace the study's.
+        where: where it runs and is stored; its `data_root` is set from `data`.
+        smoke: test run on a few hundred images.
         warm_start: a study of the same store whose front is tried first.
-        say: is told what was decided for the user.
+        say: receives messages about automatic choices.
     """
 
     study: str | Study | None
@@ -79,10 +79,10 @@ class Plan:
 
 
 class DefinitionChanged(UserError):
-    """The study's file or space has changed since the study was begun.
+    """Error: the study's file or space has changed since the study was begun.
 
     Attributes:
-        diff: the lines of a diff from the stored definition to the one of now.
+        diff: the lines of a diff from the stored definition to the current one.
     """
 
     diff: tuple[str, ...] = ()
@@ -115,8 +115,8 @@ def resume_plan(request: Request, *, force: bool = False) -> Plan:
     """Plans the resumption of a stored study, with a new budget if given.
 
     Raises:
-        DefinitionChanged: its file or space has changed since it was begun, and not `force`.
-        UserError: there is no such study, its objectives have changed, or the data or the place is invalid.
+        DefinitionChanged: its file or space has changed since it was begun, without `force`.
+        UserError: the study is unknown, its objectives have changed, or the data or the place is invalid.
     """
     store = stored_study(_stored_name(request.study), request.where)
     before = store.definition
@@ -132,8 +132,8 @@ def resume_plan(request: Request, *, force: bool = False) -> Plan:
     now = Definition(effective, written, space.text, str(source.path.absolute()) if source else before.path)
     changes = before.changes(now)
     if changes and not force:
-        what, where_it_is = "its definition has changed since it was begun", f"study {effective.name}"
-        error = DefinitionChanged("definition-changed", what, where=where_it_is, allowed="--force goes on")
+        what, where_it_is = "the definition has changed since the study was begun", f"study {effective.name}"
+        error = DefinitionChanged("definition-changed", what, where=where_it_is, allowed="--force resumes anyway")
         error.diff = tuple(changes)
         raise error
     where = replace(request.where, data_root=root)
@@ -141,7 +141,7 @@ def resume_plan(request: Request, *, force: bool = False) -> Plan:
 
 
 def check_kept(store: StudyStore, overrides: Mapping[str, Any]) -> None:
-    """Whether a stored study has the overrides already, except its budget, which may change.
+    """Checks that overrides equal the fields of a stored study; its budget may change.
 
     Raises:
         UserError: a field has another value.
@@ -153,7 +153,7 @@ def check_kept(store: StudyStore, overrides: Mapping[str, Any]) -> None:
             and name not in BUDGET_FIELDS
             and getattr(replace(study, **{name: value}), name) != (kept := getattr(study, name))
         ):
-            what = f"{name} of a study that was begun cannot change"
+            what = f"{name} cannot change after the study was begun"
             allowed = f"so far {kept!r}; --name NAME begins another study"
             raise UserError("definition-changed", what, where=f"study {study.name}", value=value, allowed=allowed)
 
@@ -176,7 +176,7 @@ def _check_name(name: str | None, studies: Sequence[Study]) -> None:
         known = ", ".join(each.name for each in studies)
         raise UserError(
             "several-studies",
-            "several studies cannot have one name",
+            "one name is given for several studies",
             where="--name",
             value=name,
             allowed=f"run one: {known}",
@@ -202,7 +202,7 @@ def _warmly(begin: Callable[[Launch], Driver], earlier: StudyStore, launch: Laun
 def _smoke(study: Study, where: RunOptions, say: Callable[[str], None]) -> Study:
     small = on_what_is_there(smoke_of(study), where)
     if small.data != study.data:
-        say(f"{study.data} is not in {where.data_root}: {small.data} (embedded, real images) stand in for it")
+        say(f"data set {study.data} not found in {where.data_root}: {small.data} (built into searchlab) replaces it")
     return small
 
 
@@ -262,7 +262,7 @@ def _as_written_now(study: str | Study | None, before: Definition) -> tuple[Stud
         known = ", ".join(each.name for each in studies)
         raise UserError(
             "unknown-study",
-            "holds no such study any more",
+            "study not found in its file",
             where=place_of(source.path),
             value=name,
             allowed=f"it has {known}",
@@ -292,8 +292,8 @@ def _carried_over(before: Definition, written: Study) -> Study:
 
 def _overridden(study: Study, overrides: Mapping[str, Any]) -> Study:
     given = {name: value for name, value in overrides.items() if value is not None}
-    # Who asks for two hours, or until it stalls, does not mean the number of trials that the study's file has; but a
-    # study that trains what it enqueues, and no more, goes on to do so.
+    # Another limit replaces the number of trials in the study's file, except in studies that only train what they
+    # enqueue.
     searches = study.trials is None or study.trials > len(study.enqueue)
     lifted = {"trials": None} if OTHER_BUDGETS & given.keys() and searches else {}
     return replace(study, **lifted | given)

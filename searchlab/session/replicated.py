@@ -8,13 +8,13 @@ from searchlab.search.store import StudyStore
 
 
 def replicated(store: StudyStore, points: int = 12) -> list[Repeated]:
-    """The front's points with their readings.
+    """Returns the front's points with their readings.
 
     Raises:
-        UserError: there are none yet.
+        UserError: the study has no replicates.
     """
     study, found = store.definition.study, replicates_of(store)
     if not found:
         allowed = f"`searchlab replicate {study.name}` trains them"
-        raise UserError("no-results", "there are no replicates yet", where=f"study {study.name}", allowed=allowed)
+        raise UserError("no-results", "the study has no replicates", where=f"study {study.name}", allowed=allowed)
     return repeated(study_front(study, store.records(), most=points), found)

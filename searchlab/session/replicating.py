@@ -39,7 +39,7 @@ def train_again(store: StudyStore, where: RunOptions, printer: Console | None, s
 
 def watch_on(printer: Console, study: Study, where: RunOptions) -> AbstractContextManager["Lines"]:
     """Makes the watch that fits the printer."""
-    heading = f"study {study.name}: its front again with fresh seeds, kept in {public(where.storage_url)}"
+    heading = f"study {study.name}: replicates of its front, store {public(where.storage_url)}"
     return displayed(
         printer,
         lambda printer: Lines(study, printer, heading),
@@ -62,7 +62,7 @@ class SilentLines:
 
 
 class Lines:
-    """A line when a training begins, one when it ends, and in long ones one now and then."""
+    """Progress as lines: at the start and end of a training, and at intervals in between."""
 
     EVERY_S = 20.0
 
@@ -86,24 +86,24 @@ class Lines:
         candidates = units.counted(len({job.trial for job, _ in left}), "candidate")
         took_s = sum(record.seconds.total for _, record in left)
         what = f"{units.counted(self.all, 'training')} to do, of {candidates} of the front"
-        self.say(f"{before}{what}: the first time they took {units.seconds(took_s)}")
+        self.say(f"{before}{what}; the original trainings took {units.seconds(took_s)}")
 
     def on_start(self, job: Job, spec: TrialSpec) -> None:
         """Which candidate."""
-        # A row's name goes by the number of the trial that is repeated.
+        # Names of rows depend on the number of the original trial.
         numbered = TrialSpec(job.trial, spec.candidate, spec.study)
         self.job, self.now = str(job), Running("", Pace(monotonic()))
         self.say(f"{job}: {described(numbered)}")
 
     def on_phase(self, job: Job | None, phase: str) -> None:
-        """What is being done, if that takes long: see `tick`."""
+        """Registers a phase, which is reported if it takes long: see `tick`."""
         if job is None:
             self.phase = phase
         else:
             self.now.begins(phase, monotonic())
 
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
-        """How far, if nothing was said for a while."""
+        """Reports an epoch if nothing was printed for a while."""
         self.now.ended(epoch, monotonic())
         self.tick()
 
@@ -113,23 +113,23 @@ class Lines:
         self.say(f"{job}: {text}")
 
     def on_end(self, job: Job, record: TrialRecord) -> None:
-        """How it ended, and what is left."""
+        """Reports the result of a training, and the time left."""
         self.ended += 1
         self.again_s.append((record.seconds.total, self.first_s.pop(job, 0.0)))
         self.job, self.now = "", Running("", Pace(monotonic()))
         self.say(f"{job}: {ending(record)}  [{', '.join([f'{self.ended} of {self.all}', *self.left()])}]")
 
     def tick(self) -> None:
-        """Tells what takes long while it lasts; another thread calls it, too, and only reads."""
+        """Reports a long step while it lasts. Another thread calls it and only reads."""
         if monotonic() - self.spoke > self.EVERY_S:
             self.say(self.doing())
 
     def doing(self) -> str:
-        """What goes on: "trial 3, fresh seed 1: epoch 4 of 30, loss 0.321, about 2 min left"."""
+        """Describes the current step: "trial 3, fresh seed 1: epoch 4 of 30, loss 0.321, about 2 min left"."""
         return f"{self.job}: {self.now.words(self.study, monotonic())}" if self.job else f"{self.phase} ..."
 
     def left(self) -> list[str]:
-        """How long all that is left takes, by how long it took the first time; empty where that is not known."""
+        """Estimates the time left from the durations of the original trainings; empty if unknown."""
         elapsed_s = monotonic() - self.now.pace.started if self.job else 0.0
         words = left_words(repeated_left_s(self.again_s, list(self.first_s.values()), elapsed_s))
         return [words] if words else []
@@ -141,7 +141,7 @@ class Lines:
 
 
 class LiveLines(Lines):
-    """The same, with the epoch below, redrawn in place."""
+    """Progress as lines, with the current epoch below them, redrawn in place."""
 
     DRAWN_EVERY_S = 0.2
 
@@ -157,7 +157,7 @@ class LiveLines(Lines):
     def on_epoch(self, job: Job, epoch: Epoch) -> None:
         """How far."""
         self.now.ended(epoch, monotonic())
-        # Epochs may take milliseconds, and so does drawing: it must not slow what is trained.
+        # Epochs may take milliseconds, like drawing, which must not slow the training.
         self._redraw(now=monotonic() - self.drawn > self.DRAWN_EVERY_S)
 
     def on_word(self, job: Job, text: str) -> None:
@@ -166,7 +166,7 @@ class LiveLines(Lines):
         self._redraw(now=True)
 
     def tick(self) -> None:
-        """Lets the time that is left go down, but not while a latency is measured, which drawing would disturb."""
+        """Updates the time left, but not during a latency measurement, which drawing would disturb."""
         self._redraw(now=self.now.phase not in MEASURES and monotonic() - self.drawn > 1.0)
 
     def _redraw(self, *, now: bool) -> None:

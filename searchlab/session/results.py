@@ -40,18 +40,18 @@ MOST = 12
 class Results:
     """Results of a stored study: its front, its trials, and a classifier of any point.
 
-    It holds what was known when it was opened; `searchlab.open_study` reads the store again.
+    It is a snapshot of the store; `searchlab.open_study` reads the store again.
 
     Attributes:
-        study: what was searched, overrides included.
-        records: everything that is known of every trial, in the order of their numbers.
+        study: the study, overrides included.
+        records: the records of all trials, in the order of their numbers.
     """
 
     def __init__(self, name: str | None, where: RunOptions, *, progress: bool = True) -> None:
         """Reads a study of a store; the one begun last if the name is None.
 
         Raises:
-            UserError: there is no store, or no such study in it.
+            UserError: the store is missing, or the study is unknown.
         """
         self._found, self._where, self._say = Found.of(name, where), where, say if progress else None
         self.study: Study = self._found.study
@@ -67,7 +67,7 @@ class Results:
         """Returns the Pareto front, one row per point, at most `points` of them; `point` is the argument of `point()`.
 
         Accuracies are those of the validation split, 0 to 1; latencies are in milliseconds. With `test`, the points are
-        measured again and read on the test split (`test_accuracy`), once: the store keeps what was seen.
+        measured again and evaluated on the test split (`test_accuracy`) once; the store keeps the results.
 
         Raises:
             UserError: latencies are of different machines; or, with `test`, data or artefacts have changed.
@@ -87,7 +87,7 @@ class Results:
         """Returns the point of that number on the front, whether or not `front()` shows it.
 
         Raises:
-            UserError: there is no such point.
+            UserError: the number is unknown.
         """
         return Point(self, point_of(self._found, number))
 
@@ -95,17 +95,17 @@ class Results:
         """Returns the most accurate point within limits; the cheapest if accuracy is the only limit.
 
         Args:
-            limits: of `max_latency_ms`, `min_accuracy` (0 to 1, of the validation split), `max_macs` and `max_params`
-                those that count. All points of all complete trials are looked at, not those of the front alone.
+            limits: any of `max_latency_ms`, `min_accuracy` (0 to 1, of the validation split), `max_macs` and
+                `max_params`. All points of all complete trials are considered, not only those of the front.
 
         Raises:
-            UserError: no point is within the limits (the nearest is named), or a limit is unknown.
+            UserError: no point is within the limits (the error gives the nearest), or a limit is unknown.
         """
         found = self._all_points()
         if not found:
             least = f"{trial_counts(self.records)}; min_accuracy is {self.study.min_accuracy}"
             raise UserError(
-                "no-results", "there is no operating point yet", where=f"study {self.study.name}", allowed=least
+                "no-results", "the study has no operating points yet", where=f"study {self.study.name}", allowed=least
             )
         return Point(self, chosen(self.study.name, found, _checked(limits)))
 
@@ -184,8 +184,8 @@ class Point:
     """A network of a study with an exit rule and its figures; see `classifier()`.
 
     Attributes:
-        number: on the front as `Results.front()` shows it; None where it is not there.
-        record: everything that is known of the trial that trained the network.
+        number: its number on the front, as in `Results.front()`; None if it is not on the front.
+        record: the record of the trial that trained the network.
     """
 
     def __init__(self, results: Results, entry: FrontPoint) -> None:
@@ -232,7 +232,7 @@ class Point:
         """Makes the classifier of the trained network under the point's rule; `device` is auto, cpu, cuda or cuda:N.
 
         Raises:
-            UserError: the weights are missing or damaged, or the data set's facts are unknown and it is not there.
+            UserError: the weights are missing or damaged, or the facts about the data are unknown and the data missing.
         """
         return Classifier(self._results._classifier(self._entry, device))
 
@@ -244,7 +244,7 @@ class Classifier:
     """A trained network with its exit rule, normalisation and class names, ready for images.
 
     Attributes:
-        class_names: by their indices.
+        class_names: names of the classes, by index.
         network: the trained torch module, in eval mode.
         rule: the exit rule.
     """
@@ -259,10 +259,10 @@ class Classifier:
         Args:
             images: paths of image files, PIL images, numpy arrays or torch tensors, alone or in a list; an array of
                 H,W or H,W,C or C,H,W, or of several such images, of uint8 or of fractions from 0 to 1. They are
-                resized, cut and normalised as the images of the training were.
+                resized, cropped and normalised like the training images.
 
         Raises:
-            UserError: a file is missing or no image, or an array has another shape, type or range.
+            UserError: a file is missing or unreadable, or an array has an invalid shape, type or range.
         """
         return predictions_frame(self._classifier.classified(images))
 
@@ -286,10 +286,10 @@ def _checked(limits: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def chosen(study: str, points: list[FrontPoint], limits: Mapping[str, float]) -> FrontPoint:
-    """The most accurate point within the limits, the cheapest of equals; the cheapest where accuracy alone is limited.
+    """Returns the most accurate point within the limits; the cheapest of equals, or if only accuracy is limited.
 
     Raises:
-        UserError: none is within them; the nearest is named.
+        UserError: no point is within them; the error gives the nearest.
     """
     within = [entry for entry in points if not _excess(entry, limits)]
     if not within:

@@ -16,16 +16,16 @@ from searchlab.session.watch import SilentWatch, watch_for
 
 
 class Stopped(Interrupted):
-    """The user ended a stored study, which can be resumed."""
+    """The user interrupted a stored study, which can be resumed."""
 
 
 def search(plan: Plan, *, progress: bool = True) -> Driver:
     """Searches one study to the end of its budget; with `progress`, reports to standard output.
 
     Raises:
-        UserError: the study, its data, the device, the limits or the store are wrong; nothing was trained.
-        NotBegun: the user ended it before it was in the store.
-        Stopped: the user ended it.
+        UserError: the study, its data, the device, the limits or the store are invalid; nothing was trained.
+        NotBegun: the user interrupted it before it was in the store.
+        Stopped: the user interrupted it.
     """
     stop = Event()
     watching = watch_for(plan.study, plan.where) if progress else nullcontext(SilentWatch())
@@ -36,7 +36,7 @@ def search(plan: Plan, *, progress: bool = True) -> Driver:
         try:
             driver = plan.begin(launch)
         except NotBegun:
-            watch.say("Stopped before the study began: the same command begins it.")
+            watch.say("Stopped before the study began: repeat the command to begin it.")
             raise
         except KeyboardInterrupt as interrupt:
             if plan.study.name not in stored_names(plan.where):

@@ -85,9 +85,9 @@ class PlainWatch:
 
     EVERY_S = 20.0
     SHARE = 0.1
-    """So much of what a trial has taken so far passes between two lines, where that is more than `EVERY_S`."""
+    """Minimum time between two lines, as a share of the trial's time so far, if that is more than `EVERY_S`."""
     STUDY_PHASE_S = 2.0
-    """So long is a step of the study's own before it is told of."""
+    """Seconds after which a step of the study itself is reported."""
 
     def __init__(self, study: Study, printer: Console, heading: Sequence[str] = ()) -> None:
         self.study, self.printer, self.heading = study, printer, heading
@@ -168,7 +168,7 @@ class PlainWatch:
         return f"{len(self.history.steps)} of {most}" if most else counted(len(self.history.steps), "trial")
 
     def _left(self) -> list[str]:
-        """How long the study still takes: "about 12 min left"; empty where that is not known."""
+        """Returns the time left: "about 12 min left"; empty if unknown."""
         now = monotonic()
         trials = [
             Underway(now - trial.pace.started, trial.pace.left_s(self.study.epochs, now))
@@ -178,7 +178,7 @@ class PlainWatch:
         return list(filter(None, [left_words(left_s, at_most=at_most(self.study))]))
 
     def _spent(self) -> list[str]:
-        """How far the study is from its limits but that on trials: "90 of 480 epochs", "stalled for 2 of 10"."""
+        """Returns the use of limits other than that on trials: "90 of 480 epochs", "stalled for 2 of 10"."""
         study, steps, parts = self.study, self.history.trained, []
         if study.epochs_total:
             parts.append(f"{steps[-1].epochs if steps else 0} of {study.epochs_total} epochs")
@@ -251,7 +251,7 @@ class LiveWatch(PlainWatch):
         self.live.update(Group(Text(""), self.front, Text("\n".join(lines), style="dim")), refresh=True)
 
     def _trials(self) -> list[str]:
-        """What runs, a line a trial, or two where one is too narrow; what the study does itself where none runs."""
+        """Returns the lines on running trials, one or two each; without a running trial, the phase of the study."""
         if not self.running:
             return [f"{self.phase} ..."]
         lines: list[str] = []
@@ -267,7 +267,7 @@ class LiveWatch(PlainWatch):
 def watch_for(study: Study, where: RunOptions) -> AbstractContextManager[PlainWatch]:
     """Makes the watch for standard output. It says what is searched, and where that is kept, once the search begins."""
     heading = f"study {study.name}: {study.space_name} on {study.data}, {budget_words(study)}"
-    kept = f"kept in {public(where.storage_url)}, artefacts in {where.output / study.name}"
+    kept = f"store {public(where.storage_url)}, artefacts in {where.output / study.name}"
     return displayed(
         console(),
         lambda printer: PlainWatch(study, printer, (heading, kept)),
@@ -285,7 +285,7 @@ def described(spec: TrialSpec) -> str:
 
 
 def progress(epoch: Epoch, study: Study) -> str:
-    """ "epoch 3 of 15, loss 1.204"; every part of a partition takes one at least, so there may be more."""
+    """ "epoch 3 of 15, loss 1.204"; a partition may take more epochs, at least one per network."""
     return f"epoch {epoch.epoch} of {max(study.epochs, epoch.epoch)}, loss {epoch.loss:.3f}"
 
 

@@ -19,10 +19,10 @@ class TrainingContext:
     """All inputs of a training procedure besides the network and its candidate.
 
     Attributes:
-        train: on the device, as `validation` is; weights are fitted to it.
-        validation: what schedules that go by an error go by.
-        exit_costs: what leaving at each exit costs, in any unit; gates learn from it.
-        scratch: the folder for stored features; they are removed afterwards. None: the system's own temporary one.
+        train: training split, on the device like `validation`.
+        validation: validation split, for schedules that depend on an error.
+        exit_costs: cost of leaving at each exit, in any unit; gates learn from it.
+        scratch: the folder for stored features, which are removed afterwards. None: the system's temporary folder.
     """
 
     train: Split

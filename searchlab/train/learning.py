@@ -1,6 +1,6 @@
 """Trainable parts and loss of a phase.
 
-What is frozen runs without gradients and keeps its statistics; a head whose loss does not count is not run at all.
+Frozen parts run without gradients and keep their statistics. A head with loss weight 0 is not run.
 Shape suffixes: N images, C channels or classes, H and W pixels, K exits.
 """
 

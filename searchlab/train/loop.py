@@ -54,11 +54,13 @@ def _not_given(network: EarlyExitNetwork) -> float:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the loop calls: `on_step` after every step (it may raise to end the training at once), and `on_epoch` after
-    every epoch with the averaged network, which is what will be judged; False ends the training there.
-    `validation_error`, a share from 0 to 1, is asked after every epoch by the schedules that go by it, and by no other.
-    `on_phase` gets the name of what begins, where it is no epoch (see `phases`).
-    With `progress` of an earlier process, `on_epoch` is called for its epochs again, with the network as restored.
+    """Callbacks of the loop.
+
+    `on_step` is called after every step; it may raise to end the training. `on_epoch` is called after every epoch with
+    the averaged network (the EMA model); False ends the training. `validation_error`, a share from 0 to 1, is called
+    after every epoch by schedules that depend on it. `on_phase` receives the name of a phase that is not an epoch (see
+    `phases`). With `progress` of an earlier process, `on_epoch` is called again for its epochs, with the restored
+    network.
     """
 
     on_step: Callable[[], None] = _nothing
@@ -88,7 +90,7 @@ def train(
     """Trains `network` in place, phase by phase, and keeps a moving average of its weights and statistics.
 
     Raises:
-        TrialFailure: the loss is no longer a number.
+        TrialFailure: the loss is not finite.
     """
     averaged = AveragedModel(network, multi_avg_fn=_warmed_up_ema(training.ema), use_buffers=True)
     judged = cast(EarlyExitNetwork, averaged.module)

@@ -24,7 +24,7 @@ def exits_cross_entropy(
 ) -> torch.Tensor:
     """Returns the weighted mean of the exits' cross-entropies (BranchyNet, section III-B: the joint loss), a scalar.
 
-    The weights are divided by their sum, so that the loss of one exit and of many call for the same learning rate.
+    The weights are divided by their sum, so that a suitable learning rate does not depend on the number of exits.
     """
     losses_NK = cross_entropies(logits_NKC, labels_N, label_smoothing)
     return losses_NK.mean(dim=0) @ (weights_K / weights_K.sum())
@@ -34,7 +34,7 @@ def leaving_probabilities(gates_NG: torch.Tensor) -> torch.Tensor:
     """Returns the probability of leaving at each exit if gate g opens with probability sigmoid(g); shape NK.
 
     reach_k g_k, with reach_k the product of 1 - g_j over the exits before k, and 1 for the last gate, which is not
-    learned. Logarithms are added up: a product of saturated gates would have no gradient left.
+    learned. Logarithms are added, because a product of saturated gates has no gradient.
     """
     zero_N1 = gates_NG.new_zeros((len(gates_NG), 1))
     log_reach_NK = torch.cat([zero_N1, F.logsigmoid(-gates_NG).cumsum(dim=1)], dim=1)
@@ -44,7 +44,7 @@ def leaving_probabilities(gates_NG: torch.Tensor) -> torch.Tensor:
 def expected_exit_loss(
     gates_NG: torch.Tensor, cross_entropies_NK: torch.Tensor, costs_K: torch.Tensor, alpha: float
 ) -> torch.Tensor:
-    """Expected error and cost of leaving where the gates say, a scalar (paper 001; design, section 7).
+    """Returns the expected error and cost under the gates' decisions, a scalar (paper 001).
 
     Mean over images of the sum over exits of reach_k g_k ((1 - alpha) CE_k + alpha c_k). `gates_NG` are logits,
     `costs_K` are on a scale from 0 to 1, as `alpha` is.

@@ -49,20 +49,20 @@ def budget(epochs: int, *, generalist: bool) -> Budget:
 
 
 def partitioned_procedure(network: EarlyExitNetwork, candidate: Candidate, context: TrainingContext) -> Trained:
-    """Generalist, router and experts, each by the standard procedure on images and labels of its own.
+    """Trains generalist, router and experts, each by the standard procedure on its own images and labels.
 
-    The generalist learns first, with its exits, by the candidate's regime: so rungs find a network that compares with
-    others. (Without a generalist all is chance until the experts learn: do not stop such trials early.) The router
-    learns the groups, is frozen, and routes every training image; each expert learns from those routed to it, where
-    images of other groups have a random class of its own, drawn once from the seed. An expert of one class, or of fewer
-    than two images, is left as it is.
+    The generalist is trained first, with its exits, by the candidate's regime, so that rungs can compare the trial with
+    others. (Without a generalist, accuracies are random until the experts are trained: do not stop such trials early.)
+    Then the router learns the groups, is frozen, and routes every training image. Each expert is trained on the images
+    routed to it; those of other groups get a random class of the expert, drawn once from the seed. An expert with one
+    class, or fewer than two images, is not trained.
 
-    Epochs are counted on from network to network, in passes over the training images: the experts share one, in their
-    order. The hook gets an epoch when it is full, with the loss of the network that filled it, and the whole network in
-    its present state, with averaged weights; it may end the training.
+    Epochs are passes over the training images, counted across all networks; together the experts make one pass per
+    epoch, in their order. `on_epoch` is called for every full pass, with the loss of the network that completed it, and
+    the whole network with averaged weights; it may end the training.
 
     Raises:
-        TrialFailure: a loss is no longer a number.
+        TrialFailure: a loss is not finite.
     """
     architecture, routed = candidate.architecture, network.heads[0]
     assert isinstance(architecture, Partitioned) and isinstance(routed, RoutedExperts)
@@ -105,7 +105,7 @@ class _Lessons:
     ) -> None:
         """Trains a copy of these stages and heads, parts of the whole, as a network by the standard procedure.
 
-        `share` is how much of a pass one of its epochs is.
+        `share` is the share of a pass that one of its epochs makes.
         """
         if self.stopped:
             return
@@ -150,7 +150,7 @@ def _for_expert(
 ) -> TrainingContext | None:
     """Returns the images of an expert, labelled by position in its group; None if they are too few.
 
-    An image of another group has a random place, the same in every epoch. The validation split is that of the group.
+    An image of another group gets a random label, the same in every epoch. The validation split is that of the group.
     """
     device, classes = here_N.device, len(group)
     if classes == 1 or int(here_N.sum()) < FEWEST:

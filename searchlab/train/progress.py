@@ -1,7 +1,7 @@
 """Progress of a training: snapshots from which another process continues to the same weights.
 
-A procedure runs the loop once or several times, always in the same order. `Progress` goes with it: every run of the
-loop enters and gets back what it had reached where the training was saved. Of a finished run, that is what it left.
+A procedure runs the loop once or several times, always in the same order. Every run of the loop calls
+`Progress.enter`, which restores the run's state from the snapshot; for a finished run, its final state.
 """
 
 from dataclasses import dataclass, field

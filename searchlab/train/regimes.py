@@ -15,8 +15,8 @@ class Phase:
     """A phase: some epochs in which some parts are trained; the others are frozen, statistics included.
 
     "all" is stages and heads, "heads" heads on the frozen stages, "gates" gates with all else frozen. `loss_weights`
-    has one weight per exit, the final head's last (gates weigh exits by who comes there instead). `exit_costs` says
-    what leaving at each exit costs, on a scale from 0 to 1; only gates learn from it.
+    has one weight per exit, the final head's last (for gates, the samples that reach an exit weight it instead).
+    `exit_costs` are the costs of leaving at each exit, from 0 to 1; only gates learn from them.
     """
 
     epochs: int

@@ -1,6 +1,6 @@
-"""Learning-rate schedules over a phase, by name; each is stepped after every batch.
+"""Learning-rate schedules over a phase, by name.
 
-But for `ReduceLROnPlateau`, which is stepped after every epoch, with the validation error.
+Each is stepped after every batch, except `ReduceLROnPlateau`, which is stepped after every epoch.
 """
 
 import math

@@ -24,7 +24,7 @@ def standard_procedure(network: EarlyExitNetwork, candidate: Candidate, context:
     """Trains all phases of the candidate's regime; heads and gates are trained on the averaged backbone.
 
     Raises:
-        TrialFailure: the loss is no longer a number.
+        TrialFailure: the loss is not finite.
         UserError: the augmentation does not fit the images, or features cannot be stored.
     """
     training, plan = candidate.training, phases(candidate, context.epochs)

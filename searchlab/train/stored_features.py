@@ -75,9 +75,9 @@ def stored_features(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="features-", dir=scratch)))
             shapes = _write(network, split, normaliser, folder, on_step)
         except OSError as error:
-            mend = "give a folder with room for them, or train heads without `stored`"
+            mend = "choose a folder with free disk space, or train heads without `stored`"
             raise RunError(
-                "cannot-write", "features cannot be stored", where=str(scratch or ""), value=str(error), allowed=mend
+                "cannot-write", "cannot write features", where=str(scratch or ""), value=str(error), allowed=mend
             ) from error
         yield _read(folder, shapes, split)
 

@@ -32,15 +32,15 @@ def test_a_run_says_what_ended_it_and_what_it_spent(searchlab):
 def test_another_limit_lifts_that_of_the_study_on_trials(searchlab):
     answer = searchlab("run", "little", "--epochs", 1, "--epochs-total", 5)
     assert "trials of 1 epoch, 5 epochs in all" in answer.out and "[2 trials, 2 of 5 epochs]" in answer.out
-    assert ending(answer).startswith("Ended: 5 epochs are trained, of 5 in all.")
+    assert ending(answer).startswith("Ended: 5 of 5 epochs are trained.")
     assert len(kept().records()) == 5
     study = kept().definition.study
     assert (study.trials, study.most_trials, study.epochs_total) == (None, None, 5)
     both = searchlab("resume", "little", "--trials", 6, "--epochs-total", 9)
     assert ending(both).startswith("Ended: 6 of 6 trials.")
     assert ending(searchlab("resume")).startswith("Ended: 6 of 6 trials.")
-    assert ending(searchlab("resume", "--epochs-total", 7)).startswith("Ended: 7 epochs are trained, of 7 in all.")
-    assert ending(searchlab("resume", "--hours", 0.0001)).startswith("Ended: 7 epochs are trained")
+    assert ending(searchlab("resume", "--epochs-total", 7)).startswith("Ended: 7 of 7 epochs are trained.")
+    assert ending(searchlab("resume", "--hours", 0.0001)).startswith("Ended: 7 of 7 epochs are trained")
 
 
 @pytest.mark.slow
@@ -54,8 +54,8 @@ def test_a_study_that_only_trains_what_it_enqueues_goes_on_to_do_so(searchlab):
 @pytest.mark.slow
 def test_until_it_stalls(searchlab):
     answer = searchlab("run", "little", "--until-stalled", 2, "--epochs", 1)
-    assert "trials of 1 epoch, until 2 add nothing" in answer.out and "stalled for 2 of 2]" in answer.out
-    assert "Ended: stalled: the last 2 trials that were trained added 0." in ending(answer)
+    assert "trials of 1 epoch, until stalled for 2 trials" in answer.out and "stalled for 2 of 2]" in answer.out
+    assert "Ended: stalled: the last 2 trained trials added 0." in ending(answer)
     assert ending(searchlab("resume")) == ending(answer)
 
 

@@ -83,6 +83,6 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(running, searchlab):
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=30)
     assert (running.returncode, err) == (130, "")
-    assert "Ending after the running step; Ctrl-C again ends at once." in out
-    assert out.splitlines()[-1] == "Stopped. Everything is kept: searchlab resume little goes on."
+    assert "Ending after the current step; press Ctrl-C again to end at once." in out
+    assert out.splitlines()[-1] == "Stopped. All results are kept. To continue: searchlab resume little"
     assert_whole(searchlab)

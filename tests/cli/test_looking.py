@@ -203,7 +203,7 @@ def test_a_space_file_that_is_no_text_does_not_hide_the_others(searchlab):
     Path("spaces/old.py").write_bytes(b'"""Caf\xe9."""')
     answer = searchlab("spaces")
     assert answer.code == 0 and "little" in answer.out
-    assert "left out: " in answer.err and "old.py:1: " in answer.err
+    assert "omitted: " in answer.err and "old.py:1: " in answer.err
 
 
 def test_whoever_asks_for_nothing_is_shown_the_help(searchlab):

@@ -80,11 +80,11 @@ WRONG = {
         raises_code("invalid-storage-url", where="--storage", value="here"),
     ),
     "a driver that is missing": (
-        ["run", "little", "--storage", "mysql+pymysql://u:word@h/d"],
+        ["run", "little", "--storage", "mysql+pymysql://u:pass-1234@h/d"],
         raises_code("package-missing", where="--storage", mentions="pymysql"),
     ),
     "the driver of MySQL": (
-        ["run", "little", "--storage", "mysql://u:word@h/d"],
+        ["run", "little", "--storage", "mysql://u:pass-1234@h/d"],
         raises_code("package-missing", where="--storage", mentions="pymysql"),
     ),
     "a study without its argument": (["run"], raises_code("invalid-usage", mentions="'STUDY'")),
@@ -96,7 +96,7 @@ WRONG = {
     "no store to plot": (["plot", "little"], raises_code("store-not-found", where="runs/studies.db")),
     "a store that is no database": (
         ["front", "--storage", "sqlite:///file"],
-        raises_code("store-unusable", where="sqlite:///file", mentions="damaged or no SQLite file"),
+        raises_code("store-unusable", where="sqlite:///file", mentions="damaged, or not an SQLite file"),
     ),
     "data that are not there": (
         ["run", "cifar10_small"],
@@ -186,7 +186,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(searchlab, arguments, refused):
     answer = searchlab(*arguments)
     assert answer.code == 2
     refused.check_printed(answer.err)
-    assert "word" not in answer.out + answer.err, "a password"
+    assert "pass-1234" not in answer.out + answer.err, "a password"
     assert not Path("runs").exists()
     assert "study little" not in answer.out, "no heading of a run that is refused"
 

@@ -41,7 +41,7 @@ def test_a_front_of_two_machines_opens_with_the_first_ones_points_and_says_so(mi
     for command in (("front", "digits", "--test", "--points", 4), ("show", 1, "digits", "--test")):
         answer = searchlab(*command)
         assert answer.code == 0 and "NVIDIA" not in answer.out
-        assert answer.err.startswith("left out: ") and "NVIDIA H200" in answer.err and answer.err.count("\n") == 1
+        assert answer.err.startswith("omitted: ") and "NVIDIA H200" in answer.err and answer.err.count("\n") == 1
     points = searchlab("front", "digits", "--test", "--points", 4, "--json").json
     assert len(points["points"]) == 2 and points["trials"] == {"complete": 1}
 

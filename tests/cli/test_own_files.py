@@ -166,4 +166,4 @@ def test_files_that_studies_name_are_no_broken_studies(searchlab, own):
     answer = searchlab("studies", "--json")
     listed = {each["file"] for each in answer.json["studies"]}
     assert answer.code == 0 and {"own", "little"} <= listed and not {"pets", "ratio", "mine", "renamed"} & listed
-    assert answer.err.count("left out: ") == 1 and "empty.py: " in answer.err and "study()" in answer.err
+    assert answer.err.count("omitted: ") == 1 and "empty.py: " in answer.err and "study()" in answer.err

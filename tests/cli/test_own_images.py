@@ -62,4 +62,4 @@ def test_ctrl_c_before_the_study_began_promises_no_resume(pictures, searchlab, m
     monkeypatch.setattr("searchlab.data.folder.prepared", interrupted)
     answer = searchlab("run", "pets", "--trials", 1)
     assert answer.code == 130 and "resume" not in answer.out
-    assert "Stopped before the study began: the same command begins it." in answer.out
+    assert "Stopped before the study began: repeat the command to begin it." in answer.out

@@ -171,7 +171,7 @@ def test_ctrl_c_between_evaluations_keeps_what_was_found(searchlab, monkeypatch)
 
     evaluated_by(monkeypatch, interrupted)
     answer = searchlab("run", "widths")
-    assert answer.code == 130 and "searchlab resume widths-digits goes on" in answer.out
+    assert answer.code == 130 and "To continue: searchlab resume widths-digits" in answer.out
     assert "Not begun: widths-synthetic." in answer.out
     found = [(Path(record.directory) / "findings.json").is_file() for record in kept("widths-digits")]
     assert found == [True, False]
@@ -374,7 +374,7 @@ def test_digits_stand_in_for_files_that_are_missing_in_smoke_runs_alone(searchla
     assert searchlab("run", "little").code == 2
     answer = searchlab("run", "little", "--smoke")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.startswith("mnist is not in data: digits_28x28 (embedded, real images) stand in for it\n")
+    assert answer.out.startswith("data set mnist not found in data: digits_28x28 (built into searchlab) replaces it\n")
     assert stored_study("little-smoke", RunOptions()).definition.study.data == "digits_28x28"
     assert searchlab("front", "little-smoke", "--test").code == 0, "the stored study says where its images are"
 

@@ -39,11 +39,11 @@ def test_what_a_newcomer_sees(searchlab, output):
     answer = searchlab("replicate", "little", "--seeds", 2)
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
-    assert lines[0] == "study little: its front again with fresh seeds, kept in sqlite:///runs/studies.db"
-    assert lines[1].startswith("2 trainings to do, of 1 candidate of the front: the first time they took ")
+    assert lines[0] == "study little: replicates of its front, store sqlite:///runs/studies.db"
+    assert lines[1].startswith("2 trainings to do, of 1 candidate of the front; the original trainings took ")
     assert lines[2].startswith("trial 0, fresh seed 1: resnet 1-1 of width ")
     assert lines[3].startswith("trial 0, fresh seed 1: complete in ") and lines[3].endswith("[1 of 2]")
-    assert any(line.startswith("Optimism of picking: the ") for line in lines)
+    assert any(line.startswith("Selection bias: the ") for line in lines)
     assert lines[-1] == "2 replicates: 2 complete · next: searchlab plot little --replicates"
     assert max(map(len, lines)) <= 120
     again = searchlab("replicate", "little", "--seeds", 2)
@@ -98,7 +98,7 @@ def test_plot_writes_a_page_and_a_picture(look, output):
     assert look("plot", "little", "--replicates").out.split() == [str(page), str(picture)]
     assert imread(picture).shape[:2] == (1000, 1600)
     text = page.read_text()
-    assert "Front of little, trained again" in text and "Optimism of picking" in text
+    assert "Front of little, trained again" in text and "Selection bias" in text
 
 
 # -- what is refused

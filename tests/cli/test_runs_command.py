@@ -16,7 +16,7 @@ def test_the_store_is_listed_and_a_study_forgotten(ran, searchlab, monkeypatch):
     answer = searchlab("runs")
     assert (answer.code, answer.err) == (0, "")
     assert "little" in answer.out and "finished" in answer.out and "1 complete" in answer.out
-    assert "kept in sqlite:///runs/studies.db, artefacts below runs" in answer.out
+    assert "store sqlite:///runs/studies.db, artefacts in runs" in answer.out
     (study,) = searchlab("runs", "--json").json["studies"]
     assert study["trials"] == {"complete": 1} and study["front"]["points"] >= 1
 
@@ -49,8 +49,8 @@ def test_an_absent_store_is_no_error_and_says_where_was_looked(folder, searchlab
 def test_what_looks_for_a_study_says_where(ran, searchlab):
     (ran / "runs").rename(ran / "demo")
     searchlab("trials").fails("store-not-found", mentions="demo")
-    searchlab("run", "nope").fails("unknown-study", mentions="looked in ./studies, ")
-    assert "looked in ./studies, " in searchlab("studies").out
+    searchlab("run", "nope").fails("unknown-study", mentions="searched in ./studies, ")
+    assert "searched in ./studies, " in searchlab("studies").out
     for command in ("remove", "front"):
         answer = searchlab(command, "nope", "--output", "demo")
         answer.fails("unknown-study", where="sqlite:///demo/studies.db", value="nope")

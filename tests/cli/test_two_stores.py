@@ -32,7 +32,7 @@ def test_no_command_reads_or_writes_another_studys_folder(others_folder, searchl
     assert not Path("runs/little/trial-00001").exists() and not Path("runs/little/front.html").exists()
     assert searchlab("front", "little").err == "", "what the store holds is shown all the same"
     shown = searchlab("show", 1, "little")
-    assert shown.code == 0 and "mind the artefacts" in shown.err
+    assert shown.code == 0 and "the artefacts may be those of another study" in shown.err
     owner, mine = others_folder
     owner.write_text(mine)
     assert searchlab("show", 1, "little").err == ""

@@ -244,7 +244,7 @@ def test_whoever_waits_says_who_holds_the_lock_in_which_state_and_for_how_long(s
     assert SAY_AFTER_S <= first_s <= SAY_AFTER_S + 2 and second_s - first_s == pytest.approx(SAY_EVERY_S, abs=2)
     assert f"process {child.pid} (-c {tmp_path}" in first and "measuring for 0 s" in first
     assert f"stopped (Ctrl-Z): `kill -CONT {child.pid}` lets it go on" in first
-    assert "after it waited for" in last
+    assert "continues after a wait of" in last
     assert holders(folder_of(tmp_path)) == []
 
 
@@ -279,7 +279,7 @@ def test_notes_of_the_dead_and_damaged_ones_are_left_out(start, tmp_path):
     child.wait()
     (folder_of(tmp_path) / "12-3").write_text("no note")
     (folder_of(tmp_path) / "a folder").mkdir()
-    assert holders(folder_of(tmp_path)) == [] and who_holds() == "a process that left no note"
+    assert holders(folder_of(tmp_path)) == [] and who_holds() == "an unknown process"
     assert [path.name for path in folder_of(tmp_path).iterdir()] == ["a folder"]
 
 
@@ -287,7 +287,7 @@ def test_where_no_note_can_be_written_the_lock_works_all_the_same(tmp_path):
     folder_of(tmp_path).write_text("another's file")
     with training_lock(CPU, every_s=0) as lock:
         lock.breathe()
-        assert who_holds() == "a process that left no note"
+        assert who_holds() == "an unknown process"
 
 
 def test_a_holder_in_words():

@@ -204,7 +204,7 @@ def test_another_form_of_name_is_refused(text):
             "vit_b_32",
             ImageSpec(3, 256, 256, 10),
             raises_code(
-                "unsupported-images", where="torchvision:vit_b_32", value="256 x 256", mentions="it takes 224 x"
+                "unsupported-images", where="torchvision:vit_b_32", value="256 x 256", mentions="supported: 224 x"
             ),
         ),
         (

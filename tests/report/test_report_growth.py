@@ -116,11 +116,11 @@ def test_importances_are_drawn_and_the_page_says_what_they_leave_out(tmp_path):
     write_importance_html(tmp_path / "i.html", bars)
     write_importance_png(tmp_path / "i.png", bars)
     page = (tmp_path / "i.html").read_text(encoding="utf-8")
-    assert "Importance of the parameters of digits" in page and "So say 12 complete trials." in page
-    assert "They leave out 2 stopped, 1 infeasible, 1 failed" in page
-    assert "Not in every trial, so not looked at: deeper." in page
+    assert "Importance of the parameters of digits" in page and "Based on 12 complete trials." in page
+    assert "Not included: 2 stopped, 1 infeasible, 1 failed" in page
+    assert "Excluded, because not every trial has them: deeper." in page
     assert blue_pixels(tmp_path / "i.png") > 5000
     whole = replace(bars, records=fake_records(12)[:12], conditional=())
     write_importance_html(tmp_path / "i.html", whole)
     page = (tmp_path / "i.html").read_text(encoding="utf-8")
-    assert "They leave out" not in page and "Not in every trial" not in page
+    assert "Not included" not in page and "Excluded" not in page

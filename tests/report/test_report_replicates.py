@@ -86,15 +86,13 @@ def test_optimism_in_words(lost, says):
     ends = lost.interval and (0.97 - lost.interval[1], 0.97 - lost.interval[0])
     found = Optimism(12, 3, 0.97, Mean(0.97 - lost.value, ends), Mean(0.94, (0.93, 0.95)))
     (line,) = optimism_lines(found)
-    assert line.startswith(
-        "Optimism of picking: the 12 points were picked at 97.0 % of the validation split on average;"
-    )
+    assert line.startswith("Selection bias: the 12 points were selected at 97.0 % of the validation split on average;")
     assert says in line and line.endswith("On the test split they reach 94.0 % [93.0, 95.0].")
 
 
 def test_how_much_so_few_seeds_say():
     assert "with 3 it reaches 2.5 standard deviations" in doubt_lines(fronted(1, 2, 3)[0])[0]
-    assert doubt_lines(fronted(1)[0]) == ["One seed says nothing of the spread: --seeds 3 or more gives intervals."]
+    assert doubt_lines(fronted(1)[0]) == ["One seed gives no interval: use --seeds 3 or more."]
     assert doubt_lines(fronted()[0]) == []
 
 
@@ -110,7 +108,7 @@ def test_two_seeds_are_shown_as_they_are_and_no_interval_is():
     picked = front[0].picked.point
     low, high = (100 * (picked.correct - lost) / picked.samples for lost in (6, 3))
     assert f"{(low + high) / 2:.1f} % ({low:.1f} to {high:.1f})" in text
-    assert "[" not in text and "( ) holds the lower and the higher value of two seeds" in text
+    assert "[" not in text and "( ) shows the lower and the higher value of two seeds" in text
     assert " ms (" in text and " to " in text
     assert replicates_payload(STUDY, front, replicates)["points"][0]["fresh_test_accuracy"]["low"] is None
 
@@ -118,7 +116,7 @@ def test_two_seeds_are_shown_as_they_are_and_no_interval_is():
 def test_seeds_that_agree_show_no_interval_of_no_width():
     front, replicates = fronted(3, 3, 3)
     text = printed(replicates_view(STUDY, front, replicates))
-    assert not re.search(r"\[([\d.]+), \1\]", text) and "came to the same figure, there is none" in " ".join(
+    assert not re.search(r"\[([\d.]+), \1\]", text) and "Equal values for all seeds give no interval" in " ".join(
         text.split()
     )
 
@@ -198,5 +196,5 @@ def test_a_picture_and_a_page(tmp_path):
     pixels = imread(tmp_path / "front.png")
     assert pixels.shape[:2] == (1000, 1600) and len(np.unique(pixels.reshape(-1, 4), axis=0)) > 50
     page = (tmp_path / "front.html").read_text()
-    assert "error_x" in page and "error_y" in page and "Optimism of picking" in page
+    assert "error_x" in page and "error_y" in page and "Selection bias" in page
     assert "<script src" not in page

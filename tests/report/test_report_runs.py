@@ -14,7 +14,7 @@ DONE = StoredStudy("digits", "finished", "16 of 16 trials", {"stopped": 2, "comp
 LEFT = StoredStudy("pets", "interrupted", "", {"interrupted": 1, "complete": 3}, 0, WHEN)
 BUSY = StoredStudy("busy", "running", "process 7 on box", {"running": 1}, 0, WHEN)
 BAD = StoredStudy("bad", "damaged", "no JSON")
-THEIRS = StoredStudy("theirs", "foreign", "not made by searchlab", {"complete": 3}, 0, WHEN)
+THEIRS = StoredStudy("theirs", "foreign", "not created by searchlab", {"complete": 3}, 0, WHEN)
 
 
 def made(*studies: StoredStudy, exists: bool = True) -> Stored:
@@ -28,7 +28,7 @@ def test_a_line_for_every_study_and_where_was_looked(width):
     for part in ("finished", "interrupted", "running", "damaged", "not searchlab's"):
         assert part in words
     assert "busy is run by process 7 on box" in words and "bad is damaged: no JSON" in words
-    assert "kept in sqlite:///demo/studies.db, artefacts below demo" in words
+    assert "store sqlite:///demo/studies.db, artefacts in demo" in words
     assert "next: searchlab resume pets --output demo" in words
     assert max(map(len, text.splitlines())) <= width
 

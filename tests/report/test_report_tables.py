@@ -145,7 +145,7 @@ def test_trials_show_what_their_best_point_costs():
     rows = {cells[1]: cells for line in text.splitlines() if len(cells := line.split()) > 1}
     assert rows["complete"][2:9] == ["97.2", "%", "0.400", "ms", "3.0", "M", "3.0"]
     assert rows["infeasible"][2:6] == ["–", "–", "–", "–"]
-    assert "those of a trial's most accurate way of leaving" in text
+    assert "those of a trial's most accurate point" in text
 
 
 def test_trials_say_how_they_ended():

@@ -91,7 +91,7 @@ def test_a_trial_that_leaves_the_device_unusable_is_told_and_ends_the_run(digits
     source = Notes(2)
     source.left[0] = replace(source.left[0], candidate=tiny_candidate(4, learning_rate=1e9))
     monkeypatch.setattr(local, "is_usable", lambda device: False)
-    with raises_code("device-unusable", where="cpu", mentions="`searchlab resume` goes on"):
+    with raises_code("device-unusable", where="cpu", mentions="`searchlab resume` continues"):
         run_local(source, digits)
     assert [record.state for record in source.told] == ["failed"]
 

@@ -120,7 +120,7 @@ def test_a_node_and_a_process_are_lost_and_no_trial_is(nodes, few, tmp_path, cap
     assert sorted(record.number for record in driver.records) == list(range(24))
     assert sum(note[0] == "start" for note in driver.watch.notes) == 24
     for number, epoch in (driver.killed, driver.removed):
-        expected = f"begun again from the rung at epoch {epoch}"
+        expected = f"restarted from the rung at epoch {epoch}"
         assert any(line.startswith(f"trial {number}: ") and expected in line for line in caplog.messages), caplog.text
         epochs = [note[2] for note in driver.watch.notes if note[:2] == ("epoch", number)]
         assert [each for each in epochs if each <= epoch] == list(range(1, epoch + 1)), "what was saved is not repeated"

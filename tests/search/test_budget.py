@@ -43,15 +43,15 @@ def test_trials_that_run_count_as_trials():
 def test_hours():
     study = unlimited(hours=1.5)
     assert reason_to_end(study, spent_on(study, hours=1.4)) is None
-    assert reason_to_end(study, spent_on(study, hours=1.5)) == "1.5 h are over"
+    assert reason_to_end(study, spent_on(study, hours=1.5)) == "1.5 h have passed"
 
 
 def test_epochs_of_stopped_and_failed_trials_count_and_running_ones_in_full():
     study = unlimited(epochs=10, epochs_total=24)
     trials = [(10, 50), (3, 50), (1, 0)]
     assert reason_to_end(study, spent_on(study, *trials)) is None
-    assert reason_to_end(study, spent_on(study, *trials, running=1)) == "14 epochs are trained, of 24 in all"
-    assert reason_to_end(study, spent_on(study, *trials, (10, 50))) == "24 epochs are trained, of 24 in all"
+    assert reason_to_end(study, spent_on(study, *trials, running=1)) == "14 of 24 epochs are trained"
+    assert reason_to_end(study, spent_on(study, *trials, (10, 50))) == "24 of 24 epochs are trained"
 
 
 def test_a_study_that_nothing_limits_has_the_default_number_of_trials():
@@ -110,9 +110,7 @@ def test_growth_within_noise_is_none_and_a_slow_climb_is_growth():
     # One of a hundred more is less than a standard error of 4.6 in all three together; six are more.
     assert reason_to_end(study, spent_on(study, (2, 30), (2, 31), (2, 32))) is None
     said = reason_to_end(study, spent_on(study, (2, 30), (2, 31), (2, 32), (2, 33)))
-    assert said.startswith(
-        "stalled: the last 3 trials that were trained added 0.0150 to the hypervolume, whose standard"
-    )
+    assert said.startswith("stalled: the last 3 trained trials added 0.0150 to the hypervolume, whose standard")
     assert reason_to_end(study, spent_on(study, (2, 30), (2, 32), (2, 34), (2, 36))) is None
 
 
@@ -124,10 +122,10 @@ def test_trials_that_were_not_trained_neither_stall_nor_grow():
 
 def test_without_a_front_that_is_said():
     study = unlimited(until_stalled=2, min_accuracy=0.9)
-    said = "stalled: the last 2 trials that were trained brought no point to the front"
+    said = "stalled: the last 2 trained trials added no point to the front"
     assert reason_to_end(study, spent_on(study, (2, 50), (2, 60))) == said
     one = replace(study, until_stalled=1)
-    assert reason_to_end(one, spent_on(one, (2, 5))).startswith("stalled: the last trial that was trained brought")
+    assert reason_to_end(one, spent_on(one, (2, 5))).startswith("stalled: the last trained trial added")
 
 
 # -- through the driver
@@ -160,7 +158,7 @@ def test_a_trial_begins_while_fewer_epochs_are_spent(total):
     used = [record.epochs for record in driver.records]
     assert sum(used[:-1]) < total <= sum(used)
     assert driver.history.last.epochs == sum(used)
-    assert driver.ended_by == f"{sum(used)} epochs are trained, of {total} in all"
+    assert driver.ended_by == f"{sum(used)} of {total} epochs are trained"
 
 
 def test_the_driver_says_why_it_ended_and_nothing_before():
@@ -170,7 +168,7 @@ def test_the_driver_says_why_it_ended_and_nothing_before():
     assert driver.ended_by == ""
     assert driver.ask() is None and driver.ended_by == "2 of 2 trials"
     late = driver_on(replace(study, trials=None, hours=1.0), store_of(study), started=time.monotonic() - 3700)
-    assert run(late) == [] and late.ended_by == "1 h are over"
+    assert run(late) == [] and late.ended_by == "1 h have passed"
 
 
 @pytest.mark.parametrize("limit", [{"epochs_total": 60}, {"until_stalled": 4}])

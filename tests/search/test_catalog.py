@@ -213,11 +213,11 @@ def test_a_missing_import_is_named():
 @pytest.mark.parametrize(
     ("more", "refused"),
     [
-        (", epochs=0", raises_code("invalid-field", value=0, mentions="Study.epochs ")),
-        (", epoch=3", raises_code("unknown-field", value=3, mentions="Study.epoch ")),
+        (", epochs=0", raises_code("invalid-field", value=0, mentions="invalid Study.epochs:")),
+        (", epoch=3", raises_code("unknown-field", value=3, mentions="unknown field Study.epoch:")),
         (", objectives=()", raises_code("invalid-field", value=(), mentions="Study.objectives")),
         (", rungs=(5,), epochs=5", raises_code("invalid-field", mentions=["rungs", "(5)", "[5]"])),
-        (", min_accuracy=2", raises_code("invalid-field", value=2, mentions="Study.min_accuracy ")),
+        (", min_accuracy=2", raises_code("invalid-field", value=2, mentions="invalid Study.min_accuracy:")),
     ],
 )
 def test_a_wrong_field_is_named(more, refused):

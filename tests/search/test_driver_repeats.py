@@ -21,7 +21,7 @@ def test_every_network_is_trained_once_and_then_the_study_ends(sampler):
     driver = driver_of(tiny_study(trials=50, sampler=sampler), space=narrow_space)
     run(driver)
     assert sorted(record.candidate.architecture.width for record in driver.store.records()) == [2, 3, 4]
-    assert driver.ended_by == f"each of the last {REPEATS} proposals was tried before"
+    assert driver.ended_by == f"each of the last {REPEATS} proposals repeats an earlier trial"
 
 
 def test_of_a_repeated_network_the_sampler_is_told_what_the_first_one_was_told():

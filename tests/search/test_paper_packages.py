@@ -71,7 +71,7 @@ def test_the_space_of_a_paper_is_searched_on_other_images_by_its_name():
 
 
 def test_where_a_space_was_looked_for_includes_the_papers():
-    with raises_code("unknown-space", value="absent", mentions=["looked in ./spaces", " ./studies/papers, "]):
+    with raises_code("unknown-space", value="absent", mentions=["searched in ./spaces", " ./studies/papers, "]):
         find("space", "absent")
 
 

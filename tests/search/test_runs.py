@@ -107,7 +107,7 @@ def test_the_front_in_figures_is_the_front():
         ({"complete": 3}, None, "interrupted"),
         ({"complete": 4, "interrupted": 1}, None, "interrupted"),
         ({"complete": 4}, "", "interrupted"),
-        ({"complete": 2}, "1 h are over", "finished"),
+        ({"complete": 2}, "1 h have passed", "finished"),
     ],
 )
 def test_a_store_of_before_ends_were_noted_says_so_by_its_budget(states, ended_by, standing):

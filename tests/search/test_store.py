@@ -275,7 +275,7 @@ def test_a_stored_point_with_more_right_than_samples_is_one_line(store):
     plain = to_plain(made_record(spec(0)))
     plain["frontier"]["points"][0]["correct"] = 101
     ask(store).set_user_attr("record", plain)
-    with raises_code("store-damaged", where="trial 0, attribute 'record'", mentions="101 of 100 samples"):
+    with raises_code("store-damaged", where="trial 0, attribute 'record'", mentions="correct must be from 0 to 100"):
         reopened(store).records()
 
 
@@ -334,7 +334,7 @@ def test_passwords_are_not_shown():
 
 def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "studies.db").write_text("not a database, however long it is " * 100)
-    with raises_code("store-unusable", where=f"sqlite:///{tmp_path}/studies.db", mentions="no SQLite file"):
+    with raises_code("store-unusable", where=f"sqlite:///{tmp_path}/studies.db", mentions="not an SQLite file"):
         stored_study(None, RunOptions(output=tmp_path))
 
 

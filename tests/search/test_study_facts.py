@@ -129,7 +129,7 @@ def test_a_record_whose_latency_is_of_another_machine_is_kept_as_failed(driver, 
     known = {record.number: record for record in driver().records}
     assert known[ours.number].state == "complete"
     assert (
-        known[theirs.number].state == "failed" and "of another machine, cuda NVIDIA H200" in known[theirs.number].reason
+        known[theirs.number].state == "failed" and "on another machine (cuda NVIDIA H200" in known[theirs.number].reason
     )
     assert driver().unit.machine == HERE and len(driver().history.front) > 0
 

@@ -81,4 +81,4 @@ def test_the_study_meant_where_none_is_named_is_one_that_began(tmp_path):
         stored_study(None, options)
     StudyStore.create(DEFINITION, storage, options.storage_url)
     assert stored_study(None, options).definition.study.name == "tiny"
-    assert "never began: searchlab run a" in {each.detail for each in stored(options).studies}
+    assert "not started: searchlab run a" in {each.detail for each in stored(options).studies}

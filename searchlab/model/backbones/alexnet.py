@@ -12,7 +12,7 @@ LAYERS = ((1, True), (3, True), (6, False), (4, False), (4, True))
 
 
 def alexnet_stages(architecture: AlexNet, images: ImageSpec) -> list[Stage]:
-    """Every convolution, the pooling with it. Pooling keeps what overhangs, so no image is too small."""
+    """Every convolution, the pooling with it. Pooling uses ceil_mode, so no image is too small."""
     stages: list[Stage] = []
     channels_in, height, width = images.channels, images.height, images.width
     for layer, (multiple, pooled) in enumerate(LAYERS):

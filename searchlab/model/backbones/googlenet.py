@@ -33,14 +33,14 @@ POOLED = {"3b": 3, "4e": 2}
 """Modules that are followed by pooling, with its kernel size; the stride is 2."""
 
 LEAST_SIDE = {"small": 2, "large": 15}
-"""Stem to the least side of an image that leaves at least one pixel after all pooling."""
+"""Stem to the smallest image side with at least one pixel after all pooling."""
 
 
 def googlenet_stages(architecture: GoogLeNet, images: ImageSpec) -> list[Stage]:
     """Builds the stem and every inception module, each with the pooling after it.
 
     Raises:
-        UserError: the poolings leave nothing of images of this size.
+        UserError: the images are too small for the pooling layers.
     """
     least = LEAST_SIDE[architecture.stem]
     check_size(f"GoogLeNet with the {architecture.stem} stem", images, (least, least))
@@ -120,7 +120,7 @@ def _large_stem(channels_in: int, width: int) -> nn.Sequential:
 
 
 STEMS: dict[str, Callable[[int, int], nn.Sequential]] = {"small": _small_stem, "large": _large_stem}
-"""Name of a stem to its function of the images' channels and the base width; it leaves three times that width."""
+"""Stem to its function of the images' channels and the base width; its output has three times that width."""
 
 
 def _pooling(kernel: int) -> nn.MaxPool2d:

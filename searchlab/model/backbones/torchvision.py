@@ -1,6 +1,6 @@
 """Torchvision's classifiers, cut after named modules: traced with torch.fx, each stage a part of the graph.
 
-Trace and shapes come from a copy on the meta device and are kept; what is built then only copies modules.
+Traces and shapes come from a copy on the meta device and are cached; a network is then built from copied modules.
 
 Shape suffixes: N images, C channels or classes, H and W pixels.
 """
@@ -37,7 +37,7 @@ COLOURS = 3
 NAMED_MISFITS = 3
 
 WITHOUT_AUXILIARY = {name: {"aux_logits": False, "init_weights": True} for name in ("googlenet", "inception_v3")}
-"""Auxiliary classifiers are exits here; and these two warn where the initialisation is not chosen."""
+"""Arguments of models with auxiliary classifiers, which are exits here; without `init_weights` both would warn."""
 
 CHANNELS_LAST = (models.SwinTransformer,)
 """Models whose maps are N, H, W, C, which no head accepts."""
@@ -46,7 +46,7 @@ IN_PLACE: dict[object, Callable[..., Any]] = {operator.iadd: operator.add, opera
 
 
 def _window_macs(layer: ShiftedWindowAttention, map_NHWC: torch.Tensor) -> int:
-    """Queries, keys, values and projection of every token, then every token with its window's. Windows fill the map."""
+    """Counts queries, keys, values and projection of every token, then attention within windows, which tile the map."""
     _, height, width, channels = map_NHWC.shape
     rows, columns = layer.window_size
     tokens = math.ceil(height / rows) * rows * math.ceil(width / columns) * columns
@@ -54,7 +54,7 @@ def _window_macs(layer: ShiftedWindowAttention, map_NHWC: torch.Tensor) -> int:
 
 
 def _relative_macs(layer: RelativePositionalMultiHeadAttention, tokens: torch.Tensor) -> int:
-    """Every token with its window's; what comes before and after are layers of their own."""
+    """Counts attention within windows; the layers before and after it are counted separately."""
     _, windows, size, features = tokens.shape
     return windows * 2 * size**2 * features
 
@@ -71,15 +71,15 @@ ELEMENTWISE: tuple[type[nn.Module], ...] = (LayerNorm2d, ops.Permute, ops.Stocha
 
 
 def torchvision_named(text: str) -> Torchvision:
-    """The noun of "torchvision:resnet50@layer1,layer2": a model, and the modules after which it is cut, if any.
+    """Parses "torchvision:resnet50@layer1,layer2": a model, and the modules after which it is cut, if any.
 
     Raises:
-        UserError: the text has another form. Whether there are such a model and modules is seen when it is built.
+        UserError: the text has another form. Model and modules are checked when the network is built.
     """
     found = NAMED.fullmatch(text)
     if not found:
         allowed = f"{PREFIX}MODEL or {PREFIX}MODEL@MODULE,MODULE"
-        raise UserError("unknown-architecture", "not the name of a torchvision classifier", value=text, allowed=allowed)
+        raise UserError("unknown-architecture", "invalid name of a torchvision classifier", value=text, allowed=allowed)
     return Torchvision(found["model"], tuple(found["cuts"].split(",")) if found["cuts"] else ())
 
 
@@ -89,8 +89,8 @@ def torchvision_stages(architecture: Torchvision, images: ImageSpec) -> list[Sta
     Grey images are repeated in three channels. On the meta device no weights are read.
 
     Raises:
-        UserError: there is no such model or module, no cut can be made there, cuts are out of order, the images are too
-            small, or the weights do not fit.
+        UserError: the model, a module or a cut is invalid, cuts are out of order, the images are too small, or the
+            weights do not fit.
     """
     pieces = _pieces(architecture.model, architecture.cuts, images)
     network = _network(architecture.model, images.classes)
@@ -137,7 +137,7 @@ class _Trace:
 def _network(name: str, classes: int) -> nn.Module:
     """Builds a classifier with torchvision's initialisation.
 
-    Nothing in it works in place: a map that an exit reads must stay as it is when the next stage begins.
+    In-place operations are disabled, because the next stage must not change a map that an exit reads.
     """
     known = models.list_models(module=models)
     if name not in known:
@@ -181,8 +181,8 @@ def _pieces(name: str, cuts: tuple[str, ...], images: ImageSpec) -> tuple[_Piece
 class _Tracer(fx.Tracer):
     """Tracer that records the output node of every module.
 
-    Modules of `torchvision.ops` are called as they are, and attention too: they ask whether they are being trained, and
-    a trace would fix the answer.
+    Modules of `torchvision.ops` and attention are not traced into: they behave differently in training, and a trace
+    would fix one behaviour.
     """
 
     proxy_buffer_attributes = True
@@ -223,7 +223,7 @@ def _trace(name: str, network: nn.Module, images: ImageSpec) -> _Trace:
     if images.channels not in (1, COLOURS):
         raise UserError(
             "unsupported-images",
-            "takes images in grey or colour",
+            "number of channels is not supported",
             where=PREFIX + name,
             value=f"{images.channels} channels",
         )
@@ -241,9 +241,9 @@ def _trace(name: str, network: nn.Module, images: ImageSpec) -> _Trace:
     except (RuntimeError, AssertionError, ValueError) as error:
         least = min(weights.meta["min_size"] for weights in models.get_model_weights(name))
         check_size(PREFIX + name, images, least)
-        size, allowed = f"{images.height} x {images.width}", f"it takes {least[0]} x {least[1]}"
+        size, allowed = f"{images.height} x {images.width}", f"supported: {least[0]} x {least[1]}"
         raise UserError(
-            "unsupported-images", "cannot take images of this size", where=PREFIX + name, value=size, allowed=allowed
+            "unsupported-images", "image size is not supported", where=PREFIX + name, value=size, allowed=allowed
         ) from error
     return _Trace(name, graph, tracer.returned, shapes.shapes, not isinstance(network, CHANNELS_LAST))
 
@@ -268,13 +268,13 @@ def _end(trace: _Trace, cut: str) -> fx.Node:
 def _why_not(trace: _Trace, cut: str) -> str:
     """Returns why no cut is possible after a module, or ""."""
     if cut not in trace.returned:
-        return "no such module runs"
+        return "module not found in the network"
     end, position = trace.returned[cut], trace.position
     needed = {node for node in position if any(position[node] <= position[end] < position[user] for user in node.users)}
     if needed != {end}:
         return "more than one tensor is needed after this module"
     if len(trace.shapes.get(end, ())) != 4 or not trace.channels_first:
-        return "what this module leaves is no map of N, C, H, W"
+        return "the output of this module is not a map of shape N, C, H, W"
     return ""
 
 
@@ -302,17 +302,19 @@ def _load(network: nn.Module, architecture: Torchvision) -> None:
     """Loads weights from a local file.
 
     Raises:
-        UserError: the file is missing or no safetensors file, or its tensors are not those of the network.
+        UserError: the file is missing or invalid, or its tensors do not fit the network.
     """
     path = Path(architecture.weights).expanduser()
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
         raise UserError(
-            "path-not-found", "no such weights file", where=PREFIX + architecture.model, value=str(path)
+            "path-not-found", "weights file not found", where=PREFIX + architecture.model, value=str(path)
         ) from error
     except (SafetensorError, OSError) as error:
-        raise UserError("artefact-unreadable", "not a safetensors file", where=str(path), allowed=str(error)) from error
+        raise UserError(
+            "artefact-unreadable", "invalid safetensors file", where=str(path), allowed=str(error)
+        ) from error
     needed = network.state_dict()
     misfits = [*(_misfit(name, tensors, needed) for name in {**needed, **tensors})]
     misfits = [misfit for misfit in misfits if misfit]

@@ -79,7 +79,7 @@ class Bridge:
         rung = self.saved.get(trial_id)
         task = self.tasks[trial_id]
         place = f"the rung at epoch {rung[0]}" if rung else task.spec.checkpoint or "its beginning"
-        log.warning("trial %d: %s; begun again from %s", task.spec.number, self.losses[trial_id], place)
+        log.warning("trial %d: %s; restarted from %s", task.spec.number, self.losses[trial_id], place)
 
     def end(self, trial_id: str) -> None:
         """Reports the end of a trial: its record, or a failed one if it was lost too often."""
@@ -93,7 +93,7 @@ class Bridge:
             spec = task.spec
             record = TrialRecord(spec.number, "failed", spec.candidate, spec.seed, reason=reason, row=spec.row)
         if self.shares_memory and not task.alone and record.reason.startswith(OUT_OF_MEMORY):
-            log.warning("trial %d: %s; tried again alone", record.number, record.reason)
+            log.warning("trial %d: %s; retried alone", record.number, record.reason)
             self.again.append(self.task_of(task.spec, True))
             return
         if files:

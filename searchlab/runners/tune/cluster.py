@@ -63,7 +63,7 @@ def _join(address: str) -> None:
         # Ray's ConnectionError is an OSError.
         allowed = "HOST:PORT as `ray start --head` printed it, or auto on a machine of the cluster"
         raise UserError(
-            "cluster-not-found", "no Ray cluster there", where="--address", value=address, allowed=allowed
+            "cluster-not-found", "no Ray cluster at this address", where="--address", value=address, allowed=allowed
         ) from error
     except RuntimeError as error:
         if "Version mismatch" not in str(error):
@@ -72,7 +72,7 @@ def _join(address: str) -> None:
         versions = [line.strip() for line in str(error).splitlines() if re.match(r"\s*(Ray|Python): ", line)]
         there = ", ".join(versions[:2])
         raise UserError(
-            "version-differs", "a cluster of another version", where="--address", value=there, allowed=here
+            "version-differs", "the cluster has another version", where="--address", value=there, allowed=here
         ) from error
 
 
@@ -88,7 +88,7 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise UserError(
-            "cluster-not-found", "no address", where="--address", value=address, allowed="HOST:PORT, or auto"
+            "cluster-not-found", "invalid address", where="--address", value=address, allowed="HOST:PORT, or auto"
         )
     socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
@@ -128,7 +128,7 @@ def slots_of(options: RunOptions) -> Slots:
         where = "--cpus-per-trial, --gpus-per-trial"
         raise UserError(
             "insufficient-resources",
-            "more than any node has",
+            "more resources than any node has",
             where=where,
             value=asked,
             allowed=f"the nodes have {has}",

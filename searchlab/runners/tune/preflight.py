@@ -86,7 +86,7 @@ def ask_nodes(question: PreflightRequest) -> list[NodeReport]:
             "node-unusable",
             "a node does not answer",
             where=name,
-            allowed=f"is searchlab installed there, for Python {platform.python_version()}?",
+            allowed=f"check that searchlab is installed there, for Python {platform.python_version()}",
         )
     found: list[NodeReport] = [_result(answer, node) for answer, node in zip(answers, nodes, strict=True)]
     for node in found:
@@ -110,23 +110,23 @@ def _result(answer: "ray.ObjectRef[NodeReport]", node: NodeReport) -> NodeReport
         return ray.get(answer)
     except ray.exceptions.RayError as error:
         line = next(line for line in reversed(str(error).splitlines()) if line.strip())
-        return replace(node, mistake=UserError("node-unusable", f"it cannot run trials: {line.strip()}"))
+        return replace(node, mistake=UserError("node-unusable", f"the node cannot run trials: {line.strip()}"))
 
 
 def machine_nodes(nodes: Sequence[NodeReport], wanted: str) -> list[NodeReport]:
     """Selects the nodes for latency measurements, all with equal hardware.
 
     Raises:
-        UserError: hardware differs, and `wanted` matches no kind or several kinds.
+        UserError: hardware differs, and `wanted` matches none or several kinds of it.
     """
     kinds = {node.machine: node for node in nodes if wanted.lower() in _label(node).lower()}
     known = "; ".join(sorted({_label(node) for node in nodes}))
     if not kinds:
         raise UserError(
-            "unknown-node", "no node is so named", where="--latency-node", value=wanted, allowed=f"there are: {known}"
+            "unknown-node", "no node matches", where="--latency-node", value=wanted, allowed=f"there are: {known}"
         )
     if len(kinds) > 1:
-        what = "latencies of different machines do not mix in one front"
+        what = "latencies of different machines cannot be compared in one front"
         raise UserError(
             "machine-differs", what, where="--latency-node", value=wanted or None, allowed=f"name one of: {known}"
         )
@@ -157,7 +157,10 @@ def _check_shared(place: str, nodes: Sequence[NodeReport]) -> None:
     there = {Path(found.path).name for found in files.get_file_info(pyarrow.fs.FileSelector(folder))}
     for node in nodes:
         if f"{SEEN}{node.id}" not in there:
-            what, allowed = "is another folder there than here", "a folder that all nodes share, or a URL"
+            what, allowed = (
+                "the node sees another folder at this path than the driver",
+                "a folder that all nodes share, or a URL",
+            )
             raise UserError("node-unusable", what, where=f"--storage-path, {node.name}", value=place, allowed=allowed)
         files.delete_file(f"{folder}/{SEEN}{node.id}")
 

@@ -38,10 +38,10 @@ def run_on_tune(source: TrialSource, dataset: Dataset, work: Work = run_trial) -
         UserError: the cluster is unreachable or cannot run the study, or a trial reports an invalid study.
         Interrupted: the user asked to end; running trials have no result in the store.
     """
-    source.on_phase(None, "starting Ray, or joining its cluster")
+    source.on_phase(None, "starting Ray or connecting to the cluster")
     with connected(source.options, 0 if _lies_here(source, dataset) else size_of(dataset)):
         slots = slots_of(source.options)
-        source.on_phase(None, "asking the nodes what they have, handing out the images")
+        source.on_phase(None, "checking the nodes, distributing the images")
         data = _data_for(source, dataset)
         place = f"{(source.options.cluster.storage_path or str(source.options.output.absolute())).rstrip('/')}"
         tasks = Tasks(source, slots, dataset.spec, *_latency_nodes(source, slots, data, place))
