@@ -61,8 +61,8 @@ from searchlab.trial import run_trial
 from searchlab.trial_hooks import TrialHooks
 
 WORKERS = 24
-"""Of 64 logical CPUs so many are given a trial: each worker is a process that holds torch, almost half a GB of it, and
-40 of them do not fit into 24 GiB. Their trials are so much shorter that as many could come back in a second."""
+"""Number of workers on the 64 logical CPUs: each imports torch, almost half a GB, so 40 do not fit into 24 GiB. Their
+trials are shorter, so that as many could end per second."""
 
 Figures = dict[str, Any]
 Bars = dict[str, Bar]
@@ -70,7 +70,7 @@ DIGITS = ImageSpec(1, 8, 8, 10)
 
 
 class Clock:
-    """Looks on, and notes when trials were told."""
+    """Observer that records when trials were told."""
 
     def __init__(self) -> None:
         self.told: list[tuple[float, TrialRecord]] = []
@@ -122,7 +122,7 @@ class Bench:
 
 @contextmanager
 def local_ray(cpus: int) -> Iterator[None]:
-    """A Ray of so many logical CPUs on this machine."""
+    """Starts a local Ray with this many logical CPUs."""
     ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield
@@ -145,7 +145,7 @@ def speedup(bench: Bench, quick: bool) -> tuple[Figures, Bars]:
     with local_ray(2):
         for concurrent in (1, 2):
             clock = bench.run(concurrent=concurrent, name=f"speedup-{concurrent}", **fields)
-            # The first of each worker pays for its process, which a study pays once.
+            # The first trial of each worker includes the start of its process.
             done = [when for when, _ in clock.told]
             seconds[concurrent] = (done[-1] - done[concurrent - 1]) / (len(done) - concurrent) * len(done)
     figures = {f"speedup, {n} at a time, s for {fields['trials']} trials": s for n, s in seconds.items()}
@@ -175,7 +175,7 @@ def reference_p50_ms() -> float:
 
 @contextmanager
 def training(locked: bool) -> Iterator[None]:
-    """Two trainings at work on this node, one a core."""
+    """Runs two trainings on this node, one per core."""
     context = get_context("spawn")
     running, over = [context.Event() for _ in range(2)], context.Event()
     work = [context.Process(target=train_beside, args=(locked, each, over), daemon=True) for each in running]
@@ -205,7 +205,7 @@ def latency(bench: Bench, quick: bool) -> tuple[Figures, Bars]:
 
 
 def simulated(record: TrialRecord, seconds: float, spec: TrialSpec, dataset: Dataset, hooks: TrialHooks) -> TrialRecord:
-    """A trial that sleeps, and comes back with a recorded curve and frontier."""
+    """Simulates a trial: sleeps, and returns a recorded curve and frontier."""
     for epoch in record.curve:
         time.sleep(seconds / len(record.curve))
         hooks.on_epoch(epoch)
@@ -232,7 +232,7 @@ def saturation(bench: Bench, quick: bool) -> tuple[Figures, Bars]:
             cpu = time.process_time()
             run_on_tune(driver, bench.dataset, partial(simulated, local.records[-1], seconds))
             cpu = time.process_time() - cpu
-            # While all workers are at work: after the first of each, before the last of any.
+            # Only while all workers are busy: after the first trial of each, before the last of any.
             done = [when for when, _ in clock.told][workers:-workers]
             name = f"{size} trials in the store"
             figures[f"{name}, trials a second"] = (len(done) - 1) / (done[-1] - done[0])

@@ -1,4 +1,4 @@
-"""What the benchmarks share: their arguments, a fair clock, and the report that each ends with."""
+"""Shared parts of benchmarks: arguments, interleaved timing, and the final report."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ Bar = tuple[float | None, float, str]
 
 
 def arguments(description: str) -> argparse.Namespace:
-    """`--quick` for a run under a minute, `--data` for the folder with the data sets."""
+    """Makes the options `--quick` (a run under a minute) and `--data` (folder with the data sets)."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a run under a minute")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the data sets, where any is read")
@@ -28,7 +28,7 @@ def arguments(description: str) -> argparse.Namespace:
 
 
 def machine() -> str:
-    """The processor, its cores that we may use, and the version of Python."""
+    """Describes the processor, the usable cores, and the version of Python."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -38,7 +38,7 @@ def machine() -> str:
 
 
 def median_seconds(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median wall-clock seconds of each run, taken in turns after one turn that does not count."""
+    """Measures the median wall-clock seconds of each run; runs take turns, and the first turn is discarded."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
@@ -57,9 +57,9 @@ def report(
     where: str = "",
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print a table and, last, one line of JSON; exit with 1 where a bar is missed. `where` replaces the machine.
+    """Prints a table and one line of JSON; exits with 1 if a bar is missed. `where` replaces the machine.
 
-    Figures in `more` are in the JSON line alone.
+    Figures in `more` are only in the JSON line.
     """
     checked = {
         key: {"value": value, "bar": bar, "ok": _holds(value, bar, side)} for key, (value, bar, side) in bars.items()

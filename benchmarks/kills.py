@@ -1,4 +1,4 @@
-"""A study that is killed again and again, against the same study that nobody killed: are their records equal?
+"""Compares the records of a study that is killed repeatedly with those of the same study without kills.
 
 The digits study, accuracy against MACs, with early stopping. So all of a record must be equal to the last bit, but for
 its seconds and its output folder. The whole process group gets SIGKILL at a random moment, then `searchlab resume` goes
@@ -36,14 +36,14 @@ RUNNERS = {"local": [], "tune": ["--concurrent", "1"]}
 
 @dataclass(frozen=True)
 class Bench:
-    """The study, and where the runs of one runner are kept."""
+    """The study, and the folders of the runs of one runner."""
 
     study: list[str]
     runner: str
     folder: Path
 
     def command(self, verb: str, output: Path) -> list[str]:
-        """`run` or `resume`, as a user types it."""
+        """Returns the command line of `run` or `resume`."""
         study = ["digits", "--name", NAME, *self.study] if verb == "run" else [NAME]
         where = ["--output", str(output), "--threads", "1", "--device", "cpu"]
         ours = [str(Path(sys.executable).with_name("searchlab")), verb, *study, *where]
@@ -94,7 +94,7 @@ def killed(bench: Bench, kills: int, trials: int, at_work_s: float, chance: rand
         most = round(2 * LINES_A_TRIAL * left / (kills - found["kills"] + 1))
         lines = chance.randint(0, min(most, LINES_A_TRIAL * (left - 1)))
         if not killed_at(process, lines, chance.uniform(0.0, at_work_s / trials)):
-            # It ended before it was to be killed: there is nothing left to hit.
+            # It ended before the kill.
             return found
         store = stored(output)
         states = [trial.state.name for trial in store.trials()] if store else []
@@ -108,7 +108,7 @@ def killed(bench: Bench, kills: int, trials: int, at_work_s: float, chance: rand
 
 
 def stored(output: Path) -> StudyStore | None:
-    """The study that is kept there; None where it was killed before it was."""
+    """Opens the stored study; None if the process was killed before it was stored."""
     try:
         return stored_study(NAME, RunOptions(output=output))
     except UserError:

@@ -1,12 +1,12 @@
-"""Is a measured latency to be trusted? A reference against itself, and the additive model against the routed network.
+"""Accuracy of latency measurements: a reference against itself, and the additive model against the routed network.
 
 Bars: the ratio of a network to itself is 1.00 ± 0.03; the additive model is within 10 % of the end-to-end time on a
 CPU, 5 % on a GPU. Samples are noise, weights are as initialised, thresholds are quantiles of the samples' own scores:
 a given share of those who come leaves at every exit but the last. Where all leave at the first, what the caches hold
 differs most from what a whole pass leaves there.
 
-What was measured while other processes took the cores is measured again, after pauses. If that does not help it is
-printed with a ~ and is no figure: a bar that needs it is not reached.
+Measurements during CPU contention are repeated after pauses. If contention persists, they are printed with a ~ and are
+not used: a bar that needs them is not reached.
 """
 
 import time
@@ -116,7 +116,7 @@ def self_ratio(reference: str, device: torch.device, options: LatencyOptions) ->
 
 
 def quietest(measured: Callable[[], T], threads: int, pauses_s: Sequence[float]) -> tuple[T, float]:
-    """What was measured with the least waiting for a core in a few attempts, and the share of its time."""
+    """Returns the measurement with the least CPU contention of a few attempts, and its share of waiting."""
     found: list[tuple[T, float]] = []
     for pause_s in (0.0, *pauses_s):
         time.sleep(pause_s)
@@ -153,7 +153,7 @@ def main() -> None:
             figures[f"ratio of {name} to itself"] = own.ratio.value
             self_errors.append(abs(own.ratio.value - 1))
         else:
-            # It stays busy: waiting once more and more would only take time.
+            # The machine stays busy: further repetitions would not help.
             pauses_s = ()
     print(f"{'additive model':40}{'additive':>10} {'end to end':>10} {'error':>8}  share per exit")
     longer = replace(options, budget_s=2 * options.budget_s)

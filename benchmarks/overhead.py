@@ -40,7 +40,7 @@ SIZES, MEASURED = (10, 100, 1000), 10
 
 
 class Clock:
-    """Looks on, and notes the overhead of every trial."""
+    """Observer that records the overhead of every trial."""
 
     def __init__(self) -> None:
         self.last = time.perf_counter()
@@ -76,7 +76,7 @@ def run(store: StudyStore, study: Study, space: Space, dataset: Dataset, folder:
 
 
 def shifted(record: TrialRecord, number: int, rng: random.Random) -> TrialRecord:
-    """The record with its frontier moved: other accuracies, other MACs."""
+    """Returns the record with a shifted frontier: other accuracies, other MACs."""
     assert record.frontier is not None
     factor = rng.uniform(0.5, 2.0)
     points = tuple(

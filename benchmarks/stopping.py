@@ -23,7 +23,7 @@ from searchlab.front.pareto import Values, hypervolume
 
 RULES = ("moasha", "none")
 POINTS = 100
-"""More points than a front has."""
+"""More points than any front has."""
 
 REFERENCE_POINT = np.array([0.0, 1.0])
 COLUMNS = {"validation": "accuracy", "test": "test_accuracy"}

@@ -65,7 +65,7 @@ class PilImages(Dataset[Labelled]):
 
 
 class UsualLoop:
-    """What one finds in most repositories, one epoch at a time."""
+    """The usual training loop of public repositories, one epoch at a time."""
 
     def __init__(self, network: EarlyExitNetwork, loader: DataLoader[Labelled], steps: int, epochs: int) -> None:
         self.network, self.loader, self.steps = network, loader, steps

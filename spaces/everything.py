@@ -20,15 +20,15 @@ from searchlab import (
 from searchlab.lab import origins
 
 CAP = 5_000_000
-"""Where the study sets none."""
+"""Cap on the parameters if the study sets none."""
 
 SPECIALIST = ResNet((1, 1, 1), 16)
-"""Router and experts, where there is a partition."""
+"""Architectures of router and experts of a partition."""
 
 
 @dataclass(frozen=True)
 class _Exits:
-    """Where exits hang, from the first to the last evenly, and what is on them."""
+    """Exits: evenly spaced positions from the first to the last, and the parts of each exit."""
 
     count: int
     first: float
@@ -36,7 +36,7 @@ class _Exits:
     loss_weight: float
 
     def on(self, backbone: ResNet, shift: int = 0) -> tuple[Exit, ...]:
-        """On a backbone's cuts, moved by `shift`."""
+        """Returns the exits on a backbone's cuts, moved by `shift`."""
         cuts = even_cuts(backbone.stages, self.count, self.first)
         return tuple(Exit(cut + shift, self.head, self.loss_weight) for cut in cuts)
 
@@ -44,8 +44,8 @@ class _Exits:
 def space(choose: Choose) -> Candidate:
     """A residual network with exits; with a partition, it is the generalist behind a router and its experts.
 
-    Every range is fixed, and what a choice makes idle is sampled all the same (weights of exits under the regimes that
-    have none, alpha without gates, the partition's parameters without one): joint models drop ranges that come and go.
+    Every range is fixed. Parameters without effect are sampled nevertheless (loss weights under regimes without them,
+    alpha without gates, a partition's parameters without a partition), because joint models ignore conditional ranges.
     """
     backbone, exits, training = _backbone(choose), _exits(choose), _training(choose)
     gate = Gate(choose.suggest_categorical("gate_pool", [1, 2]))
@@ -63,14 +63,14 @@ def space(choose: Choose) -> Candidate:
     found = origins(choose.images.classes)[origin](groups)
     specialist = replace(SPECIALIST, width=width)
     architecture = Partitioned(found, specialist, (specialist,) * len(found), replace(backbone, width=32), routing)
-    # Gates decide on a network's own maps; before router and experts there is only the image.
+    # Gates need a network's maps; the input of router and experts is the image.
     training = replace(training, regime="joint" if training.regime == "gates" else training.regime)
     candidate = Candidate(architecture, exits.on(backbone, shift=1), training=training)
     return choose.fit(candidate, share, limits=limits)
 
 
 def _fitting(gate: Gate, backbone: ResNet, cut: int, images: ImageSpec) -> Gate:
-    """The gate, pooling no further than the map after a cut has pixels; every layer but the first halves the map."""
+    """Limits a gate's pooling to the size of the map at a cut; every layer but the first halves the map."""
     ends = list(accumulate(backbone.blocks))
     halvings = sum(cut > end for end in ends)
     return Gate(min(gate.pool, ceil(min(images.height, images.width) / 2**halvings)))

@@ -4,7 +4,7 @@ from searchlab import Candidate, Choose, Exit, Head, ResNet, Training, even_cuts
 
 
 def space(choose: Choose) -> Candidate:
-    """Depth, a share of the budget, where the exits hang, their heads and weights, and the recipe."""
+    """Samples depth, a share of the caps, positions of exits, their heads and weights, and the recipe."""
     layers = choose.suggest_int("layers", 2, 4)
     blocks = tuple(choose.suggest_int(f"blocks{i + 1}", 1, 3) for i in range(4))[:layers]
     share = choose.suggest_float("budget_share", 0.05, 1.0, log=True)

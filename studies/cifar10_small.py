@@ -6,14 +6,14 @@ from searchlab import Study, accuracy, latency_ms
 
 
 def first(**parameters: Any) -> dict[str, Any]:
-    """Parameters of the space that are tried before the sampler has its say: shapes from dear to cheap, one recipe."""
+    """Returns parameters of the space to try first: one shape, with a fixed recipe."""
     recipe = {"batch_size": 64, "learning_rate": 0.15, "label_smoothing": 0.0, "exit_loss_weight": 0.3}
     shape = {"blocks1": 1, "blocks2": 1, "blocks4": 1, "hidden_head": False, "first_exit": 0.5}
     return {**recipe, **shape, **parameters}
 
 
 def study() -> Study:
-    """Forty networks, accuracy against measured latency; three shapes, from dear to cheap, are tried first."""
+    """Forty networks, accuracy against measured latency; three shapes are tried first, the most expensive one first."""
     return Study(
         space="small_resnet",
         data="cifar10",

@@ -119,7 +119,7 @@ class Results:
         Raises:
             UserError: the front is empty, the data or the machine are not those of the study, or another process runs
                 it.
-            KeyboardInterrupt: Ctrl-C, or a notebook's stop button. Everything is kept.
+            KeyboardInterrupt: Ctrl-C, or a notebook's stop button. All results are kept.
         """
         check_at_least_one(seeds=seeds, points=points)
         store, where = self._found.store, self._where
@@ -132,7 +132,7 @@ class Results:
                 points,
             )
         except Interrupted:
-            raise KeyboardInterrupt("everything is kept: the same call goes on") from None
+            raise KeyboardInterrupt("all results are kept; to continue, repeat the call") from None
         return replicates_frame(self.study, replicated(store, points))
 
     def plot(self) -> Any:

@@ -39,7 +39,7 @@ LEAST_WIDTH = 4
 
 
 def space(choose: Choose) -> Candidate:
-    """The network, its layers with an exit, pooled values, hidden widths, dropout. Scores are part of the exact search.
+    """Samples the network, its layers with an exit, pooled values, hidden widths and dropout.
 
     Without a cap the paper's networks are points of it: width 64, about 3,500 pooled values, hidden 2048 and 1024,
     dropout 0.7. Such a head has 8 to 12 M parameters, so that under a cap heads shrink, and the cap decides the width.
@@ -50,7 +50,7 @@ def space(choose: Choose) -> Candidate:
     values = choose.suggest_int("pooled_values", 64, 4096, log=True)
     hidden = (choose.suggest_int("hidden1", 32, 2048, log=True), choose.suggest_int("hidden2", 32, 1024, log=True))
     dropout = choose.suggest_float("dropout", 0.0, 0.7)
-    # The mirror image of a character, as most grey images show, is another character or none.
+    # Most grey images show characters, whose mirror images are other characters or none.
     augmentation = flip_and_crop(choose.images, "random" if choose.images.channels == 3 else "none")
     training = Training(
         regime="frozen",

@@ -17,7 +17,7 @@ def after(network: str, *cuts: int, last_cut: int, learning_rate: float = 0.1) -
 
 
 NETWORKS = {
-    # It has no normalisation: a smaller rate, to be safe; the larger ones were not tried.
+    # It has no normalisation, so the rate is smaller; larger rates were not tried.
     "AlexNet": after("alexnet", 2, last_cut=3, learning_rate=0.02),
     "VGG-16": after("vgg16", 6, last_cut=11),
     # A block has two convolutions; the stem is not counted: its convolutions 14, 20 and 26.
@@ -38,7 +38,7 @@ SMALL = {
 def study() -> tuple[Study, ...]:
     """The five networks once for each data set: ten epochs of the network, then five of its checkpoints; small ones.
 
-    Time is measured afterwards, as the paper does it; it is no objective, so that trials need not measure it, too.
+    Time is measured afterwards, as in the paper. It is not an objective, so that trials do not measure it, too.
     """
     large = (on("cifar10", "CIFAR-10"), on("cifar100", "CIFAR-100"))
     small = replace(large[1], name="paper_checkpoint-small", epochs=6, max_params=2_300_000, trials=len(SMALL))

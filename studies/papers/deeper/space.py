@@ -52,9 +52,9 @@ class Variant:
 def space(choose: Choose) -> Candidate:
     """The network, its width and variant, and the schedule, patience and learning rate of section 2.2.
 
-    `width` is the base width where 64 channels hold the study's limits; else it counts in 64ths of the largest that
-    does. Heads grow with it: the paper's own have more parameters than most caps allow. The paper's configurations are
-    points of the space, with width 64 and no limits.
+    `width` is the base width if a width of 64 meets the study's limits; else it is in 64ths of the largest width that
+    does. Heads scale with it, because the paper's have more parameters than most caps allow. The paper's configurations
+    are points of the space, with width 64 and no limits.
     """
     network = choose.suggest_categorical("network", list(NETWORKS))
     width = choose.suggest_int("width", 8, WIDTH)

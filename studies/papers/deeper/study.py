@@ -20,7 +20,7 @@ def vgg19(patience: int) -> dict[str, Any]:
 
 
 def googlenet(**variant: Any) -> dict[str, Any]:
-    """Section 2.2.3; as in torchvision's code, 3x3 filters and auxiliary classifiers unless told otherwise."""
+    """Section 2.2.3; by default 3x3 filters and auxiliary classifiers, as in torchvision's code."""
     return network("googlenet", schedule="every", learning_rate=0.1, **{"auxiliary": True, **variant})
 
 
@@ -44,8 +44,9 @@ VARIANTS = {
 def study() -> tuple[Study, ...]:
     """The three networks on both data sets, and on CIFAR-10 the variants.
 
-    The paper says neither how long it trained (its last best epoch is the 158th) nor how strongly it augmented. Here
-    CIFAR-10 is mirrored, turned by up to 15 degrees, recoloured by 0.8 to 1.2 and cropped to at least half its area.
+    The paper gives neither its number of epochs (its last best epoch is the 158th) nor the strength of its
+    augmentation. Here CIFAR-10 is mirrored, rotated by up to 15 degrees, recoloured by 0.8 to 1.2 and cropped to at
+    least half its area.
     """
     return (_on("mnist", THREE, epochs=30), _on("cifar10", THREE | VARIANTS, epochs=160))
 

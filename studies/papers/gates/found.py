@@ -39,7 +39,7 @@ class AlphaFound:
 class RuleFound:
     """The test accuracy of a family of rules at each of BUDGETS, and the cost there as a share of that without exits.
 
-    None where nothing is so cheap; `left_out` says why a family could not be tried.
+    None if no rule is cheap enough; `left_out` is the reason if a family could not be evaluated.
     """
 
     rule: str

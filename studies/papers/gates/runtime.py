@@ -48,8 +48,8 @@ def runtimes(
 ) -> tuple[SetRuntime, ...]:
     """Time all contenders on every set, in isolation from other trials. A set is the first n images.
 
-    In every round and for every set, the contenders take turns in random order right after one another, so that what
-    slows one slows all. `prepare` gives them, once nothing else of ours runs.
+    In every round and for every set, the contenders run one after another in random order, so that disturbances affect
+    all of them. `prepare` makes them, inside the lock.
     """
     with measuring(), quiet_host(threads):
         runs = prepare()

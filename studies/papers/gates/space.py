@@ -22,9 +22,9 @@ the authors' own sweep."""
 
 
 def space(choose: Choose) -> Candidate:
-    """Blocks, a share of the budget, exits after every layer or evenly spread, their heads and gates, alpha, recipe.
+    """Samples blocks, a share of the caps, exits after every layer or evenly spread, heads, gates, alpha and recipe.
 
-    Trained "joint", exits have no gates: the same network in BranchyNet's manner, to compare with. Without a cap the
+    With the regime "joint", exits have no gates: the same network as in BranchyNet, for comparison. Without a cap the
     base width is 64, as in ResNet50, which is a point of the space.
     """
     layers = choose.suggest_int("layers", 2, 4)

@@ -22,7 +22,7 @@ def study() -> tuple[Study, ...]:
     """The paper's ResNet50 (for a GPU) and a small network (for two cores)."""
     after_layers = {"exit_places": "layers", "exits": 3, "first_exit": 0.0, "gate_pool": 1}
     resnet50 = both(3, 4, 6, 3, block="bottleneck", batch_size=128, head_epochs=0.3, **after_layers)
-    # As many blocks in the last layer as leaving before them can save: exits after its first, third and fifth.
+    # Many blocks in the last layer, so that early exits save much: exits after its first, third and fifth.
     evenly = {"exit_places": "even", "exits": 3, "first_exit": 0.55, "gate_pool": 4}
     small = both(2, 2, 6, block="basic", batch_size=64, head_epochs=0.35, **evenly)
     return (

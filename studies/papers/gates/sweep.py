@@ -1,7 +1,7 @@
 """The sweep of alpha (paper 001): gates trained once for every alpha, on one backbone and one set of classifiers.
 
-Neither backbone nor classifiers learn with the gates. So what gates see of an image, and every exit's logits, are
-computed once and serve all alphas.
+Backbone and classifiers are frozen while gates are trained. So the gates' inputs and every exit's logits are computed
+once for all alphas.
 
 Shape suffixes: N images, C channels or classes, H and W pixels, F features (what every gate sees, then all logits),
 K exits.
@@ -93,7 +93,7 @@ def sweep(subject: Subject, alphas: Sequence[float] = ALPHAS) -> tuple[Swept, ..
     The subject's network stays as it is.
 
     Raises:
-        TrialFailure: the loss is no longer a number.
+        TrialFailure: the loss is not finite.
     """
     network = copy.deepcopy(subject.network).to(memory_format=torch.channels_last).eval()
     normaliser, dataset = Normaliser.of(subject.dataset, subject.device), subject.dataset
@@ -150,7 +150,7 @@ def _gate_training(
 def gates_phase(subject: Subject) -> Phase:
     """The last phase of the regime, with exit costs in milliseconds where they were measured, else in MACs.
 
-    It is one epoch where the study is too short to have it.
+    It has one epoch if the study is too short for it.
     """
     record = subject.record
     assert record.cost is not None

@@ -3,11 +3,11 @@
 from searchlab import Candidate, Choose, Decay, Exit, ImageSpec, ResNet, SixCopies, Training, even_cuts, flip_and_crop
 
 CAP = 5_000_000
-"""The paper's own cap, where the study sets none."""
+"""The paper's cap, used if the study sets none."""
 
 
 def space(choose: Choose) -> Candidate:
-    """Layers, blocks per layer, the three kernels, a share of the budget, where exits hang, and the recipe.
+    """Samples layers, blocks per layer, the three kernels, a share of the cap, positions of exits, and the recipe.
 
     The paper's six approaches (section 3) are points of it: with the whole budget and no exits, the largest width below
     5 M for their blocks and kernels is the width that the paper chose.
@@ -28,7 +28,7 @@ def space(choose: Choose) -> Candidate:
     rate = choose.suggest_float("learning_rate", 0.03, 0.3, log=True)
     paper = choose.suggest_categorical("recipe", ["fast", "paper"]) == "paper"
     training = _paper_recipe(rate) if paper else _fast_recipe(rate, choose.images)
-    # The share is one of the parameters alone.
+    # The share refers to parameters only.
     limits = choose.limits.or_else(max_params=CAP).share(share, macs=1.0)
     return choose.fit(Candidate(architecture, hung, training=training), limits=limits)
 
@@ -45,7 +45,7 @@ def _paper_recipe(rate: float) -> Training:
         batch_size=32,
         learning_rate=rate,
         nesterov=False,
-        # Theirs of 1e-4 is multiplied by the rate at every step.
+        # The paper's 1e-4 is multiplied by the rate at every step.
         weight_decay=1e-4 * rate,
         ema=0.0,
         augmentation=SixCopies(),

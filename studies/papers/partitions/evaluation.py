@@ -39,7 +39,7 @@ class RoutedFound:
     """Results of the router, and of soft against hard routing.
 
     `sent` are images by expert. `soft_alone` and `hard_alone` are images that the same networks, any generalist aside,
-    name rightly by one kind of routing and not by the other.
+    classify correctly by one kind of routing only.
     """
 
     sizes: tuple[int, ...]
@@ -126,7 +126,7 @@ def unpacked(right: str, samples: int) -> NDArray[np.bool_]:
 def training_macs(candidate: Candidate, images: ImageSpec, epochs: int) -> float:
     """MACs of all forward passes per training image, on average; backward passes take about twice as many.
 
-    Wherever the router sends an image, one expert learns from it; experts count by their share of the classes.
+    One expert is trained on each image; experts are weighted by their share of the classes.
     """
     architecture, plan = candidate.architecture, _passes(candidate, epochs)
     if not isinstance(architecture, Partitioned):

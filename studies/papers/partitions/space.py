@@ -39,15 +39,15 @@ ORIGINS = (
     *("none", "by_number", "superclasses", "pixel_means", "embedding_means", "confusion"),
     *("paper_3", "paper_4"),
 )
-"""Origins of a partition. On other data those of CIFAR-100 stand for "by_number", so that ranges stay fixed."""
+"""Origins of a partition. On other data, those of CIFAR-100 mean "by_number", so that ranges stay fixed."""
 
 
 def space(choose: Choose) -> Candidate:
-    """Number of groups, where the partition comes from, networks and widths, routing, generalist and exits.
+    """Samples the number of groups, the origin of the partition, networks, widths, routing, generalist and exits.
 
     Widths are "relative" (scaled by one factor, so that the sum of all parameters holds a share of the cap) or
-    "absolute" (as they are, and scaled only where the cap demands it). The paper's own partitions have the groups that
-    they have. Without a partition the generalist is alone.
+    "absolute" (scaled only if they exceed the cap). The paper's partitions have a fixed number of groups. Without a
+    partition there is only the generalist.
     """
     images = choose.images
     origin = choose.suggest_categorical("partition", ORIGINS)
@@ -66,7 +66,7 @@ def space(choose: Choose) -> Candidate:
     groups = _groups(origin, count, images)
     experts = tuple(expert for _ in groups) if equal else _by_group(expert, groups, images.classes)
     architecture = Partitioned(groups, router, experts, generalist if behind else None, routing)
-    # It begins behind cut 0, where the router and its experts are.
+    # The generalist's stages follow cut 0, which has the router and its experts.
     hung = tuple(replace(each, cut=each.cut + 1) for each in _exits(generalist, exits)) if behind else ()
     return _sized(choose, Candidate(architecture, hung, training=training))
 
@@ -89,7 +89,7 @@ def _by_group(expert: ResNet, groups: Groups, classes: int) -> tuple[ResNet, ...
 
 
 def _exits(network: ResNet, count: int) -> tuple[Exit, ...]:
-    """At even distances from the image, which stands for one more stage in front, and from the final head."""
+    """Returns exits at even distances between the image, which counts as a stage in front, and the final head."""
     return tuple(Exit(cut - 1) for cut in even_cuts(network.stages + 1, count, first=1 / (count + 1)))
 
 
@@ -100,5 +100,5 @@ def _sized(choose: Choose, candidate: Candidate) -> Candidate:
     share = choose.suggest_float("budget_share", 0.2, 1.0, log=True)
     if absolute and not excess_over(network_cost(candidate, choose.images), limits):
         return candidate
-    # The share is one of the parameters alone.
+    # The share refers to parameters only.
     return choose.fit(candidate, limits=limits if absolute else limits.share(share, macs=1.0))
