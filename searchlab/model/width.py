@@ -89,6 +89,9 @@ def with_width(part: Architecture, where: str) -> Any:
         UserError: it has no width; `where` is its role.
     """
     if not hasattr(part, "width"):
-        what, allowed = "the backbone has no width that can be fitted to the limits", "a backbone whose noun has the field `width`"
+        what, allowed = (
+            "the backbone has no width that can be fitted to the limits",
+            "a backbone whose noun has the field `width`",
+        )
         raise UserError("unsupported-network", what, where=where, value=part.kind, allowed=allowed)
     return part
