@@ -44,7 +44,7 @@ def test_stages():
         ({"kind": "googlenet", "large_kernel": 7}, "3 or 5"),
     ],
 )
-def test_what_is_refused(data, fault):
+def test_invalid_architectures_are_refused(data, fault):
     with pytest.raises(ValidationError, match=fault):
         TypeAdapter(Architecture).validate_python(data)
 
@@ -61,11 +61,11 @@ def test_networks_with_a_head_of_their_own():
     assert with_generalist.heads == {1: Head(), 3: Head()}
 
 
-def test_the_place_of_the_experts_is_taken():
+def test_an_exit_at_the_cut_of_the_experts_is_refused():
     architecture = Partitioned(((0,), (1,)), SMALL, (SMALL, SMALL), generalist=SMALL)
     with pytest.raises(ValidationError, match="exit at cut 0: this cut has the router"):
         Candidate(architecture, (Exit(0),))
-    with pytest.raises(ValidationError, match="there is no cut to hang it on"):
+    with pytest.raises(ValidationError, match="the backbone has no cut for an early exit"):
         Candidate(Partitioned(((0,), (1,)), SMALL, (SMALL, SMALL)), (Exit(0),))
 
 

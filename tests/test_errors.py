@@ -74,7 +74,7 @@ def test_a_misspelt_name_is_answered_with_the_close_one(value, suggests):
     assert str(unknown("study", value, ["digits", "cifar10"])).endswith(f"({suggests}known: cifar10, digits)")
 
 
-def test_where_nothing_is_known_that_is_said():
+def test_an_unknown_name_without_known_names_lists_none():
     assert str(unknown("study", "x", [])) == "unknown study: 'x' (known: none)"
 
 

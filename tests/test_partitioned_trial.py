@@ -46,7 +46,7 @@ def test_without_a_generalist_there_is_one_point(digits):
     assert record.frontier.points[0].macs == record.cost.macs and record.frontier.points[0].params == record.cost.params
 
 
-def test_routing_for_real_is_what_the_table_says(digits):
+def test_the_routed_network_agrees_with_the_exit_table(digits):
     """Experts answer where the margin reaches its threshold, else the generalist; one by one and in batches."""
     torch.manual_seed(0)
     network = build(a_candidate(SMALL), digits.spec).eval()

@@ -108,7 +108,7 @@ def test_every_step_of_a_trial_that_may_be_long_is_told_as_it_begins(digits, tmp
 
 
 @pytest.mark.parametrize("limit", ["params", "macs"])
-def test_what_is_over_a_static_limit_is_not_trained(digits, tmp_path, limit):
+def test_a_candidate_over_a_static_limit_is_not_trained(digits, tmp_path, limit):
     had = getattr(network_cost(spec_of().candidate, digits.spec), limit)
     allowed = had * 4 // 5
     epochs = []
@@ -130,7 +130,7 @@ def quick_latency(monkeypatch):
     monkeypatch.setattr(LatencyReport, "doubt", "")
 
 
-def test_what_is_over_the_latency_limit_is_measured_and_not_trained(digits, quick_latency):
+def test_a_candidate_over_the_latency_limit_is_measured_and_not_trained(digits, quick_latency):
     record = run_trial(spec_of(max_latency_ms=1e-4), digits)
     assert record.state == "infeasible" and record.curve == ()
     assert record.latency is not None and record.seconds.measure > 0 and record.seconds.train == 0
@@ -279,7 +279,7 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(digits, tmp_path, monkey
 
 
 @pytest.mark.parametrize("limits", [{"max_params": 10}, {"max_macs": 10}], ids=str)
-def test_what_is_over_a_limit_is_never_built_nor_are_its_images_put_on_the_device(digits, monkeypatch, limits):
+def test_a_candidate_over_a_limit_is_not_built_and_uses_no_device_memory(digits, monkeypatch, limits):
     """On a GPU a network that is far too large would take the memory of the trials beside it."""
 
     def too_early(*args, **named):

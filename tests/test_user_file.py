@@ -37,7 +37,7 @@ def test_dataclasses_in_a_file_find_their_types():
         ("raise ValueError('one\\ntwo')", "user-code-raised", ":1", "ValueError: one two"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_one_line_with_its_place(text, code, line, mentions):
+def test_a_fault_of_a_file_is_one_line_with_its_line_number(text, code, line, mentions):
     with raises_code(code, where=f"/away/mine.py{line}", mentions=mentions):
         function_of(UserFile("./mine.py", "/away/mine.py", text), "made")
 

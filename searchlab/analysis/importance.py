@@ -44,8 +44,7 @@ class Importances:
 def importances(store: StudyStore, history: SearchHistory) -> Importances:
     """Computes importances for best accuracy, costs of the whole network, and hypervolume of a trial's frontier.
 
-    All values come from the records. The values told to the sampler are one point per trial, which depends on
-    earlier trials.
+    All values come from the records, because those told to the sampler depend on earlier trials.
 
     Functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) computes which share of the variance of a random forest each
     parameter explains alone, over the whole space. PED-ANOVA, Optuna's default, compares the best tenth with
@@ -67,12 +66,7 @@ def importances(store: StudyStore, history: SearchHistory) -> Importances:
         )
     common = set.intersection(*(set(trial.params) for trial in trials))
     if not common:
-        raise UserError(
-            "no-results",
-            "no parameter is in every complete trial",
-            where=where,
-            allowed="importances need a common parameter",
-        )
+        raise UserError("no-results", "no parameter is in every complete trial", where=where, allowed="one is needed")
     conditional = sorted(set().union(*(trial.params for trial in trials)) - common)
     trials = trials[:: -(-len(trials) // MOST)]
     values = {o.label: {t.number: _best(records[t.number], o) for t in trials} for o in history.study.objectives}
@@ -80,10 +74,7 @@ def importances(store: StudyStore, history: SearchHistory) -> Importances:
     varying = {label: given for label, given in {**values, "hypervolume": own}.items() if np.ptp([*given.values()])}
     if not varying:
         raise UserError(
-            "no-results",
-            "all complete trials have the same values",
-            where=where,
-            allowed="importances need values that differ",
+            "no-results", "all complete trials have the same values", where=where, allowed="others are needed"
         )
     shares = {label: _shares(store, given) for label, given in varying.items()}
     chance = {label: _by_chance(store, given) for label, given in varying.items()}

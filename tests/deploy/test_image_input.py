@@ -74,13 +74,13 @@ def test_a_network_for_images_that_are_not_square():
         (np.full((8, 8, 3), -0.5), raises_code("invalid-images", where="images")),
     ],
 )
-def test_what_is_no_image_is_one_line(images, refused):
+def test_an_input_that_is_not_an_image_is_one_line(images, refused):
     with refused as raised:
         pixels(images, COLOUR)
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_no_image_is_one_line(tmp_path):
+def test_a_file_that_is_not_an_image_is_one_line(tmp_path):
     (tmp_path / "a.png").write_text("no image")
     with raises_code("invalid-images", where="predict"):
         pixels(tmp_path / "a.png", COLOUR)

@@ -115,7 +115,7 @@ def running(network):
 
 
 @pytest.mark.parametrize("batch", [False, True])
-def test_what_is_not_needed_is_not_run(network, images_NCHW, batch):
+def test_unused_parts_are_not_run(network, images_NCHW, batch):
     runtime = EarlyExitRuntime(network, ExitRule("max_softmax", (1, 2), (-1.0,)))
     with running(network) as ran:
         if batch:
@@ -141,14 +141,14 @@ def test_by_gate_only_the_head_of_the_exit_taken_is_run(network, images_NCHW):
             assert ran == wanted
 
 
-def test_by_gate_the_last_exit_in_use_takes_whoever_comes(network, images_NCHW):
+def test_by_gate_the_last_exit_in_use_takes_every_remaining_sample(network, images_NCHW):
     runtime = EarlyExitRuntime(network, ExitRule(GATE, (0, 1), (float("inf"),)))
     with running(network) as ran:
         runtime.classify(images_NCHW[:1])
     assert [name for name, _ in ran] == ["stage 0", "gate 0", "stage 1", "stage 2", "head 1"]
 
 
-def test_by_gate_a_head_sees_those_who_leave_there(network, images_NCHW, table):
+def test_by_gate_a_head_runs_only_for_samples_that_leave_there(network, images_NCHW, table):
     threshold = between_scores(scores_of(table, GATE)[:, 0], 0.5)
     with running(network) as ran:
         _, exit_N = EarlyExitRuntime(network, ExitRule(GATE, (0, 2), (threshold,))).classify_batch(images_NCHW)

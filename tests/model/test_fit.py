@@ -68,7 +68,7 @@ def test_below_5_million_the_widths_are_those_of_paper_004(architecture):
     assert fit(start, ImageSpec(3, 32, 32, 10), Limits(5_000_000)) == Candidate(architecture)
 
 
-def test_where_nothing_fits_the_narrowest_comes_back():
+def test_if_nothing_fits_width_1_is_returned():
     candidate = Candidate(ResNet((1, 1), 16), final=Head(hidden=(64,)))
     fitted = fit(candidate, ImageSpec(1, 8, 8, 10), Limits(max_params=700))
     assert fitted.architecture.width == 1

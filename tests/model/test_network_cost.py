@@ -95,6 +95,6 @@ def test_equal_parts_of_networks_are_counted_once(monkeypatch):
     assert counted == {(1, 3, 32, 32): 1, (1, 8, 32, 32): 3, (1, 16, 16, 16): 2}
 
 
-def test_what_cannot_be_built_is_the_users_mistake():
+def test_a_candidate_that_cannot_be_built_is_a_user_error():
     with raises_code("pooling-too-large", where="final head", value=17):
         network_cost(Candidate(ResNet((1, 1), 4), final=Head(pool=17)), CIFAR10)

@@ -248,6 +248,6 @@ def test_torchvisions_classifiers_may_route_and_be_experts():
         ),
     ],
 )
-def test_where_torchvisions_classifiers_cannot_be(architecture, refused):
+def test_torchvision_classifiers_are_refused_in_unsupported_roles(architecture, refused):
     with refused:
         network_cost(Candidate(architecture), ImageSpec(3, 32, 32, 6))

@@ -280,7 +280,7 @@ def test_another_number_of_classes_does_not_fit(weights):
         (b"x" * 99, raises_code("artefact-unreadable")),
     ],
 )
-def test_a_file_that_is_none(tmp_path, content, refused):
+def test_a_missing_or_invalid_weights_file_is_refused(tmp_path, content, refused):
     path = tmp_path / "weights.safetensors"
     if content is not None:
         path.write_bytes(content)

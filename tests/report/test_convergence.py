@@ -83,7 +83,7 @@ def test_page_and_picture_are_written(tmp_path, accuracies):
         assert (np.abs(pixels[..., :3] - colour).max(axis=-1) < 0.02).sum() > 400
 
 
-def test_what_cannot_be_drawn_is_said(tmp_path):
+def test_a_plot_without_data_is_refused(tmp_path):
     unseen = converged(0, (None, None))
     for records in ([], [unseen], [fake_record(1, state="failed")]):
         with raises_code("no-results", where="study digits"):

@@ -104,7 +104,7 @@ def test_the_picture_holds_the_whole_front_and_its_intervals():
     assert drawn.scales.y_range[0] < 100 * lowest
 
 
-def test_what_cannot_be_drawn_is_said(tmp_path):
+def test_a_plot_without_data_is_refused(tmp_path):
     with raises_code("no-results", where="study digits"):
         write_png(tmp_path / "x.png", fake_study(), fake_records(0))
     with raises_code("machine-differs", where="study digits"):

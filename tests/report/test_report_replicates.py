@@ -90,7 +90,7 @@ def test_optimism_in_words(lost, says):
     assert says in line and line.endswith("On the test split they reach 94.0 % [93.0, 95.0].")
 
 
-def test_how_much_so_few_seeds_say():
+def test_few_seeds_are_explained_below_the_table():
     assert "with 3 it reaches 2.5 standard deviations" in doubt_lines(fronted(1, 2, 3)[0])[0]
     assert doubt_lines(fronted(1)[0]) == ["One seed gives no interval: use --seeds 3 or more."]
     assert doubt_lines(fronted()[0]) == []
@@ -102,7 +102,7 @@ def test_one_seed_shows_no_interval():
     assert replicates_payload(STUDY, front, replicates)["optimism"]["lost"]["low"] is None
 
 
-def test_two_seeds_are_shown_as_they_are_and_no_interval_is():
+def test_two_seeds_are_shown_without_an_interval():
     front, replicates = fronted(3, 6)
     text = printed(replicates_view(STUDY, front, replicates))
     picked = front[0].picked.point
@@ -113,7 +113,7 @@ def test_two_seeds_are_shown_as_they_are_and_no_interval_is():
     assert replicates_payload(STUDY, front, replicates)["points"][0]["fresh_test_accuracy"]["low"] is None
 
 
-def test_seeds_that_agree_show_no_interval_of_no_width():
+def test_equal_values_of_all_seeds_show_no_interval():
     front, replicates = fronted(3, 3, 3)
     text = printed(replicates_view(STUDY, front, replicates))
     assert not re.search(r"\[([\d.]+), \1\]", text) and "Equal values for all seeds give no interval" in " ".join(
@@ -128,7 +128,7 @@ def test_those_that_failed_are_named():
     assert "Trial 0, fresh seed 1: failed, the loss is nan" in text and "4 replicates: 1 failed, 3 complete" in text
 
 
-def test_nothing_complete_says_so():
+def test_replicates_without_a_complete_one_are_reported():
     front, _ = fronted()
     assert "No replicate is complete" in printed(replicates_view(STUDY, front, []))
     with raises_code("no-results", where="study digits"):

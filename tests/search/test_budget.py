@@ -120,7 +120,7 @@ def test_trials_that_were_not_trained_neither_stall_nor_grow():
     assert reason_to_end(study, spent_on(study, (2, 50), (2, 50), (0, 0), (1, 0))) is not None
 
 
-def test_without_a_front_that_is_said():
+def test_a_stalled_study_without_a_front_says_so():
     study = unlimited(until_stalled=2, min_accuracy=0.9)
     said = "stalled: the last 2 trained trials added no point to the front"
     assert reason_to_end(study, spent_on(study, (2, 50), (2, 60))) == said

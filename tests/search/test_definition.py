@@ -66,7 +66,7 @@ def test_a_definition_with_the_field_table_of_earlier_versions_opens_as_a_study_
     assert listed.name == store.optuna.study_name
 
 
-def test_what_is_damaged_is_left_for_the_reader_to_refuse():
+def test_an_upgrade_returns_damaged_data_unchanged():
     assert upgraded_to(Definition, [1], "") == [1]
     assert upgraded_to(Definition, {"study": None}, "") == {"study": None}
     assert upgraded_to(Definition, versioned(to_plain(definition())), "") == to_plain(definition())

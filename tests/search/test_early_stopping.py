@@ -222,7 +222,7 @@ def test_the_first_go_on_whatever_they_show(name, rung):
 @pytest.mark.parametrize("name", EARLY_STOPPING)
 @examples(40)
 @given(rung=rungs())
-def test_the_best_of_all_goes_on_even_where_there_are_two_of_it(name, rung):
+def test_the_best_trial_continues_even_if_it_is_tied(name, rung):
     objectives, trials = rung
     best = [tuple(1 if o.direction == "minimize" else -5 for o in objectives)]
     assert rule_for(name)(arrays([*trials, best], objectives), objectives)
@@ -231,7 +231,7 @@ def test_the_best_of_all_goes_on_even_where_there_are_two_of_it(name, rung):
 
 @pytest.mark.parametrize("name", STOPPING)
 @pytest.mark.parametrize("weak", [[], [(5, -1)]], ids=["nothing", "little"])
-def test_who_shows_less_than_all_others_stops(name, weak):
+def test_a_trial_worse_than_all_others_stops(name, weak):
     others = [[(1, -3), (2, -4)], [(2, -3)], [(3, -5)]]
     objectives = (macs, accuracy)
     assert not rule_for(name)(arrays([*others, weak], objectives), objectives)
@@ -260,7 +260,7 @@ def test_the_ranking_is_the_same_in_other_units(rung, units):
     assert order(trials, objectives, units[: len(objectives)]) == order(trials, objectives)
 
 
-def test_first_what_a_trial_adds_then_its_depth_then_its_distance():
+def test_ranks_compare_contribution_then_depth_then_distance():
     ahead, beside = [(2, -8), (4, -9)], [(1, -4)]
     within, behind, further = [(3, -8)], [(4, -8)], [(7, -3)]
     trials = [further, behind, ahead, within, beside]

@@ -136,7 +136,7 @@ def test_a_trial_of_a_living_driver_is_let_alone_and_its_end_is_taken_in(driver,
     assert clock.waits == [], "while trials of its own run, it does not wait for others"
 
 
-def test_what_a_driver_began_is_taken_up_once_it_is_silent_for_long(driver, on_host, clock, caplog):
+def test_a_trial_is_taken_over_after_its_driver_sent_no_heartbeat_for_long(driver, on_host, clock, caplog):
     first, second = driver(), driver()
     lost = on_host("first", first.ask)
     assert on_host("second", second.ask).number == 1
@@ -259,7 +259,7 @@ def test_a_driver_on_another_host_does_not_report_the_end_while_a_dead_ones_tria
     assert on_host("second", second.ask) is None and second.ended_by == "1 of 1 trials"
 
 
-def test_it_ends_once_the_other_one_shows_that_it_lives_and_says_what_runs_elsewhere(driver, on_host, clock):
+def test_a_driver_ends_after_another_ones_heartbeat_and_names_its_trials(driver, on_host, clock):
     first, _, second = last_of(driver, on_host)
     clock.then = lambda: on_host("first", first.leases.renew_if_due)
     began = clock.now
@@ -275,7 +275,7 @@ def test_it_ends_as_the_others_do_once_their_trials_ended(driver, on_host, clock
     assert second.ended_by == "1 of 1 trials" and [record.number for record in second.records] == [0]
 
 
-def test_who_wants_an_end_does_not_wait(driver, on_host, clock):
+def test_an_interrupt_ends_the_wait(driver, on_host, clock):
     _, _, second = last_of(driver, on_host)
     clock.then = clock.set
     assert on_host("second", second.ask) is None and clock.waits == [heartbeat.LOOKS_S]
@@ -284,7 +284,7 @@ def test_who_wants_an_end_does_not_wait(driver, on_host, clock):
 # -- a driver that stood still, while another one took its trial
 
 
-def test_a_driver_that_wakes_up_after_its_trial_was_taken_writes_nothing(driver, on_host, clock):
+def test_a_suspended_driver_whose_trial_was_taken_over_writes_nothing(driver, on_host, clock):
     first, second = driver(), driver()
     spec = on_host("first", first.ask)
     clock.now += ALIVE_S + 1

@@ -54,7 +54,7 @@ def test_a_study_goes_with_its_files_and_its_replicates(tiny, where):
 
 
 @pytest.mark.slow
-def test_what_is_not_the_studys_stays(tiny, where, tmp_path):
+def test_files_of_others_are_not_removed(tiny, where, tmp_path):
     store, folder = tiny
     (folder / "mine.txt").write_text("notes")
     other = folder / "trial-00003" / RECORD
@@ -106,7 +106,7 @@ def test_killed_between_its_halves_the_same_command_mends_it(tiny, where, monkey
     assert stored(where).studies == () and not folder.exists()
 
 
-def test_a_study_that_is_run_is_refused(tiny, where, monkeypatch):
+def test_a_running_study_is_not_removed(tiny, where, monkeypatch):
     with only_driver("tiny", where), raises_code("study-running", where="study tiny"):
         remove("tiny", where)
     monkeypatch.setattr(heartbeat.os, "getpid", lambda: 1)

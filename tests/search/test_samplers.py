@@ -64,7 +64,7 @@ def test_seed_number_and_records_decide(name):
     assert first != search(name, count=count, seed=2)
 
 
-def test_a_name_that_is_none():
+def test_an_unknown_name_is_refused():
     known = ", ".join(sorted(SAMPLERS))
     refused = raises_code("unknown-sampler", where="Study.sampler", value="bayes", mentions=[f"known: {known};", ".py"])
     for function in (check_sampler, lambda name: sampler_for(name, 0, 0)):

@@ -37,7 +37,7 @@ def test_digits_of_the_same_shape_stand_in_for_files_that_are_missing(data, tmp_
     )
 
 
-def test_nothing_stands_in_for_anything_else(tmp_path):
+def test_only_missing_files_of_known_data_sets_are_replaced_by_digits(tmp_path):
     options = RunOptions(data_root=tmp_path)
     assert on_what_is_there(tiny_study(), options) == tiny_study()
     for data, code in (("cifra10", "unknown-data-set"), ("folder:/nowhere", "path-not-found")):

@@ -60,7 +60,7 @@ def test_several_that_are_written_out():
         ("from other import study", ()),
     ],
 )
-def test_of_what_code_computes_there_is_what_it_writes(text, plain):
+def test_computed_studies_are_listed_with_their_literal_fields(text, plain):
     assert read(f'"""Mine."""\n{text}\n') == Sketch("Mine", plain)
 
 
@@ -79,7 +79,7 @@ def test_of_what_code_computes_there_is_what_it_writes(text, plain):
         ("def study(:", raises_code("invalid-python", where="mine.py:1", value="def study(:")),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(text, refused):
+def test_an_invalid_field_is_named_with_its_line(text, refused):
     with refused:
         read(text)
 

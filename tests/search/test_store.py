@@ -51,7 +51,7 @@ def spec(number: int) -> TrialSpec:
 # -- studies
 
 
-def test_what_was_created_is_loaded(store):
+def test_a_created_study_is_loaded(store):
     loaded = reopened(store)
     assert loaded.definition == DEFINITION
     assert loaded.records() == [] and loaded.looks() == []
@@ -79,7 +79,7 @@ def test_a_study_that_searchlab_did_not_make(store):
         StudyStore.create(definition, open_storage(store.url, create=True), store.url)
 
 
-def test_where_none_is_named_the_one_begun_last_is_meant(tmp_path):
+def test_without_a_name_the_study_begun_last_is_used(tmp_path):
     options = RunOptions(output=tmp_path)
     storage = open_storage(options.storage_url, create=True)
     with raises_code("store-empty"):

@@ -69,7 +69,7 @@ def outcome(state: str, report):
 
 
 @pytest.mark.slow
-def test_the_first_who_measures_fixes_the_unit_before_any_trial_ended(driver, digits, monkeypatch):
+def test_the_first_measurement_fixes_the_unit_before_any_trial_ends(driver, digits, monkeypatch):
     """Two drivers whose first trials both still run."""
     seen = []
 

@@ -183,7 +183,7 @@ def test_a_folder_in_which_no_trial_ended_is_free(options, tmp_path, monkeypatch
     assert owner_of(tmp_path / "runs" / "tiny").identity == identity_of(store)
 
 
-def test_afresh_forgets_whose_the_folder_was(options, tmp_path):
+def test_a_fresh_start_takes_over_the_folder(options, tmp_path):
     before = identity_of(begun(options()))
     start_afresh(launched(options()))
     assert owner_of(tmp_path / "runs" / "tiny").identity == identity_of(stored_study("tiny", options())) != before
