@@ -137,8 +137,8 @@ def load_studies(source: SourceFile) -> tuple[Study, ...]:
     Those of a tuple are named after the file and their data ("mine-digits") where they have no name.
 
     Raises:
-        UserError: the file does not parse or run, lacks the function, or returns something else or duplicate names; or a
-            file that it names is missing.
+        UserError: the file does not parse or run, lacks the function, or returns something else or duplicate names; or
+            a file that it names is missing.
     """
     file = source.file
     function = function_of(file, "study")

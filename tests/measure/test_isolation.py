@@ -243,7 +243,7 @@ def test_whoever_waits_says_who_holds_the_lock_in_which_state_and_for_how_long(s
     (first_s, first), (second_s, _), (_, last) = wait.said
     assert SAY_AFTER_S <= first_s <= SAY_AFTER_S + 2 and second_s - first_s == pytest.approx(SAY_EVERY_S, abs=2)
     assert f"process {child.pid} (-c {tmp_path}" in first and "measuring for 0 s" in first
-    assert f"stopped (Ctrl-Z): `kill -CONT {child.pid}` lets it go on" in first
+    assert f"stopped (Ctrl-Z): `kill -CONT {child.pid}` continues it" in first
     assert "continues after a wait of" in last
     assert holders(folder_of(tmp_path)) == []
 
