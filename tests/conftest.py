@@ -4,6 +4,7 @@ Heavy libraries are imported in fixtures: the process that only distributes test
 """
 
 import gc
+import sqlite3
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,21 @@ def migrations_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_VersionManager, "_create_alembic_script", once)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def stores_wait_for_no_disk():
+    """A new store in SQLite waits for the disk twenty times: a tenth of a second and more, of which tests need none."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def prepare(connection, _):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", prepare)
+    yield
+    event.remove(Engine, "connect", prepare)
 
 
 @pytest.fixture(autouse=True, scope="session")

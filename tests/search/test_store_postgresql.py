@@ -88,6 +88,7 @@ def test_what_a_driver_that_was_killed_had_begun_is_taken_up_by_another(url):
     assert {record.state for record in records} == {"complete"}
 
 
+@pytest.mark.slow
 def test_the_command_line_reads_it_and_hides_the_password(url, capfd):
     run(driver_process.driver_at(url), at_most=2)
     capfd.readouterr()
