@@ -6,6 +6,7 @@ Heavy libraries are imported in fixtures: the process that only distributes test
 import gc
 import sqlite3
 import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,8 +79,10 @@ def stores_wait_for_no_disk():
     from sqlalchemy.engine import Engine
 
     def prepare(connection, _):
+        # What is damaged or locked is found by those who use it.
         if isinstance(connection, sqlite3.Connection):
-            connection.execute("PRAGMA synchronous=OFF")
+            with suppress(sqlite3.Error):
+                connection.execute("PRAGMA synchronous=OFF")
 
     event.listen(Engine, "connect", prepare)
     yield
