@@ -174,7 +174,8 @@ def scaled(report, factor):
     return replace(report, segments=replace(segments, stages_ms=stages_ms, heads_ms=heads_ms))
 
 
-@pytest.mark.parametrize("quiet_again", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("quiet_again", [True, False])
 def test_a_latency_that_its_check_refutes_is_measured_again_after_the_training_or_stays_marked(
     digits, monkeypatch, quiet_again
 ):

@@ -5,6 +5,7 @@ import optuna
 import pytest
 from fake_records import CPU, fake_record
 from optuna.trial import TrialState
+from quick_part import quick_part
 from raises import raises_code
 from tiny import Seen, made_record, run, tiny_candidate, tiny_space, tiny_study
 
@@ -172,7 +173,7 @@ def test_a_study_begun_afresh_forgets_its_replicates(options, store):
 # -- going on
 
 
-@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("number", quick_part([0, 1, 3], [1]))
 def test_after_a_kill_only_what_is_missing_is_trained(options, store, monkeypatch, number):
     stops_after(monkeypatch, number)
     with pytest.raises(KeyboardInterrupt):
@@ -214,6 +215,7 @@ def test_what_was_written_and_not_told_is_not_trained_twice(options, store, monk
     assert replicates_of(store)[0].readings
 
 
+@pytest.mark.slow
 def test_more_seeds_add_to_what_there_is_and_fewer_train_nothing(options, store):
     replicate(asked(store, options, seeds=1))
     more = asked(store, options, seeds=3)

@@ -98,6 +98,7 @@ def test_a_proposal_that_was_tried_before_counts_once():
     assert importances(driver.store, driver.history).trials == 12
 
 
+@pytest.mark.slow
 def test_a_parameter_that_some_trials_lack_is_named_and_left_out():
     def space(choose):
         width = choose.suggest_int("width", 2, 30)

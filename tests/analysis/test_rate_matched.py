@@ -57,6 +57,7 @@ def test_a_point_read_on_its_own_network_is_itself(trained, digits):
         assert replace(reading.validation, rule=point.rule) == point
 
 
+@pytest.mark.slow
 def test_on_another_network_the_cost_stays_and_the_test_split_is_read_by_the_same_rule(trained, digits):
     points, other = trained[0].frontier.points, trained[1]
     network = load_network(Path(other.directory), other.candidate, digits.spec)

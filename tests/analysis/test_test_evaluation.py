@@ -72,6 +72,7 @@ def test_the_points_are_read_on_the_test_split_under_their_rules(counted, digits
         assert datetime.fromisoformat(seen.when).tzinfo is not None
 
 
+@pytest.mark.slow
 def test_each_trial_is_tabulated_once_however_many_points_it_has(counted, digits, monkeypatch):
     study, records = counted
     points = study_front(study, records)

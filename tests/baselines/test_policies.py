@@ -9,6 +9,7 @@ from exit_examples import gated_tables, network_cost, realistic, tables
 from hypothesis import given
 from hypothesis import strategies as st
 from property_tests import examples
+from quick_part import quick_part
 from raises import raises_code
 
 from searchlab.baselines import class_wise as class_wise_module
@@ -31,7 +32,7 @@ from searchlab.record import Profile
 MARGIN = FrontierSettings(scores=("margin",), thresholds_per_exit=21)
 
 
-@pytest.mark.parametrize("name", POLICY_FAMILIES)
+@pytest.mark.parametrize("name", quick_part(POLICY_FAMILIES, POLICY_FAMILIES.keys() - {"class_wise"}))
 def test_contract(name: str):
     table, cost, latency = realistic(300, 4)
     half_N = np.arange(300) % 2 == 0

@@ -93,6 +93,7 @@ def test_growth_and_importances_are_plotted_in_place_of_the_front(searchlab):
     assert plotted["importance"]["shares"]["MACs"].keys() == {"width", "rate"}
 
 
+@pytest.mark.slow
 def test_too_few_trials_for_importances_are_one_line(searchlab):
     searchlab("run", "little", "--epochs", 1, "--trials", 1)
     answer = searchlab("plot", "little", "--importance")

@@ -83,6 +83,7 @@ def test_front_test_and_replicate_need_the_files_no_more(searchlab, own, monkeyp
     good(searchlab("resume", "own", "--trials", 3))
 
 
+@pytest.mark.slow
 def test_a_study_that_moved_with_its_files_goes_on(searchlab, own):
     good(searchlab("run", "own"))
     forget()

@@ -61,7 +61,7 @@ def test_the_pieces_in_a_row_are_the_whole_network(name):
     [
         ("mobilenet_v3_small", 32),
         ("resnext50_32x4d", 32),
-        ("swin_t", 45),
+        pytest.param("swin_t", 45, marks=pytest.mark.slow),
         pytest.param("swin_v2_t", 45, marks=pytest.mark.slow),
         pytest.param("vit_b_32", 224, marks=pytest.mark.slow),
         pytest.param("maxvit_t", 224, marks=pytest.mark.slow),

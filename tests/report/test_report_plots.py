@@ -27,7 +27,10 @@ def test_which_objective_lies_on_which_axis(objectives, expected):
     assert (axes.x.name, axes.y.name, axes.colour.name if axes.colour else None) == expected
 
 
-@pytest.mark.parametrize("objectives", [("accuracy", "latency_ms"), ("accuracy", "latency_ms", "params")])
+@pytest.mark.parametrize(
+    "objectives",
+    [("accuracy", "latency_ms"), pytest.param(("accuracy", "latency_ms", "params"), marks=pytest.mark.slow)],
+)
 def test_page_and_picture_are_written(tmp_path, objectives):
     study, records = fake_study(*objectives), fake_records(5)
     html, png = tmp_path / "plots" / "front.html", tmp_path / "plots" / "front.png"

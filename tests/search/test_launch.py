@@ -383,6 +383,7 @@ def test_what_never_began_can_be_given_again(options, monkeypatch):
     assert len(start(launch).records) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_a_runner_refuses_leaves_nothing_and_prints_no_heading(options, monkeypatch, tmp_path):
     said: list[str] = []
     apart = replace(options, storage=f"sqlite:///{tmp_path}/deep/down/x.db")

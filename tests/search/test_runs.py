@@ -26,6 +26,7 @@ def damage(store: StudyStore, table: str) -> None:
         connection.execute(sqlalchemy.text(f"UPDATE {table} SET value_json = '{{not JSON' WHERE key != 'ended'"))
 
 
+@pytest.mark.slow
 def test_every_study_of_the_store_is_listed_with_how_it_stands(where, made):
     assert not stored(where).exists and stored(where).studies == ()
     store = made("done", 4)

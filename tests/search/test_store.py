@@ -8,6 +8,7 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
+from quick_part import quick_part
 from raises import raises_code
 from tiny import made_record, tiny_candidate, tiny_study
 
@@ -338,7 +339,7 @@ def test_a_file_that_is_no_database(tmp_path):
         stored_study(None, RunOptions(output=tmp_path))
 
 
-@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("kept", quick_part([0.3, 0.6, 0.9], [0.6]))
 def test_a_truncated_database(store, tmp_path, kept):
     for number in range(8):
         store.finish(ask(store), made_record(spec(number)), [0.5, 1e5])

@@ -85,6 +85,7 @@ def test_every_epoch_asks_for_its_own_batches():
     assert asked == list(range(8))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_bit_for_bit():
     (one, raw), (again, raw_again), (other, _) = trained(seed=3), trained(seed=3), trained(seed=4)
     assert same(weights(one.network), weights(again.network)) and same(weights(raw), weights(raw_again))
