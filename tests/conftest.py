@@ -31,6 +31,12 @@ def pytest_collection_finish():
     gc.enable()
 
 
+def pytest_unconfigure():
+    """Libraries that say at the end what is left in memory find nothing."""
+    gc.unfreeze()
+    gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
     """Small networks are fastest on one thread, and sums come out the same wherever the tests run."""
