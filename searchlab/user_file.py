@@ -48,7 +48,7 @@ class UserFile:
 def place_of(path: str | Path) -> str:
     """Returns a path for messages: relative to the working folder, if it is below it or was given relative to it."""
     here, whole = Path.cwd(), Path(path).absolute()
-    return str(whole.relative_to(here) if whole.is_relative_to(here) else path)
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else Path(path))
 
 
 def is_file_name(name: str) -> bool:
