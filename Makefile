@@ -20,6 +20,9 @@ demo: setup
 	$(BIN)/searchlab front digits --test --output $(DEMO)
 	$(BIN)/searchlab plot digits --output $(DEMO)
 
+# Empty is off: where this is set, pytest rewrites each test file and Python compiles searchlab in every process it starts.
+quick test: export PYTHONDONTWRITEBYTECODE =
+
 quick: setup
 	$(BIN)/pytest -m "not slow and not cluster" --hypothesis-profile=quick --durations=10
 
