@@ -216,6 +216,21 @@ class Seconds:
 
 
 @dataclass(frozen=True, config=NOUN)
+class Scales:
+    """Conversion of a data set's pixels to bytes, the same for all of its images.
+
+    Attributes:
+        integers: the value of 16- and 32-bit integers that becomes 255.
+        floats: that of fractions.
+        background: the grey level that transparent images are laid on.
+    """
+
+    integers: int = 65535
+    floats: int = 255
+    background: int = 255
+
+
+@dataclass(frozen=True, config=NOUN)
 class DataFacts:
     """Facts about the training data that are needed to use a network without the data.
 
@@ -229,6 +244,7 @@ class DataFacts:
     std: tuple[float, ...] = ()
     class_names: tuple[str, ...] = ()
     hash: str = ""
+    scales: Scales | None = None
 
 
 @dataclass(frozen=True, config=NOUN)

@@ -64,6 +64,7 @@ NOUNS = (
     RECORD.profile,
     *(LATENCY.check, record.TimeUnit.of(LATENCY), QUANTILES, RECORD, RECORD.curve[1], RECORD.seconds),
     record.DataFacts("digits", ImageSpec(1, 8, 8, 2), (0.3,), (0.4,), ("zero", "öne"), "0f"),
+    *(record.DataFacts(scales=record.Scales(4095, 1, 0)), record.Scales()),
     record.TestLook(3, "2026-01-01T00:00:00+00:00", None, (POINT,), (POINT,)),
     operating_point.Prediction("seven.png", "seven", 7, 0.98, 1, "final"),
     STUDY.limits,

@@ -64,7 +64,7 @@ def load_folder(
     dataset = assemble(name, splits, listed.class_names, statistics=about.statistics, digest=digest)
     notes = (*listed.notes, *_absent(dataset), *about.notes, *_shrunk(about, size))
     resized = about.sides != (dataset.spec.height, dataset.spec.height)
-    return replace(dataset, resized_from=about.sides if resized else None, notes=notes)
+    return replace(dataset, resized_from=about.sides if resized else None, notes=notes, scales=about.scales)
 
 
 def _listed(path: Path) -> Listed:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from searchlab.errors import UserError
+from searchlab.record import Scales
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Extensions of image files."""
@@ -37,21 +38,6 @@ Size = int | tuple[int, int]
 
 Kind = Literal["bytes", "integers", "floats", "deep colour"]
 """Kinds of pixels: 8 bits a channel, wider integers, fractions, or colour of 16 bits, of which Pillow reads 8."""
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Conversion of a data set's pixels to bytes, the same for all of its images.
-
-    Attributes:
-        integers: the value of 16- and 32-bit integers that becomes 255.
-        floats: that of fractions.
-        background: the grey level that transparent images are laid on.
-    """
-
-    integers: int = 65535
-    floats: int = 255
-    background: int = 255
 
 
 @dataclass(frozen=True)

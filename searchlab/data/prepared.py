@@ -7,6 +7,7 @@ Shape suffixes: N images, C channels, H height, W width.
 """
 
 import hashlib
+import json
 import math
 import os
 import shutil
@@ -14,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,10 +27,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from searchlab.data.image_files import Scales, look, notes_on, read, scales_of, shown
+from searchlab.data.image_files import Look, look, notes_on, read, scales_of, shown
 from searchlab.data.one_process import one_process
 from searchlab.data.splits import Parts, Split, Statistics, channel_statistics, data_hash, unwritable
 from searchlab.errors import Interrupted, UserError
+from searchlab.record import Scales
+from searchlab.serialization import to_plain
 
 HOME = ".prepared"
 """Name of the folder below the data root. It may be deleted while no process reads from it."""
@@ -94,7 +98,7 @@ class About:
     """Facts about prepared images.
 
     `sides` are the shortest and the longest side of the original images in pixels; `shorter_side` is the median of
-    their shorter sides. `notes` describe conversions. Statistics and hash are those of the data set.
+    their shorter sides. `notes` describe conversions. Statistics, hash and scales are those of the data set.
     """
 
     shape: tuple[int, int, int, int]
@@ -103,6 +107,7 @@ class About:
     notes: tuple[str, ...]
     statistics: Statistics
     hash: str
+    scales: Scales
 
 
 def prepared(wanted: Wanted, root: Path | None, hooks: LoadHooks) -> tuple[Parts, About]:
@@ -122,6 +127,7 @@ def prepared(wanted: Wanted, root: Path | None, hooks: LoadHooks) -> tuple[Parts
         if (found := _found(wanted, place)) is not None:
             return found
         with one_process(place, lambda: hooks.say(WAITS)):
+            _add_scales(wanted, place, hooks)
             return _found(wanted, place) or _made(wanted, place, hooks)
     except OSError as error:
         where, allowed = shown(place.parent if place else Path(tempfile.gettempdir())), "see --data"
@@ -151,6 +157,22 @@ def _found(wanted: Wanted, place: Path) -> tuple[Parts, About] | None:
             return (_parts(wanted, file, about.shape), about) if whole else None
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def _add_scales(wanted: Wanted, place: Path, hooks: LoadHooks) -> None:
+    """Adds the scales to a manifest of an earlier version; the pixels stay, so that the data set has the same hash."""
+    try:
+        manifest = json.loads((place / ABOUT).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return
+    if not isinstance(manifest, dict) or "hash" not in manifest or "scales" in manifest:
+        return
+    hooks.say("prepared images of an earlier version: inspecting the images again for the range of their values")
+    with _workers() as pool:
+        _, scales = _inspected(wanted, pool, hooks)
+    half = place / f"{ABOUT}.part"
+    half.write_text(json.dumps(manifest | {"scales": to_plain(scales)}))
+    half.replace(place / ABOUT)
 
 
 def _made(wanted: Wanted, place: Path, hooks: LoadHooks) -> tuple[Parts, About]:
@@ -188,13 +210,8 @@ def _mapped(file: IO[bytes], shape: tuple[int, int, int, int]) -> Tensor:
 def _prepare(wanted: Wanted, file: IO[bytes], disk: Path, hooks: LoadHooks) -> About:
     """Inspects all images, then decodes them into the file."""
     _check_room(wanted, disk)
-    # Pillow warns of large images, odd EXIF data and more; the relevant facts are in our notes.
-    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        warnings.simplefilter("ignore")
-        seen = [seen for block in _blocks(wanted, "images inspected", hooks) for seen in pool.map(look, block)]
-        readable = [(file, each) for file, each in zip(wanted.files, seen, strict=True) if each is not None]
-        files, looks = [file for file, _ in readable], [each for _, each in readable]
-        scales = scales_of(files, looks)
+    with _workers() as pool:
+        looks, scales = _inspected(wanted, pool, hooks)
         marks, brightest, is_grey = _decode(wanted, scales, file, pool, hooks)
     if is_grey:
         _drop_colour(file, len(wanted.files), wanted.size)
@@ -209,7 +226,24 @@ def _prepare(wanted: Wanted, file: IO[bytes], disk: Path, hooks: LoadHooks) -> A
         notes=(*notes_on(looks, scales), *_dark(brightest), *_copies(wanted, marks)),
         statistics=channel_statistics(parts[0].images_NCHW),
         hash=data_hash(parts, wanted.class_names),
+        scales=scales,
     )
+
+
+@contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    # Pillow warns of large images, odd EXIF data and more; the relevant facts are in our notes.
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore")
+        yield pool
+
+
+def _inspected(wanted: Wanted, pool: ThreadPoolExecutor, hooks: LoadHooks) -> tuple[list[Look], Scales]:
+    """Returns the properties of the readable images, and the scales that they share."""
+    seen = [seen for block in _blocks(wanted, "images inspected", hooks) for seen in pool.map(look, block)]
+    readable = [(file, each) for file, each in zip(wanted.files, seen, strict=True) if each is not None]
+    files, looks = [file for file, _ in readable], [each for _, each in readable]
+    return looks, scales_of(files, looks)
 
 
 def _decode(

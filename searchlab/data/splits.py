@@ -6,7 +6,7 @@ Shape suffixes: N images, C channels, H height, W width.
 import hashlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from searchlab.architecture import ImageSpec
 from searchlab.errors import UserError
-from searchlab.record import DataFacts
+from searchlab.record import DataFacts, Scales
 
 DATA_SEED = 0
 """Seed of every split. It differs from a study's seed: all studies of a data set use the same splits."""
@@ -103,6 +103,7 @@ class Dataset:
         coarse: the superclass of every class; empty if the data set has no superclasses.
         resized_from: the shortest and the longest side of the original images in pixels, where any was resized.
         notes: notes for the user, one line each: files not read, images scaled, duplicates.
+        scales: the conversion of its image files to bytes.
     """
 
     name: str
@@ -117,11 +118,12 @@ class Dataset:
     coarse: tuple[int, ...] = ()
     resized_from: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    scales: Scales = field(default_factory=Scales)
 
     @property
     def facts(self) -> DataFacts:
         """Facts that a network trained on this data set needs."""
-        return DataFacts(self.name, self.spec, self.mean, self.std, self.class_names, self.hash)
+        return DataFacts(self.name, self.spec, self.mean, self.std, self.class_names, self.hash, self.scales)
 
 
 def described(dataset: Dataset) -> str:
@@ -266,7 +268,7 @@ def limited(dataset: Dataset, images: int) -> Dataset:
     found = assemble(
         dataset.name, (train, validation, test), dataset.class_names, statistics=statistics, coarse=dataset.coarse
     )
-    return replace(found, resized_from=dataset.resized_from, notes=dataset.notes)
+    return replace(found, resized_from=dataset.resized_from, notes=dataset.notes, scales=dataset.scales)
 
 
 def _stratified(split: Split, count: int) -> Split:

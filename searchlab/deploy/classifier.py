@@ -4,19 +4,19 @@ Shape suffixes: N images, C classes (of logits) or channels, H height, W width.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from searchlab.architecture import ImageSpec
 from searchlab.data.batches import Normaliser
-from searchlab.data.image_files import Scales
 from searchlab.data.splits import chunks
 from searchlab.deploy.image_input import pixels_of
 from searchlab.deploy.runtime import EarlyExitRuntime
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.operating_point import ExitRule, Prediction
+from searchlab.record import Scales
 
 AT_A_TIME = 256
 """Images that are classified in one batch, of 32x32 pixels; fewer of larger ones."""
@@ -30,7 +30,7 @@ class ImageFacts:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     class_names: tuple[str, ...]
-    scales: Scales = field(default_factory=Scales)
+    scales: Scales
 
 
 class ImageClassifier:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from searchlab.architecture import ImageSpec
-from searchlab.data.image_files import Scales, as_image, is_image, prepare, read
+from searchlab.data.image_files import as_image, is_image, prepare, read
 from searchlab.errors import UserError
+from searchlab.record import Scales
 
 ALLOWED = "paths, PIL images, or arrays of uint8 or of fractions from 0 to 1"
 

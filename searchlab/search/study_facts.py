@@ -77,5 +77,7 @@ def fix_data(store: StudyStore, dataset: "Dataset") -> None:
     with storage_errors(store.url):
         if DATA not in store.optuna.user_attrs:
             store.optuna.set_user_attr(DATA, dataset.hash)
-        if f"{FACTS}{dataset.hash}" not in store.optuna.user_attrs:
+        known = store.codec.facts.get(dataset.hash)
+        # An earlier version stored no scales; records of the study refer to these facts.
+        if known is None or known.scales is None:
             write_noun(store.optuna.set_user_attr, f"{FACTS}{dataset.hash}", dataset.facts)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from searchlab.artefacts import load_network
 from searchlab.candidate import Candidate
+from searchlab.data.folder_spec import is_folder
 from searchlab.deploy.classifier import ImageClassifier, ImageFacts
 from searchlab.deploy.own_scores import use_scores
 from searchlab.errors import Interrupted, UserError, unknown
 from searchlab.front.points import FrontPoint, doubt_of, entries_of, exit_names, study_front, study_hypervolume
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import ExitRule
-from searchlab.record import TrialRecord
+from searchlab.record import DataFacts, Scales, TrialRecord
 from searchlab.report import units
 from searchlab.report.frames import front_frame, points_frame, predictions_frame, trials_frame
 from searchlab.report.page import front_table
@@ -23,7 +24,7 @@ from searchlab.report.tables import trial_counts
 from searchlab.search.launch import load_data
 from searchlab.search.study_facts import same_data
 from searchlab.search.study_folder import check_artefacts, check_present
-from searchlab.session.console import console, say
+from searchlab.session.console import console, say, warn
 from searchlab.session.found import Found, point_of, with_test
 from searchlab.session.python_words import in_python
 from searchlab.session.replicated import replicated
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 
 MOST = 12
 """Default number of points of a front: those with the largest share of its hypervolume."""
+
+UNKNOWN_SCALES = (
+    "WARNING: images of more than 8 bits and transparent images may be classified wrongly: the study is of an earlier "
+    "version, which did not record how to convert them, and its images cannot be read"
+)
 
 
 class Results:
@@ -166,11 +172,19 @@ class Results:
         """Returns the record's facts of the data; for an old record without them, reads the data set."""
         data = record.data
         if data.images is None or not (data.mean and data.std and data.class_names):
-            dataset = load_data(self.study, self._where)
-            same_data(self._found.store, self.records, dataset)
-            data = dataset.facts
+            data = self._facts_of_data()
+        elif data.scales is None and is_folder(self.study.data):
+            try:
+                data = self._facts_of_data()
+            except UserError as error:
+                warn(f"{UNKNOWN_SCALES}: {error}")
         assert data.images is not None
-        return ImageFacts(data.images, data.mean, data.std, data.class_names)
+        return ImageFacts(data.images, data.mean, data.std, data.class_names, data.scales or Scales())
+
+    def _facts_of_data(self) -> DataFacts:
+        dataset = load_data(self.study, self._where)
+        same_data(self._found.store, self.records, dataset)
+        return dataset.facts
 
     def __repr__(self) -> str:
         return f"Results of study {self.study.name}: {trial_counts(self.records)}, hypervolume {self.hypervolume:.3f}"

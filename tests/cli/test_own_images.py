@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from searchlab.errors import Interrupted
+from searchlab.record import Scales
 
 
 @pytest.fixture
@@ -63,3 +64,16 @@ def test_ctrl_c_before_the_study_began_promises_no_resume(pictures, searchlab, m
     answer = searchlab("run", "pets", "--trials", 1)
     assert answer.code == 130 and "resume" not in answer.out
     assert "Stopped before the study began: repeat the command to begin it." in answer.out
+
+
+def test_a_run_in_python_has_the_same_facts_of_its_images_as_the_command(searchlab, pictures, folder):
+    import searchlab as python
+
+    for file in folder.glob("pets/*/*.png"):
+        Image.fromarray(np.full((9, 12), 90 * int(file.stem), np.uint16)).save(file)
+    data, short = "folder:pets?size=8", {"trials": 1, "epochs": 1, "progress": False}
+    assert searchlab("run", "little", "--data", data, "--trials", 1, "--epochs", 1).code == 0
+    command = python.open_study("little-pets").records[0].data
+    assert command.scales == Scales(integers=1023) and command.name == f"folder:{folder / 'pets'}?size=8"
+    assert python.run("little", data=data, output="there", **short).records[0].data == command
+    assert python.run("little", images="pets?size=8", output="elsewhere", **short).records[0].data == command

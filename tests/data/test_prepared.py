@@ -1,3 +1,4 @@
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +14,10 @@ from searchlab.candidate import Candidate, Training
 from searchlab.data import prepared, splits
 from searchlab.data.datasets import load
 from searchlab.data.prepared import HOME, LoadHooks
+from searchlab.data.shared import SharedDataset
 from searchlab.errors import Interrupted
 from searchlab.objective import accuracy, macs
+from searchlab.record import Scales
 from searchlab.study import Study, TrialSpec
 from searchlab.trial import run_trial
 
@@ -83,15 +86,15 @@ def test_whoever_comes_second_waits_for_the_first(pets, tmp_path, decoded):
     assert len(hashes) == 1 and len(decoded) == 20
 
 
-@pytest.mark.parametrize("damage", ["no text", "no images", "half of the images", "another text"])
+@pytest.mark.parametrize("damage", ["no text", "no images", "half of the images", "another text", "no dict"])
 def test_damaged_files_are_made_again(damage, pets, tmp_path, decoded):
     before = load(f"folder:{pets}", tmp_path)
     (place,) = folders(tmp_path)
     text, images = place / prepared.ABOUT, place / prepared.IMAGES
     if damage == "half of the images":
         images.write_bytes(images.read_bytes()[:100])
-    elif damage == "another text":
-        text.write_text("{}")
+    elif damage in ("another text", "no dict"):
+        text.write_text("{}" if damage == "another text" else "3")
     else:
         (text if damage == "no text" else images).unlink()
     assert load(f"folder:{pets}", tmp_path).hash == before.hash and len(decoded) == 40
@@ -183,3 +186,31 @@ def test_prepared_images_are_no_class_of_their_folder(pets):
     before = load(f"folder:{pets}", pets)
     again = load(f"folder:{pets}", pets)
     assert (again.class_names, again.notes) == (("cats", "dogs"), before.notes)
+
+
+def scans(root: Path) -> Path:
+    for name in ("cats", "dogs"):
+        (root / "scans" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.fromarray(np.full((8, 8), 50 * number, np.uint16)).save(root / "scans" / name / f"{number}.png")
+    return root / "scans"
+
+
+def test_prepared_images_of_an_earlier_version_get_their_scales_without_being_decoded_again(tmp_path, decoded):
+    """Decoded again by another Pillow, they might be other data than those of the study."""
+    images, said = scans(tmp_path), []
+    before = load(f"folder:{images}", tmp_path)
+    assert before.scales == Scales(integers=1023)
+    manifest = folders(tmp_path)[0] / prepared.ABOUT
+    facts = json.loads(manifest.read_text())
+    assert facts.pop("scales")
+    manifest.write_text(json.dumps(facts))
+    again = [load(f"folder:{images}", tmp_path, hooks=LoadHooks(said.append)) for _ in range(2)]
+    assert all((each.scales, each.hash) == (before.scales, before.hash) for each in again) and len(decoded) == 20
+    assert said == ["prepared images of an earlier version: inspecting the images again for the range of their values"]
+
+
+def test_a_part_of_a_data_set_and_its_shared_form_keep_the_scales(tmp_path):
+    whole = load(f"folder:{scans(tmp_path)}", tmp_path)
+    part = splits.limited(whole, 4)
+    assert SharedDataset.of(part).dataset().facts == part.facts and part.scales == Scales(integers=1023)

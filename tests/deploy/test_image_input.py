@@ -5,8 +5,9 @@ from PIL import Image
 from raises import raises_code
 
 from searchlab.architecture import ImageSpec
-from searchlab.data.image_files import Scales, as_image, prepare
+from searchlab.data.image_files import as_image, prepare
 from searchlab.deploy.image_input import pixels_of
+from searchlab.record import Scales
 
 GREY, COLOUR = ImageSpec(1, 8, 8, 10), ImageSpec(3, 8, 8, 10)
 RANDOM = np.random.default_rng(0)

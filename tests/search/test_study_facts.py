@@ -11,7 +11,7 @@ from tiny import IMAGES, Seen, made_record, tiny_candidate, tiny_space, tiny_stu
 from searchlab.front.points import cost_scales
 from searchlab.measure.calibration import calibrated
 from searchlab.measure.device import this_machine
-from searchlab.record import DataFacts, TimeUnit
+from searchlab.record import DataFacts, Scales, TimeUnit
 from searchlab.runners import local
 from searchlab.runners.local import run_local
 from searchlab.search.driver import Driver, Problem
@@ -175,3 +175,15 @@ def test_an_old_store_knows_its_data_from_its_records(store, digits):
     assert DATA not in store.optuna.user_attrs
     with raises_code("data-differ", where="digits", mentions="long ago"):
         same_data(store, [record], digits)
+
+
+def test_a_study_of_an_earlier_version_gets_the_scales_of_its_images(store, digits):
+    """Records refer to the facts that the study stores: without scales, a classifier would read other pixels."""
+    fix_data(store, replace(digits, scales=None))
+    record = replace(made_record(TrialSpec(0, tiny_candidate(), STUDY)), data=replace(digits.facts, scales=None))
+    stored = store.codec.stored(record)
+    assert stored["data"] == {"hash": digits.hash} and store.codec.record(stored, "here").data.scales is None
+    fix_data(store, replace(digits, scales=Scales(4095)))
+    assert store.codec.record(stored, "here").data.scales == Scales(4095)
+    fix_data(store, digits)
+    assert store.codec.record(stored, "here").data.scales == Scales(4095)
