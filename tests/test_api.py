@@ -269,7 +269,7 @@ def test_replicates_are_those_of_the_command(results, output, tmp_path, capsys):
             again.replicate(**{count: 0})
     frame = again.replicate(seeds=1, points=2)
     assert "trial" in frame and len(frame) == min(2, len(results.front()))
-    assert "its front again with fresh seeds" in capsys.readouterr().out
+    assert "replicates of its front" in capsys.readouterr().out
     written = tmp_path / "front.csv"
     command = ["front", "little-digits", "--replicates", "--points", "2", "--csv", str(written)]
     assert main([*command, "--output", str(tmp_path / "runs")]) == 0

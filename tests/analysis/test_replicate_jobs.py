@@ -125,7 +125,7 @@ def test_what_a_lost_process_began_is_waited_for_and_then_taken_up(process, cloc
     began = clock.now
     assert second.next() == lost and ALIVE_S <= clock.now - began <= ALIVE_S + 2 * heartbeat.LOOKS_S
     (said,) = second.said
-    assert "on first, which began trial 7, fresh seed 1; at most until" in said
+    assert "on first, which runs trial 7, fresh seed 1; until" in said
     assert second.end(lost)
     first.here(first.jobs.leases.renew)
     assert not first.end(lost), "it is the other's now"
