@@ -26,6 +26,7 @@ TOP_TO_BOTTOM = (
     ("trial_hooks",),
     ("deploy",),
     ("artefacts", "train", "measure", "baselines"),
+    ("engines",),
     ("exits", "time_left"),
     ("model", "data", "front"),
     ("study", "record", "study_summary", "phases", "space_helpers"),
@@ -39,7 +40,7 @@ TOP_TO_BOTTOM = (
 LEVEL = {part: level for level, parts in enumerate(reversed(TOP_TO_BOTTOM)) for part in parts}
 """Part of the package (a folder, or a module beside them) to its level: it may import parts of lower levels only."""
 
-TORCH = ("model", "data", "train", "exits", "baselines", "measure", "deploy", "artefacts", "trial", "papers")
+TORCH = ("model", "data", "train", "exits", "baselines", "engines", "measure", "deploy", "artefacts", "trial", "papers")
 PLACES: dict[str, tuple[str, ...]] = {
     "optuna": ("search", "analysis"),
     "sqlalchemy": ("search",),  # what Optuna's store raises
