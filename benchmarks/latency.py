@@ -21,7 +21,6 @@ from common import Bar, arguments, report
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate, Head
-from searchlab.deploy.runtime import EarlyExitRuntime
 from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
 from searchlab.exits.costs import exit_cost_ms
 from searchlab.exits.evaluate import scores_of
@@ -29,9 +28,9 @@ from searchlab.exits.scores import GATE
 from searchlab.exits.table import ExitTable
 from searchlab.measure.cpu_contention import load
 from searchlab.measure.device import resolve_device, this_machine
-from searchlab.measure.end_to_end import check_latency
+from searchlab.measure.end_to_end import check_latency, taken
 from searchlab.measure.isolation import measuring
-from searchlab.measure.latency import LatencyOptions, measure_latency, prepared
+from searchlab.measure.latency import LatencyOptions, fastest, measure_latency
 from searchlab.measure.references import REFERENCES
 from searchlab.measure.remeasure import PAUSES_S
 from searchlab.model.cost import network_cost
@@ -94,16 +93,15 @@ def check(name: str, share: float, device: torch.device, options: LatencyOptions
     samples_NCHW = torch.randn(samples, images.channels, images.height, images.width, device=device)
     rule = rule_for(network, samples_NCHW, score, share)
     with measuring():
-        segments = prepared(network, samples_NCHW[:1], options)
-        runtime = EarlyExitRuntime(segments, rule)
-        exits = [runtime.classify(image_CHW[None])[1] for image_CHW in samples_NCHW]
+        own = fastest(network, samples_NCHW[:1], score_functions([score]), options)
+        run = own.routed(rule)
+        exits = [cast(tuple[int, int], run(sample))[1] for sample in taken(own, samples_NCHW)]
         cost = network_cost(candidate, images)
         found = check_latency(
-            segments,
-            runtime.classify,
+            own,
+            run,
             samples_NCHW,
             lambda latency: float(exit_cost_ms(cost, latency, rule.exits, score)[exits].mean()),
-            score_functions([score]),
             options,
         )
     return found, " ".join(f"{exits.count(exit) / samples:.0%}" for exit in rule.exits)

@@ -34,6 +34,11 @@ from searchlab.data.splits import three_way as three_way
 # Deployment: a network with its exit rule
 from searchlab.deploy.runtime import EarlyExitRuntime as EarlyExitRuntime
 
+# Engines: what executes a network; its pieces in PyTorch
+from searchlab.engines.engine import Run as Run
+from searchlab.engines.segments import Segments as Segments
+from searchlab.engines.segments import run_without_exits as run_without_exits
+
 # Exits: exit tables, scores, costs, rules, the exact frontier
 from searchlab.exits.costs import exit_cost_macs as exit_cost_macs
 from searchlab.exits.costs import exit_cost_ms as exit_cost_ms
@@ -62,8 +67,6 @@ from searchlab.measure.alternating import alternating as alternating
 from searchlab.measure.device import has_bf16 as has_bf16
 from searchlab.measure.device import resolve_device as resolve_device
 from searchlab.measure.device import this_machine as this_machine
-from searchlab.measure.end_to_end import Run as Run
-from searchlab.measure.end_to_end import run_without_exits as run_without_exits
 from searchlab.measure.end_to_end import samples_pass as samples_pass
 from searchlab.measure.isolation import measuring as measuring
 from searchlab.measure.isolation import training_lock as training_lock
@@ -73,7 +76,6 @@ from searchlab.measure.latency import prepared as prepared
 from searchlab.measure.passes import block_orders as block_orders
 from searchlab.measure.passes import quiet_host as quiet_host
 from searchlab.measure.passes import warm_up as warm_up
-from searchlab.measure.segments import Segments as Segments
 
 # Networks: stages, heads, gates, costs, widths below a cap
 from searchlab.model.backbones.googlenet import LEAST_SIDE as LEAST_SIDE

@@ -54,7 +54,11 @@ class NetworkCost:
 
 @dataclass(frozen=True, config=NOUN)
 class Machine:
-    """Machine of a latency measurement. Latencies of different machines never mix in one front."""
+    """Machine and engine of a latency measurement. Latencies of different ones never mix in one front.
+
+    `engine` is what executed the networks, with its version. Records of before there were engines have none: they are
+    of PyTorch, eager on a CPU and in CUDA graphs on a GPU.
+    """
 
     device: Literal["cpu", "cuda"]
     name: str
@@ -62,18 +66,38 @@ class Machine:
     driver: str
     torch: str
     python: str
+    engine: str = ""
+    engine_version: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.engine:
+            object.__setattr__(self, "engine", "torch" if self.device == "cpu" else "cuda-graphs")
+        if not self.engine_version:
+            object.__setattr__(self, "engine_version", self.torch)
 
     @property
-    def label(self) -> str:
-        """Short name for footers: "cpu (2 threads) AMD EPYC"."""
+    def executed_by(self) -> str:
+        """The engine with its version: "onnxruntime 1.31.1"."""
+        return f"{self.engine} {self.engine_version}"
+
+    @property
+    def hardware(self) -> str:
+        """What executes the engine: "cpu (2 threads) AMD EPYC"."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         kind = f"cpu ({threads})" if self.device == "cpu" else "cuda"
         return f"{kind} {self.name}"
 
     @property
+    def label(self) -> str:
+        """Short name for footers: "onnxruntime 1.31.1, cpu (2 threads) AMD EPYC"."""
+        return f"{self.executed_by}, {self.hardware}"
+
+    @property
     def in_full(self) -> str:
         """Full description, to tell two machines apart."""
-        return f"{self.label}, driver {self.driver or 'none'}, torch {self.torch}, python {self.python}"
+        engine = self.engine if self.engine_version == self.torch else self.executed_by
+        rest = f"driver {self.driver or 'none'}, torch {self.torch}, python {self.python}"
+        return f"{self.hardware}, engine {engine}, {rest}"
 
 
 @dataclass(frozen=True, config=NOUN)

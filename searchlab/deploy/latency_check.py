@@ -10,12 +10,13 @@ import torch
 from searchlab.architecture import ImageSpec
 from searchlab.data.batches import Normaliser
 from searchlab.data.splits import Split
-from searchlab.deploy.runtime import EarlyExitRuntime
+from searchlab.deploy.scores import score_functions
+from searchlab.engines.catalog import engine_named
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.table import ExitTable
-from searchlab.measure.end_to_end import routed_ms
+from searchlab.measure.end_to_end import routed_ms, taken
 from searchlab.measure.isolation import PATIENT, Waiting, measuring
-from searchlab.measure.latency import LatencyOptions, prepared
+from searchlab.measure.latency import LatencyOptions, fastest
 from searchlab.measure.references import reference_network
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.operating_point import Frontier, OperatingPoint
@@ -61,11 +62,13 @@ def check_point(
     images_NCHW = normaliser(split.images(chosen_N))
     additive_ms = evaluate(table.part(chosen_N.numpy()), rule, record.profile).latency_ms
     assert additive_ms is not None
+    machine = latency.machine
+    options = replace(CHECK_OPTIONS, engine=machine.engine, threads=machine.threads)
+    images_NCHW = images_NCHW.to(engine_named(machine.engine, images_NCHW.device)[1])
     image_1CHW = images_NCHW[:1].clone()
-    segments = prepared(network, image_1CHW, CHECK_OPTIONS)
+    own = fastest(network, image_1CHW, score_functions([rule.score]), options)
     _, channels, height, width = image_1CHW.shape
     images = ImageSpec(channels, height, width, table.logits_NKC.shape[-1])
-    reference = prepared(reference_network(latency.reference_name, images), image_1CHW, CHECK_OPTIONS)
-    run = EarlyExitRuntime(segments, rule).classify
-    end_to_end_ms = routed_ms(run, images_NCHW, reference, latency.reference.p50, CHECK_OPTIONS)
+    reference = fastest(reference_network(latency.reference_name, images), image_1CHW, {}, options)
+    end_to_end_ms = routed_ms(own.routed(rule), taken(own, images_NCHW), reference, latency.reference.p50, options)
     return LatencyCheck(additive_ms, end_to_end_ms, rule, len(chosen_N))

@@ -3,46 +3,14 @@
 Shape suffixes: N images, L images that leave, C channels or classes, H and W pixels.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
-
 import torch
 from torch import nn
 
 from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
+from searchlab.engines.legs import Leg, Routable, legs_of, routed
 from searchlab.errors import UserError
 from searchlab.exits.scores import GATE
 from searchlab.operating_point import ExitRule
-
-Call = Callable[..., Any]
-
-
-class Routable(Protocol):
-    """Interface of a network in pieces: an `EarlyExitNetwork`, or its pieces prepared for a device."""
-
-    @property
-    def stages(self) -> Iterable[Call]: ...
-    @property
-    def heads(self) -> Iterable[Call]: ...
-    @property
-    def cuts(self) -> Sequence[int]: ...
-    @property
-    def gates(self) -> Iterable[Call]: ...
-
-
-@dataclass(frozen=True)
-class _Leg:
-    """Segment between two exits in use: its stages, then the head and the condition to leave.
-
-    With a gate, the head is run only for samples that leave.
-    """
-
-    stages: tuple[Call, ...]
-    head: Call
-    gate: Call | None
-    exit: int
-    threshold: float | None
 
 
 class EarlyExitRuntime:
@@ -73,20 +41,12 @@ class EarlyExitRuntime:
         if isinstance(network, nn.Module):
             network.eval()
         self.rule = rule
-        self._legs = _legs(network, rule)
+        self._legs = legs_of(network, rule)
+        self._classify = routed(self._legs, self._score)
 
     def classify(self, image_1CHW: torch.Tensor) -> tuple[int, int]:
         """Returns the class of one image, and the exit (position in the exit table) where it left."""
-        with torch.inference_mode():
-            map_1CHW = image_1CHW
-            for leg in self._legs:
-                for stage in leg.stages:
-                    map_1CHW = stage(map_1CHW)
-                signal = leg.head(map_1CHW) if leg.gate is None else leg.gate(map_1CHW)
-                if leg.threshold is None or self._score(signal).item() >= leg.threshold:
-                    logits_1C = signal if leg.gate is None else leg.head(map_1CHW)
-                    return int(logits_1C.argmax(dim=1).item()), leg.exit
-        raise AssertionError("the last exit in use takes every sample")
+        return self._classify(image_1CHW)
 
     def classify_batch(self, images_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns class_N and exit_N (positions in the exit table); samples that left are removed from the batch."""
@@ -115,7 +75,7 @@ class EarlyExitRuntime:
                 return images_NCHW.new_empty(0, 1), exit_N
             return torch.cat(logits)[torch.cat(leaving).argsort()], exit_N
 
-    def _leaving(self, leg: _Leg, map_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _leaving(self, leg: Leg, map_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns leaves_N, whether each sample leaves here, and logits_LC of those that do."""
         signal = leg.head(map_NCHW) if leg.gate is None else leg.gate(map_NCHW)
         if leg.threshold is None:
@@ -126,15 +86,3 @@ class EarlyExitRuntime:
         if leg.gate is None:
             return leaves_N, signal[leaves_N]
         return leaves_N, leg.head(map_NCHW[leaves_N]) if leaves_N.any() else signal[:0]
-
-
-def _legs(network: Routable, rule: ExitRule) -> tuple[_Leg, ...]:
-    stages, heads, gates = list(network.stages), list(network.heads), list(network.gates)
-    legs, begin = [], 0
-    for exit, threshold in zip(rule.exits, (*rule.thresholds, None), strict=True):
-        end = network.cuts[exit] + 1
-        # Every remaining sample leaves at the last exit in use, without a decision.
-        gate = gates[exit] if rule.score == GATE and threshold is not None else None
-        legs.append(_Leg(tuple(stages[begin:end]), heads[exit], gate, exit, threshold))
-        begin = end
-    return tuple(legs)

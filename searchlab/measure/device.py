@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from searchlab.engines.catalog import ENGINES, IN_PIECES
 from searchlab.errors import RunError
 from searchlab.record import Machine
 
@@ -39,8 +40,15 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def this_machine(device: torch.device, threads: int) -> Machine:
-    """Returns the machine of latencies on `device`; `threads` are torch's threads on the CPU."""
+def this_machine(device: torch.device, threads: int, engine: str = "") -> Machine:
+    """Returns the machine of latencies on `device` in an engine of `ENGINES`; "": PyTorch, piece by piece.
+
+    `threads` are those on the CPU.
+
+    Raises:
+        UserError: the engine's package is missing.
+    """
+    engine = engine or IN_PIECES[device.type]
     cuda = device.type == "cuda"
     return Machine(
         device="cuda" if cuda else "cpu",
@@ -49,6 +57,8 @@ def this_machine(device: torch.device, threads: int) -> Machine:
         driver=_driver_version() if cuda else "",
         torch=torch.__version__,
         python=platform.python_version(),
+        engine=engine,
+        engine_version=ENGINES[engine].version(),
     )
 
 

@@ -12,13 +12,18 @@ import numpy as np
 import torch
 
 from searchlab.architecture import ImageSpec
+from searchlab.engines.catalog import AUTO, ENGINES, IN_PIECES, engine_named
+from searchlab.engines.engine import EngineOptions, Prepared, Score
+from searchlab.engines.prepared_segments import PreparedSegments
+from searchlab.engines.route import Route, mixed_routes
+from searchlab.engines.segments import Segments
+from searchlab.measure.clocks import clock_for
 from searchlab.measure.cpu_contention import load
 from searchlab.measure.device import this_machine
-from searchlab.measure.passes import MsRPI, Score, Timed, interleaved, quiet_host, whole_pass
+from searchlab.measure.passes import MsRPI, Timed, interleaved, quiet_host, timed_pass
 from searchlab.measure.quantiles import mean_over_samples, paired_ratio, quantiles, undisturbed_means
 from searchlab.measure.references import reference_network
-from searchlab.measure.routes import Kind, Route, mixed_pass, mixed_routes, route_ms, route_passes, segment_latency
-from searchlab.measure.segments import Segments, segments_of
+from searchlab.measure.routes import Kind, mixed_pass, route_passes, segment_latency
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.record import LatencyCheck, LatencyReport, Machine, SegmentLatency
 
@@ -30,9 +35,10 @@ WHOLE, MIXED, REFERENCE = "whole", "mixed", "reference"
 
 @dataclass(frozen=True)
 class LatencyOptions:
-    """Options of a measurement: images per batch, torch's threads (None: the current number), time budget.
+    """Options of a measurement: engine, images per batch, threads (None: torch's current number), time budget.
 
-    `channels_last` None tries both layouts and takes the faster. `fewest_rounds` are measured even over the budget.
+    `engine` "auto" is the default one of the device. `channels_last` None tries both layouts, where the engine has
+    them, and takes the faster. `fewest_rounds` are measured even over the budget.
     """
 
     batch_size: int = 1
@@ -41,6 +47,7 @@ class LatencyOptions:
     seed: int = 0
     channels_last: bool | None = None
     fewest_rounds: int = 5
+    engine: str = AUTO
 
 
 DEFAULT_OPTIONS = LatencyOptions()
@@ -61,18 +68,21 @@ def measure_latency(
     first stage.
 
     Raises:
-        UserError: the reference is unknown.
+        UserError: there is no such reference or engine, or the engine cannot run the network.
     """
     threads = options.threads or torch.get_num_threads()
+    engine, device = engine_named(options.engine, device)
+    options = replace(options, engine=engine)
     image_NCHW = example_image(images, options.batch_size, device)
+    clock = clock_for(device)
     with quiet_host(threads):
-        own = prepared(network, image_NCHW, options)
-        other = prepared(reference_network(reference, images), image_NCHW, options)
+        own = fastest(network, image_NCHW, scores, options)
+        other = fastest(reference_network(reference, images), image_NCHW, {}, options)
         passes: dict[Kind, Timed] = {
-            WHOLE: whole_pass(own.whole, image_NCHW),
-            MIXED: mixed_pass(own, image_NCHW, scores),
-            REFERENCE: whole_pass(other.whole, image_NCHW),
-            **route_passes(own, image_NCHW, scores),
+            WHOLE: timed_pass(own.whole()),
+            MIXED: mixed_pass(own, clock, list(scores)),
+            REFERENCE: timed_pass(other.whole()),
+            **route_passes(own, clock),
         }
         with load(threads) as met:
             ms = interleaved(
@@ -82,18 +92,18 @@ def measure_latency(
                 fewest_rounds=options.fewest_rounds,
                 between=REFERENCE,
             )
-    found = _report(own, ms, this_machine(device, threads), reference, options)
+    found = _report(own, ms, this_machine(device, threads, engine), reference, options)
     return replace(found, mixed=_mixed(own, ms, found.segments, list(scores)), waited=met.waited)
 
 
-def _mixed(own: Segments, ms: dict[Kind, MsRPI], prices: SegmentLatency, scores: list[str]) -> LatencyCheck:
+def _mixed(own: Prepared, ms: dict[Kind, MsRPI], prices: SegmentLatency, scores: list[str]) -> LatencyCheck:
     """Compares the additive model with samples that leave at every exit in turn."""
-    additive_ms = [route_ms(own, prices, route) for route in mixed_routes(len(own.cuts), scores)]
+    additive_ms = [own.priced(prices, route) for route in mixed_routes(len(own.cuts), scores)]
     return LatencyCheck(float(np.mean(additive_ms)), _to_median(ms) * mean_over_samples(ms[MIXED]))
 
 
 def _report(
-    own: Segments, ms: dict[Kind, MsRPI], machine: Machine, reference: str, options: LatencyOptions
+    own: Prepared, ms: dict[Kind, MsRPI], machine: Machine, reference: str, options: LatencyOptions
 ) -> LatencyReport:
     whole_RP, reference_RP = ms[WHOLE][..., 0], ms[REFERENCE][..., 0]
     routes = {kind: ms_RPI for kind, ms_RPI in ms.items() if isinstance(kind, Route)}
@@ -121,13 +131,31 @@ def example_image(images: ImageSpec, batch_size: int, device: torch.device) -> t
     return torch.randn(shape, generator=generator).to(device)
 
 
+def fastest(
+    network: EarlyExitNetwork,
+    image_NCHW: torch.Tensor,
+    scores: Mapping[str, Score],
+    options: LatencyOptions = DEFAULT_OPTIONS,
+) -> Prepared:
+    """Prepares the network in an engine, on the image's device, in the fastest of the engine's ways to run it.
+
+    Raises:
+        UserError: there is no such engine, its package is missing, or it cannot run the network.
+    """
+    engine, _ = engine_named(options.engine, image_NCHW.device)
+    threads = options.threads or torch.get_num_threads()
+    every = ENGINES[engine].variants(network, image_NCHW, scores, EngineOptions(threads, options.channels_last))
+    if len(every) == 1:
+        return every[0]
+    passes = {place: timed_pass(variant.whole()) for place, variant in enumerate(every)}
+    ms = interleaved(passes, budget_s=LAYOUT_SHARE * options.budget_s, seed=options.seed, fewest_rounds=3)
+    return every[min(passes, key=lambda place: float(np.median(ms[place])))]
+
+
 def prepared(
     network: EarlyExitNetwork, image_NCHW: torch.Tensor, options: LatencyOptions = DEFAULT_OPTIONS
 ) -> Segments:
-    """Prepares the network for measurement and deployment: on the image's device, in the faster layout."""
-    if options.channels_last is not None:
-        return segments_of(network, image_NCHW, channels_last=options.channels_last)
-    both = {last: segments_of(network, image_NCHW, channels_last=last) for last in (False, True)}
-    passes = {last: whole_pass(segments.whole, image_NCHW) for last, segments in both.items()}
-    ms = interleaved(passes, budget_s=LAYOUT_SHARE * options.budget_s, seed=options.seed, fewest_rounds=3)
-    return both[bool(np.median(ms[True]) < np.median(ms[False]))]
+    """Prepares the network in pieces, in PyTorch on the image's device, in the faster layout; captured on a GPU."""
+    found = fastest(network, image_NCHW, {}, replace(options, engine=IN_PIECES[image_NCHW.device.type]))
+    assert isinstance(found, PreparedSegments)
+    return found.segments

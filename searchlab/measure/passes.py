@@ -1,6 +1,6 @@
 """Timed passes of a network, whole or in pieces, in short blocks that alternate in random order.
 
-Shape suffixes: N images, C channels or classes, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
+Shape suffixes: R rounds, P passes of a block, I pieces of a pass.
 """
 
 import gc
@@ -15,10 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from searchlab.measure.segments import Call
-
-Score = Callable[[torch.Tensor], torch.Tensor]
-"""logits_NC to score_N; for the score "gate", gate_N1 to score_N."""
+from searchlab.engines.engine import Pass
+from searchlab.measure.clocks import Clock, CpuClock
 
 Timed = Callable[[], list[float]]
 """One pass: returns the milliseconds of its pieces. It ends with a value on the host, so no work is pending."""
@@ -48,14 +46,15 @@ def quiet_host(threads: int) -> Iterator[None]:
             gc.enable()
 
 
-def whole_pass(logits_of: Call, image_NCHW: torch.Tensor) -> Timed:
-    """Makes a pass from the image to the class on the host, as one piece."""
+def timed_pass(one: Pass, clock: Clock | None = None) -> Timed:
+    """Makes a timed pass of an engine's: the milliseconds of its pieces, by the clock; default: the host's."""
+    clock = clock or CpuClock()
 
     def run() -> list[float]:
-        start_ns = time.perf_counter_ns()
-        with torch.inference_mode():
-            logits_of(image_NCHW).argmax(dim=1).tolist()
-        return [(time.perf_counter_ns() - start_ns) / 1e6]
+        clock.start()
+        one(clock.stamp)
+        clock.stamp()
+        return clock.intervals_ms()
 
     return run
 

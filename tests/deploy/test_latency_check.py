@@ -20,7 +20,7 @@ from searchlab.operating_point import ExitRule, Frontier
 from searchlab.record import Profile, Quantiles, SegmentLatency, TrialRecord
 
 PLAIN = Candidate(ResNet((1, 1), 4), (Exit(1),))
-QUICK = LatencyOptions(budget_s=0, threads=1, fewest_rounds=2)
+QUICK = LatencyOptions(budget_s=0, threads=1, fewest_rounds=2, engine="torch")
 CANDIDATE = Candidate(ResNet((1, 1), 4), (Exit(0, gate=Gate()), Exit(1, gate=Gate())))
 
 
@@ -29,9 +29,9 @@ def test_a_point_is_checked_over_samples_that_leave_as_the_table_says(digits, mo
     monkeypatch.setattr(latency_check, "CHECK_OPTIONS", QUICK)
     seen = {}
 
-    def spy(run, samples_NCHW, reference, reference_ms, options):
-        seen["exits"] = [run(image_CHW[None])[1] for image_CHW in samples_NCHW]
-        return routed_ms(run, samples_NCHW, reference, reference_ms, options)
+    def spy(run, samples, reference, reference_ms, options):
+        seen["exits"] = [run(sample)[1] for sample in samples]
+        return routed_ms(run, samples, reference, reference_ms, options)
 
     routed_ms = latency_check.routed_ms
     monkeypatch.setattr(latency_check, "routed_ms", spy)

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import torch
 
+from searchlab.engines.segments import Segments
 from searchlab.measure import clocks, end_to_end, passes
-from searchlab.measure.segments import Segments
 
 
 class FakeMachine:

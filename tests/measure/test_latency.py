@@ -7,12 +7,16 @@ from raises import raises_code
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate
+from searchlab.engines.cuda_graphs import captured_segments
+from searchlab.engines.prepared_segments import PreparedSegments
+from searchlab.engines.route import Route
+from searchlab.engines.segments import route_pass, route_pieces, run_without_exits
+from searchlab.engines.torch_eager import eager_segments
 from searchlab.exits.scores import GATE
 from searchlab.measure.clocks import CudaClock
-from searchlab.measure.end_to_end import check_latency, end_to_end_ms, run_without_exits
+from searchlab.measure.end_to_end import check_latency, end_to_end_ms
 from searchlab.measure.latency import LatencyOptions, example_image, measure_latency, prepared
-from searchlab.measure.routes import Route, route_pass, route_pieces
-from searchlab.measure.segments import segments_of
+from searchlab.measure.passes import timed_pass
 from searchlab.model.early_exit import build
 from searchlab.record import LatencyReport
 from searchlab.serialization import from_plain, to_plain
@@ -22,7 +26,8 @@ CANDIDATE = Candidate(ResNet((1, 1), 4), (Exit(1),))
 SCORES = {"first": lambda logits_NC: logits_NC[:, 0], "second": lambda logits_NC: logits_NC[:, 1]}
 GATED = Candidate(ResNet((1, 1), 4), (Exit(0, gate=Gate()), Exit(1, gate=Gate())))
 GATE_SCORE = {GATE: lambda gate_N1: gate_N1[:, 0]}
-OPTIONS = LatencyOptions(budget_s=0, threads=1, fewest_rounds=2)
+OPTIONS = LatencyOptions(budget_s=0, threads=1, fewest_rounds=2, engine="torch")
+GRAPHS = replace(OPTIONS, engine="cuda-graphs")
 CPU = torch.device("cpu")
 
 
@@ -69,7 +74,7 @@ def test_segments_compute_what_the_network_does(network, channels_last):
 
 def test_the_network_runs_without_its_exits(network):
     images_NCHW = example_image(IMAGES, 5, CPU)
-    run = run_without_exits(segments_of(network, images_NCHW[:1], channels_last=False))
+    run = run_without_exits(eager_segments(network, images_NCHW[:1], channels_last=False))
     expected = network.eval()(images_NCHW)[:, -1].argmax(dim=1).tolist()
     assert [run(image_CHW[None]) for image_CHW in images_NCHW] == expected
 
@@ -107,7 +112,8 @@ def test_a_check_predicts_from_segments_measured_with_the_network(network):
         return 1.5
 
     with torch.inference_mode():
-        check = check_latency(segments, segments.whole, samples_NCHW, predict, {"first": SCORES["first"]}, OPTIONS)
+        own = PreparedSegments(segments, samples_NCHW[:1], {"first": SCORES["first"]})
+        check = check_latency(own, segments.whole, samples_NCHW, predict, OPTIONS)
     assert check.additive_ms == 1.5 and check.end_to_end_ms > 0
     assert found[0].decision_ms.keys() == {"first"}
 
@@ -117,15 +123,15 @@ def test_a_check_predicts_from_segments_measured_with_the_network(network):
 def test_graphs_compute_and_are_timed_as_the_network_is(network):
     device = torch.device("cuda")
     images_NCHW = example_image(IMAGES, 2, device)
-    segments = segments_of(network, images_NCHW[:1], channels_last=True)
+    segments = captured_segments(network, images_NCHW[:1], channels_last=True)
     network.to(device).eval()
     with torch.inference_mode():
         for image_1CHW in images_NCHW.split(1):
             torch.testing.assert_close(segments.whole(image_1CHW), network(image_1CHW)[:, -1], atol=1e-3, rtol=1e-3)
     route = Route(1, "first")
-    pieces_ms = route_pass(segments, images_NCHW[:1], route, SCORES["first"], CudaClock())()
+    pieces_ms = timed_pass(route_pass(segments, images_NCHW[:1], route, SCORES["first"]), CudaClock())()
     assert len(pieces_ms) == len(route_pieces(segments, route)) and min(pieces_ms) > 0
-    report = measure_latency(network, "resnet8", IMAGES, SCORES, device, OPTIONS)
+    report = measure_latency(network, "resnet8", IMAGES, SCORES, device, GRAPHS)
     assert report.machine.device == "cuda" and report.whole.p50 > 0
 
 
@@ -135,12 +141,12 @@ def test_gates_are_captured_as_heads_are():
     device = torch.device("cuda")
     network = build(GATED, IMAGES).to(device).eval()
     images_NCHW = example_image(IMAGES, 3, device)
-    segments = segments_of(network, images_NCHW[:1], channels_last=True)
+    segments = captured_segments(network, images_NCHW[:1], channels_last=True)
     with torch.inference_mode():
         for image_1CHW in images_NCHW.split(1):
             segments.whole(image_1CHW)
             gates_1G = torch.cat([gate(image_1CHW) for gate in segments.gates], dim=1)
             expected_1G = network.gate_logits(network.maps(image_1CHW))
             torch.testing.assert_close(gates_1G, expected_1G, atol=1e-3, rtol=1e-3)
-    found = measure_latency(network, "resnet8", IMAGES, GATE_SCORE, device, OPTIONS).segments
+    found = measure_latency(network, "resnet8", IMAGES, GATE_SCORE, device, GRAPHS).segments
     assert len(found.gates_ms) == 2 and min(*found.gates_ms, *found.heads_ms) > 0

@@ -7,20 +7,24 @@ from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate
 from searchlab.deploy.runtime import EarlyExitRuntime
 from searchlab.deploy.scores import score_functions
+from searchlab.engines.prepared_segments import PreparedSegments
+from searchlab.engines.route import Route, routes_for
+from searchlab.engines.segments import route_pass, route_pieces
+from searchlab.engines.torch_eager import eager_segments
 from searchlab.exits.costs import exit_cost_ms
 from searchlab.exits.scores import GATE
 from searchlab.measure.clocks import CpuClock
 from searchlab.measure.end_to_end import check_latency
 from searchlab.measure.latency import LatencyOptions, example_image
-from searchlab.measure.routes import Route, route_pass, route_pieces, routes_for, segment_latency
-from searchlab.measure.segments import segments_of
+from searchlab.measure.passes import timed_pass
+from searchlab.measure.routes import segment_latency
 from searchlab.model.early_exit import build
 from searchlab.operating_point import ExitRule
 from searchlab.record import NetworkCost, SegmentCost
 
 IMAGES = ImageSpec(1, 8, 8, 10)
 GATED = Candidate(ResNet((1, 1), 4), (Exit(0, gate=Gate()), Exit(1, gate=Gate())))
-OPTIONS = LatencyOptions(budget_s=0, threads=1, fewest_rounds=4)
+OPTIONS = LatencyOptions(budget_s=0, threads=1, fewest_rounds=4, engine="torch")
 SMALL, LARGE = 20, 10_000
 """Caches: one that the first exit's stages fit into and the network does not, and one for everything."""
 
@@ -47,11 +51,10 @@ def test_additive_latency_is_that_of_the_routed_network_whatever_its_caches_hold
     samples_NCHW = torch.cat([sample_for(exit) for exit in leave])
     assert [runtime.classify(sample[None])[1] for sample in samples_NCHW] == list(leave)
     check = check_latency(
-        segments,
+        PreparedSegments(segments, samples_NCHW[:1], score_functions([score])),
         runtime.classify,
         samples_NCHW,
         lambda latency: float(exit_cost_ms(cost_of(segments), latency, rule.exits, score)[list(leave)].mean()),
-        score_functions([score]),
         OPTIONS,
     )
     assert abs(check.error) < 0.05
@@ -63,11 +66,10 @@ def test_an_exit_left_out_costs_nothing_however_slow_it_makes_what_follows(monke
     for exits in ((0,), (1,), (2,), (0, 1, 2)):
         rule = ExitRule(score if len(exits) > 1 else "max_logit", exits, (-9.0,) * (len(exits) - 1))
         check = check_latency(
-            segments,
+            PreparedSegments(segments, sample_for(0), score_functions([score])),
             EarlyExitRuntime(segments, rule).classify,
             sample_for(0),
             lambda latency, rule=rule: exit_cost_ms(cost_of(segments), latency, rule.exits, score)[0],
-            score_functions([score]),
             OPTIONS,
         )
         assert abs(check.error) < 0.05, rule
@@ -92,12 +94,12 @@ def test_every_exit_is_shown_alone_and_with_the_others_and_every_score_is_asked(
 )
 def test_a_route_runs_what_routing_runs_and_stamps_every_piece_once(route, ran):
     image_NCHW = example_image(IMAGES, 2, torch.device("cpu"))
-    segments = segments_of(build(GATED, IMAGES), image_NCHW, channels_last=False)
+    segments = eager_segments(build(GATED, IMAGES), image_NCHW, channels_last=False)
     seen = []
     parts = {"gate": segments.gates, "head": segments.heads}
     for name, part in ((f"{kind} {i}", part) for kind, found in parts.items() for i, part in enumerate(found)):
         part.register_forward_hook(lambda module, inputs, output, name=name: seen.append(name))
-    pieces_ms = route_pass(segments, image_NCHW, route, lambda output_NC: output_NC[:, 0], CpuClock())()
+    pieces_ms = timed_pass(route_pass(segments, image_NCHW, route, lambda output_NC: output_NC[:, 0]), CpuClock())()
     pieces = route_pieces(segments, route)
     assert seen == ran == [f"{kind} {at}" for kind, at in pieces if kind in ("head", "gate")]
     assert [at for kind, at in pieces if kind == "stage"] == list(range(segments.cuts[route.exit] + 1))
@@ -105,13 +107,14 @@ def test_a_route_runs_what_routing_runs_and_stamps_every_piece_once(route, ran):
 
 
 def test_prices_are_scaled_and_the_class_is_paid_with_the_first_stage():
-    segments = segments_of(build(GATED, IMAGES), example_image(IMAGES, 1, torch.device("cpu")), channels_last=False)
+    segments = eager_segments(build(GATED, IMAGES), example_image(IMAGES, 1, torch.device("cpu")), channels_last=False)
     own_ms = {"stage": 3.0, "head": 5.0, "gate": 20.0, "decision": 7.0, "class": 8.0}
     ms = {}
     for route in routes_for(3, ["first", GATE]):
         pieces = torch.tensor([own_ms[kind] for kind, _ in route_pieces(segments, route)])
         ms[route] = pieces.expand(3, 2, len(pieces)).numpy()
-    found = segment_latency(segments, ms, scale=2.0)
+    own = PreparedSegments(segments, example_image(IMAGES, 1, torch.device("cpu")), {})
+    found = segment_latency(own, ms, scale=2.0)
     np.testing.assert_allclose(found.stages_ms, (2 * (3 + 8), 6, 6))
     np.testing.assert_allclose((*found.heads_ms, *found.gates_ms), (10, 10, 10, 40, 40))
     assert found.decision_ms == pytest.approx({"first": 14, GATE: 14})

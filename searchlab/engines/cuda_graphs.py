@@ -1,64 +1,46 @@
-"""Segments: a network as a sequence of callables for timing or routing, in eval mode, captured on CUDA.
+"""Engine "cuda-graphs": PyTorch on a GPU, every piece of a network captured as a CUDA graph.
 
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
-import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
+from searchlab.engines.engine import EngineOptions, Score
+from searchlab.engines.prepared_segments import PreparedSegments
+from searchlab.engines.segments import Call, Segments
+from searchlab.engines.torch_eager import deployable, layouts
 from searchlab.model.early_exit import EarlyExitNetwork
-from searchlab.model.heads import LearnedGate
-
-Call = Callable[[torch.Tensor], torch.Tensor]
-
-Step = tuple[Call, Call | None]
-"""A stage, and the head or gate on its cut, if any."""
 
 
-@dataclass(frozen=True)
-class Segments:
-    """Callables of every stage, head and gate, and each head's cut: the interface to timing and routing.
+class CudaGraphs:
+    """PyTorch on a GPU with CUDA graphs: static inputs, one graph a piece, the scalar of a decision copied back."""
 
-    Called inside `torch.inference_mode()`. On CUDA they are graphs, captured for the one shape they were made with.
-    """
+    devices = ("cuda",)
 
-    stages: Sequence[Call]
-    heads: Sequence[Call]
-    cuts: tuple[int, ...]
-    gates: Sequence[Call] = ()
+    def version(self) -> str:
+        """The version of torch, which says that of CUDA."""
+        return torch.__version__
 
-    @property
-    def steps(self) -> list[Step]:
-        """Every stage with the head on its cut, or None."""
-        head_of = dict(zip(self.cuts, self.heads, strict=True))
-        return [(stage, head_of.get(cut)) for cut, stage in enumerate(self.stages)]
-
-    @property
-    def gate_steps(self) -> list[Step]:
-        """Every stage with the gate on its cut, or None."""
-        gate_of = dict(zip(self.cuts, self.gates, strict=False))
-        return [(stage, gate_of.get(cut)) for cut, stage in enumerate(self.stages)]
-
-    def whole(self, image_NCHW: torch.Tensor) -> torch.Tensor:
-        """Every stage and the final head: logits_NC of the network without exits."""
-        map_NCHW = image_NCHW
-        for stage in self.stages:
-            map_NCHW = stage(map_NCHW)
-        return self.heads[-1](map_NCHW)
+    def variants(
+        self,
+        network: EarlyExitNetwork,
+        image_NCHW: torch.Tensor,
+        scores: Mapping[str, Score],
+        options: EngineOptions,
+    ) -> Sequence[PreparedSegments]:
+        """Both layouts, unless one is given."""
+        return [
+            PreparedSegments(captured_segments(network, image_NCHW, channels_last=last), image_NCHW, scores)
+            for last in layouts(options)
+        ]
 
 
-def segments_of(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels_last: bool) -> Segments:
-    """Copies the network to the image's device in the given layout; the original is unchanged."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = copy.deepcopy(network).to(image_NCHW.device).to(memory_format=layout).eval()
-    network.gates = nn.ModuleList(cast(LearnedGate, gate).folded() for gate in network.gates)
-    if image_NCHW.device.type != "cuda":
-        return Segments(list(network.stages), list(network.heads), network.cuts, list(network.gates))
+def captured_segments(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels_last: bool) -> Segments:
+    """Captures a copy of the network on the image's device in the given layout; the original is unchanged."""
+    network = deployable(network, image_NCHW.device, channels_last=channels_last)
     with torch.inference_mode(), torch.cuda.device(image_NCHW.device):
         return _captured(network, image_NCHW)
 

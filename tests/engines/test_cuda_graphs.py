@@ -4,9 +4,11 @@ from torch import nn
 
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate
-from searchlab.measure import segments as module
+from searchlab.engines import cuda_graphs as module
+from searchlab.engines.cuda_graphs import _captured
+from searchlab.engines.torch_eager import eager_segments
 from searchlab.measure.latency import example_image
-from searchlab.measure.segments import _captured, segments_of
+from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork, build
 
 IMAGES = ImageSpec(1, 8, 8, 10)
@@ -45,6 +47,7 @@ def outputs(segments, image_NCHW):
 
 def odd_network():
     """Stages and heads with nothing to capture, and a head that cannot be captured."""
+    as_it_is = Stage("image", nn.Identity(), 1, 8, 8)
     hard = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     hard.capturable = False
     stages = {"image": nn.Identity(), "all": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))}
@@ -57,7 +60,7 @@ def test_captured_pieces_compute_what_the_network_does_for_every_image(make):
     images_NCHW = example_image(IMAGES, 3, torch.device("cpu"))
     with torch.inference_mode():
         captured = _captured(network, images_NCHW[:1])
-        plain = segments_of(network, images_NCHW[:1], channels_last=False)
+        plain = eager_segments(network, images_NCHW[:1], channels_last=False)
         for image_1CHW in images_NCHW.split(1):
             found, expected = outputs(captured, image_1CHW), outputs(plain, image_1CHW)
             assert found.keys() == expected.keys() and len(found) == len(network.heads) + len(network.gates)
