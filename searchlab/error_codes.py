@@ -18,6 +18,7 @@ CODES: dict[str, Code] = {
     "unknown-data-set": Code("No data set has this name.", _KNOWN),
     "unknown-device": Code("The device name is invalid, or this machine has no such device.", _KNOWN),
     "unknown-early-stopping-rule": Code("No early stopping rule has this name.", _KNOWN),
+    "unknown-engine": Code("No engine has this name.", _KNOWN),
     "unknown-exit": Code("The exit rule names an exit that the network lacks.", "Use an exit of the network."),
     "unknown-field": Code("A noun has no field of this name.", "Correct the name; the message suggests one."),
     "unknown-limit": Code("`best` has no limit of this name.", _KNOWN),
@@ -71,6 +72,9 @@ CODES: dict[str, Code] = {
     "invalid-images": Code("Images are unreadable, or their values do not fit their depth.", "Replace or save again."),
     "invalid-partition": Code("A partition must name every class exactly once.", "Correct the groups."),
     "too-few-images": Code("A class or a data set has too few images.", "Add images, or remove the class."),
+    # Engines
+    "engine-missing": Code("The package of an engine is not installed.", "Install it with the command shown."),
+    "engine-unusable": Code("The engine cannot run the network, or has no such device.", "Use another engine."),
     # Networks
     "cannot-build": Code("The space returned a candidate that cannot be built.", "Correct the space."),
     "invalid-cut": Code("The network cannot be cut there.", "Use the listed modules, in order."),

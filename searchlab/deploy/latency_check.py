@@ -63,7 +63,8 @@ def check_point(
     additive_ms = evaluate(table.part(chosen_N.numpy()), rule, record.profile).latency_ms
     assert additive_ms is not None
     machine = latency.machine
-    options = replace(CHECK_OPTIONS, engine=machine.engine, threads=machine.threads)
+    mean, std = (tuple(values_C.flatten().tolist()) for values_C in (normaliser.mean_C, normaliser.std_C))
+    options = replace(CHECK_OPTIONS, engine=machine.engine, threads=machine.threads, mean=mean, std=std)
     images_NCHW = images_NCHW.to(engine_named(machine.engine, images_NCHW.device)[1])
     image_1CHW = images_NCHW[:1].clone()
     own = fastest(network, image_1CHW, score_functions([rule.score]), options)

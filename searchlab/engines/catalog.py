@@ -4,10 +4,12 @@ import torch
 
 from searchlab.engines.cuda_graphs import CudaGraphs
 from searchlab.engines.engine import Engine
+from searchlab.engines.onnx_runtime import OnnxRuntime
 from searchlab.engines.torch_eager import TorchEager
 from searchlab.errors import UserError, unknown
 
 ENGINES: dict[str, Engine] = {
+    "onnxruntime": OnnxRuntime(),
     "torch": TorchEager(),
     "cuda-graphs": CudaGraphs(),
 }
@@ -16,7 +18,7 @@ ENGINES: dict[str, Engine] = {
 AUTO = "auto"
 """Name for the default engine of a device."""
 
-DEFAULT = {"cpu": "torch", "cuda": "cuda-graphs"}
+DEFAULT = {"cpu": "onnxruntime", "cuda": "cuda-graphs"}
 """Type of device to the engine that "auto" stands for there."""
 
 IN_PIECES = {"cpu": "torch", "cuda": "cuda-graphs"}

@@ -5,11 +5,14 @@ Shape suffixes: N images, C channels or classes, H and W pixels.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import Any, Protocol
 
 import torch
 
 from searchlab.engines.route import Route
+from searchlab.errors import UserError
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.operating_point import ExitRule
 from searchlab.record import SegmentLatency
@@ -31,11 +34,26 @@ Run = Callable[[Any], object]
 class EngineOptions:
     """How a network is prepared: the engine's threads on a CPU, and the layout of images and weights.
 
-    `channels_last` None lets the measurement try both. Engines with a layout of their own ignore it.
+    `channels_last` None lets the measurement try both. Engines with a layout of their own ignore it. Engines that take
+    pixels normalise them by `mean` and `std` of every channel; empty: by any, where only latency is of interest.
     """
 
     threads: int = 1
     channels_last: bool | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+def package(name: str, install: str) -> ModuleType:
+    """Imports the package of an engine.
+
+    Raises:
+        UserError: it is not installed; the message has the command that installs it.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise UserError("engine-missing", "missing package", where="engine", value=name, allowed=install) from error
 
 
 class Prepared(Protocol):
@@ -62,6 +80,9 @@ class Prepared(Protocol):
 
     def priced(self, prices: SegmentLatency, route: Route) -> float:
         """What the prices say of a route's pass, in milliseconds."""
+
+    def mixed(self) -> Sequence[tuple[Route, Pass]]:
+        """Samples that leave at different exits, one after the other, as deployed: the route of each, and its pass."""
 
     def taken(self, image_1CHW: torch.Tensor) -> Any:
         """The image in the form that `routed` takes: what a program that deploys the network has at hand."""

@@ -11,7 +11,7 @@ import torch
 from searchlab.engines.engine import Pass, Run, Score, Stamp
 from searchlab.engines.legs import legs_of, routed
 from searchlab.engines.piece_prices import priced_pieces, prices_of_pieces
-from searchlab.engines.route import Route, routes_for
+from searchlab.engines.route import Route, mixed_routes, routes_for
 from searchlab.engines.segments import Segments, route_pass, run_without_exits
 from searchlab.exits.scores import GATE
 from searchlab.operating_point import ExitRule
@@ -53,6 +53,10 @@ class PreparedSegments:
     def priced(self, prices: SegmentLatency, route: Route) -> float:
         """What the prices say of the pieces of a route's pass."""
         return priced_pieces(self.segments, prices, route)
+
+    def mixed(self) -> Sequence[tuple[Route, Pass]]:
+        """One route to every exit."""
+        return [(route, self.route(route)) for route in mixed_routes(len(self.cuts), list(self.scores))]
 
     def taken(self, image_1CHW: torch.Tensor) -> torch.Tensor:
         """The image as it is."""

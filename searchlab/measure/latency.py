@@ -15,7 +15,7 @@ from searchlab.architecture import ImageSpec
 from searchlab.engines.catalog import AUTO, ENGINES, IN_PIECES, engine_named
 from searchlab.engines.engine import EngineOptions, Prepared, Score
 from searchlab.engines.prepared_segments import PreparedSegments
-from searchlab.engines.route import Route, mixed_routes
+from searchlab.engines.route import Route
 from searchlab.engines.segments import Segments
 from searchlab.measure.clocks import clock_for
 from searchlab.measure.cpu_contention import load
@@ -38,7 +38,8 @@ class LatencyOptions:
     """Options of a measurement: engine, images per batch, threads (None: torch's current number), time budget.
 
     `engine` "auto" is the default one of the device. `channels_last` None tries both layouts, where the engine has
-    them, and takes the faster. `fewest_rounds` are measured even over the budget.
+    them, and takes the faster. `fewest_rounds` are measured even over the budget. `mean` and `std` are those of the data,
+    needed only where images are real.
     """
 
     batch_size: int = 1
@@ -48,6 +49,8 @@ class LatencyOptions:
     channels_last: bool | None = None
     fewest_rounds: int = 5
     engine: str = AUTO
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 DEFAULT_OPTIONS = LatencyOptions()
@@ -78,9 +81,10 @@ def measure_latency(
     with quiet_host(threads):
         own = fastest(network, image_NCHW, scores, options)
         other = fastest(reference_network(reference, images), image_NCHW, {}, options)
+        mixed = own.mixed()
         passes: dict[Kind, Timed] = {
             WHOLE: timed_pass(own.whole()),
-            MIXED: mixed_pass(own, clock, list(scores)),
+            MIXED: mixed_pass(mixed, clock),
             REFERENCE: timed_pass(other.whole()),
             **route_passes(own, clock),
         }
@@ -93,12 +97,12 @@ def measure_latency(
                 between=REFERENCE,
             )
     found = _report(own, ms, this_machine(device, threads, engine), reference, options)
-    return replace(found, mixed=_mixed(own, ms, found.segments, list(scores)), waited=met.waited)
+    return replace(found, mixed=_mixed(own, ms, found.segments, [route for route, _ in mixed]), waited=met.waited)
 
 
-def _mixed(own: Prepared, ms: dict[Kind, MsRPI], prices: SegmentLatency, scores: list[str]) -> LatencyCheck:
+def _mixed(own: Prepared, ms: dict[Kind, MsRPI], prices: SegmentLatency, routes: list[Route]) -> LatencyCheck:
     """Compares the additive model with samples that leave at every exit in turn."""
-    additive_ms = [own.priced(prices, route) for route in mixed_routes(len(own.cuts), scores)]
+    additive_ms = [own.priced(prices, route) for route in routes]
     return LatencyCheck(float(np.mean(additive_ms)), _to_median(ms) * mean_over_samples(ms[MIXED]))
 
 
@@ -144,7 +148,9 @@ def fastest(
     """
     engine, _ = engine_named(options.engine, image_NCHW.device)
     threads = options.threads or torch.get_num_threads()
-    every = ENGINES[engine].variants(network, image_NCHW, scores, EngineOptions(threads, options.channels_last))
+    every = ENGINES[engine].variants(
+        network, image_NCHW, scores, EngineOptions(threads, options.channels_last, options.mean, options.std)
+    )
     if len(every) == 1:
         return every[0]
     passes = {place: timed_pass(variant.whole()) for place, variant in enumerate(every)}

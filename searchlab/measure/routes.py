@@ -5,8 +5,8 @@ Shape suffixes: R rounds, P passes of a block, I pieces of a pass.
 
 from collections.abc import Mapping, Sequence
 
-from searchlab.engines.engine import Prepared
-from searchlab.engines.route import Route, mixed_routes
+from searchlab.engines.engine import Pass, Prepared
+from searchlab.engines.route import Route
 from searchlab.measure.clocks import Clock
 from searchlab.measure.passes import MsRPI, Timed, timed_pass
 from searchlab.measure.quantiles import undisturbed_means
@@ -21,9 +21,9 @@ def route_passes(own: Prepared, clock: Clock) -> dict[Kind, Timed]:
     return {route: timed_pass(own.route(route), clock) for route in own.routes()}
 
 
-def mixed_pass(own: Prepared, clock: Clock, scores: Sequence[str]) -> Timed:
-    """Makes a pass of one sample per route of `mixed_routes`; each sample is a piece."""
-    passes = [timed_pass(own.route(route), clock) for route in mixed_routes(len(own.cuts), scores)]
+def mixed_pass(mixed: Sequence[tuple[Route, Pass]], clock: Clock) -> Timed:
+    """One sample after the other, leaving at different exits: a piece for each."""
+    passes = [timed_pass(one, clock) for _, one in mixed]
     return lambda: [sum(timed()) for timed in passes]
 
 

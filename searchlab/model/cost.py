@@ -1,5 +1,6 @@
 """Parameters and MACs, known from the candidate alone: built on the meta device, nothing is allocated."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -12,7 +13,7 @@ from searchlab.architecture import Backbone, ImageSpec, Partitioned, Torchvision
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.model.blocks import Make
-from searchlab.model.early_exit import plan_of
+from searchlab.model.early_exit import EarlyExitNetwork, plan_of
 from searchlab.model.macs import Rule, check_countable, rule_for
 from searchlab.model.partitioned import check_partitioned
 from searchlab.model.shapes import shapes_by_rule, without_values
@@ -77,6 +78,20 @@ def _counted(make: Make, shape: Shape) -> _PartCost:
     with shapes_by_rule(part):
         returned = part(input)
     return _PartCost(parameter_count(part), macs, tuple(returned.shape))
+
+
+def stage_macs(network: EarlyExitNetwork, shape: Shape) -> list[int]:
+    """Returns the MACs of every stage of a built network, which stays as it is."""
+    macs = []
+    for stage in network.stages:
+        cost = _counted(partial(_without_values_of, stage), shape)
+        macs.append(cost.macs)
+        shape = cost.returned
+    return macs
+
+
+def _without_values_of(part: nn.Module) -> nn.Module:
+    return copy.deepcopy(part).to("meta")
 
 
 @lru_cache(maxsize=1024)
