@@ -88,6 +88,7 @@ class Overrides(Budget, Where, total=False):
     early_stopping: str | None
     seed: int | None
     reference: str | None
+    engine: str | None
     max_images: int | None
     image_size: int | None
     curves: bool | None

@@ -74,6 +74,7 @@ CODES: dict[str, Code] = {
     "too-few-images": Code("A class or a data set has too few images.", "Add images, or remove the class."),
     # Engines
     "engine-missing": Code("The package of an engine is not installed.", "Install it with the command shown."),
+    "latency-not-measured": Code("A disturbed measurement is not believed.", "Repeat it on a quiet machine."),
     "engine-unusable": Code("The engine cannot run the network, or has no such device.", "Use another engine."),
     # Networks
     "cannot-build": Code("The space returned a candidate that cannot be built.", "Correct the space."),

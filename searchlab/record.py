@@ -89,8 +89,8 @@ class Machine:
 
     @property
     def label(self) -> str:
-        """Short name for footers: "onnxruntime 1.31.1, cpu (2 threads) AMD EPYC"."""
-        return f"{self.executed_by}, {self.hardware}"
+        """Short name for footers: "cpu (2 threads) AMD EPYC, onnxruntime 1.31.1"."""
+        return f"{self.hardware}, {self.executed_by}"
 
     @property
     def in_full(self) -> str:
@@ -155,6 +155,9 @@ class LatencyCheck:
 DIFFERENCE = {"cpu": 0.10, "cuda": 0.05}
 """Largest accepted relative error of the additive latency, by type of device."""
 
+BELIEVED = 0.25
+"""Largest relative error of the additive latency, on any device, at which a trial has a latency at all."""
+
 WAITED = 0.20
 """Largest accepted share of a measurement's time in which its threads wait for a core."""
 
@@ -191,6 +194,12 @@ class LatencyReport:
         check = self.check or self.mixed
         differs = abs(check.error) / DIFFERENCE[self.machine.device] if check else 0.0
         return max(differs, self.waited / WAITED, 1 / self.drift / FASTER)
+
+    @property
+    def disbelief(self) -> str:
+        """Why the figures are no latency at all; "" if they are one, perhaps in doubt."""
+        check = self.check or self.mixed
+        return self.doubt if check and abs(check.error) > BELIEVED else ""
 
     @property
     def doubt(self) -> str:

@@ -1,6 +1,7 @@
 """Study, run options, and the specification of a trial for a worker."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,9 @@ from searchlab.serialization import NOUN
 from searchlab.user_file import UserFile, is_file_name
 
 DEFAULT_TRIALS = 20
+
+AUTO_ENGINE = "auto"
+"""In place of an engine: the default one of the device, or the one that the study was begun with."""
 
 Named = Annotated[Objective, BeforeValidator(named)]
 """An objective, or its name."""
@@ -43,7 +47,9 @@ class Study:
 
     `image_size` is the side in pixels of a folder's images, as in "folder:PATH?size=96"; if both are given, they must
     be equal. `max_images` is the number of images to train on (see `data.splits.limited`). `rungs` are epochs at which
-    trials are compared. Operating points below `min_accuracy` (of the validation split) are not on the front.
+    trials are compared. `engine` executes the networks whose latency is measured, one of `engines.catalog.ENGINES`;
+    "auto" is the default one of the device. Operating points below `min_accuracy` (of the validation split) are not on
+    the front.
 
     `enqueue` holds parameters of the space that are tried first, in this order, by the names of their rows in tables;
     those of a tuple have no names. `thresholds_per_exit` is the number of thresholds that the frontier search tries at
@@ -77,6 +83,7 @@ class Study:
     rungs: tuple[Positive, ...] = ()
     seed: Annotated[int, Field(ge=0)] = 0
     reference: str = "resnet8"
+    engine: Annotated[str, Field(min_length=1)] = AUTO_ENGINE
     scores: Annotated[tuple[str, ...], Field(min_length=1)] = (
         "margin",
         "max_softmax",
@@ -138,6 +145,11 @@ class Study:
     def rows(self) -> tuple[str, ...]:
         """Names of the enqueued configurations, without nameless ones."""
         return tuple(name for name in self.enqueue if not is_unnamed(name))
+
+
+def with_engine(study: Study, engine: str | None) -> Study:
+    """Returns a study with the engine that its latencies are measured in so far, if it names none itself."""
+    return replace(study, engine=engine) if engine and study.engine == AUTO_ENGINE else study
 
 
 def with_more(enqueue: Mapping[str, dict[str, Any]], more: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -49,7 +49,7 @@ def pytest_runtest_setup():
 def own_surroundings(tmp_path_factory):
     """Trials, those in processes of their own too, wait for no measurement of anyone else's, and take one thread.
 
-    What is measured here is in doubt, as tests run beside each other: it is not measured again.
+    What is measured here is in doubt, as tests run beside each other: it is believed, and not measured again.
     """
     folder = str(tmp_path_factory.mktemp("locks"))
     with pytest.MonkeyPatch.context() as patch:
@@ -57,6 +57,7 @@ def own_surroundings(tmp_path_factory):
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setattr(tempfile, "tempdir", folder)
         patch.setattr("searchlab.measure.remeasure.PAUSES_S", ())
+        patch.setattr("searchlab.record.BELIEVED", float("inf"))
         yield
 
 

@@ -50,9 +50,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "rich": ("cli", "session", "report"),
     "plotly": ("report",),
     "matplotlib": ("report",),
-    # launch sets the process's threads before it starts a runner, and both name the type of the device they hand
+    # launch sets the process's threads before it starts a runner, and all name the type of the device they hand
     # down. Neither computes: tensors are made, and networks run, below.
-    "torch": (*TORCH, "search/launch.py", "analysis/test_evaluation.py"),
+    "torch": (*TORCH, "search/launch.py", "search/same_unit.py", "analysis/test_evaluation.py"),
     "torchvision": ("data", "model/backbones/torchvision.py"),
     "sklearn": ("data", "baselines/eenet.py"),
     "safetensors": ("artefacts", "trial_files", "model/backbones/torchvision.py"),

@@ -29,9 +29,19 @@ def test_the_check_of_a_latency_is_negative_where_the_model_promises_too_little(
     assert LatencyCheck(additive_ms=0.9, end_to_end_ms=1.0).error == pytest.approx(-0.1)
 
 
+def test_a_machine_of_before_there_were_engines_is_of_pytorch_and_of_no_other_engine():
+    old = {"device": "cpu", "name": "EPYC", "threads": 2, "driver": "", "torch": "2.15.0", "python": "3.11.9"}
+    cpu, gpu = from_plain(Machine, old), from_plain(Machine, old | {"device": "cuda"})
+    assert (cpu.engine, cpu.engine_version) == ("torch", "2.15.0")
+    assert (gpu.engine, gpu.engine_version) == ("cuda-graphs", "2.15.0")
+    assert cpu == from_plain(Machine, old | {"engine": "torch"}) == from_plain(Machine, to_plain(cpu))
+    now = from_plain(Machine, old | {"engine": "onnxruntime", "engine_version": "1.31.1"})
+    assert now != cpu and now.executed_by == "onnxruntime 1.31.1"
+
+
 def test_machines_have_short_names():
-    assert Machine("cpu", "EPYC", 2, "", "2.15.0", "3.11.9").label == "cpu (2 threads) EPYC"
-    assert Machine("cuda", "H200", 16, "570.1", "2.15.0", "3.11.9").label == "cuda H200"
+    assert Machine("cpu", "EPYC", 2, "", "2.15.0", "3.11.9").label == "cpu (2 threads) EPYC, torch 2.15.0"
+    assert Machine("cuda", "H200", 16, "570.1", "2.15.0", "3.11.9").label == "cuda H200, cuda-graphs 2.15.0"
 
 
 @pytest.mark.parametrize(

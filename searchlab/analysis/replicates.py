@@ -23,14 +23,15 @@ from searchlab.record import Epoch, TimeUnit, TrialRecord
 from searchlab.schema import versioned
 from searchlab.search.attributes import write
 from searchlab.search.driver_lock import only_driver
-from searchlab.search.launch import load_data, run_trials, same_machine
+from searchlab.search.launch import load_data, run_trials
+from searchlab.search.same_unit import same_machine
 from searchlab.search.storage import check_writable, storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.search.study_facts import fix_unit, same_data, unit_of
 from searchlab.search.study_folder import claim
 from searchlab.seeds import replicate_seed
 from searchlab.serialization import to_plain
-from searchlab.study import RunOptions, Study, TrialSpec
+from searchlab.study import RunOptions, Study, TrialSpec, with_engine
 from searchlab.trial import failed
 
 log = logging.getLogger("searchlab")
@@ -239,10 +240,11 @@ class Replicator:
 
     def _spec(self, job: Job, number: int) -> TrialSpec:
         original, options = self.originals[job.trial], self.asked.options
+        unit = self.unit
         return TrialSpec(
             number=number,
             candidate=original.candidate,
-            study=as_replicated(self.study),
+            study=as_replicated(with_engine(self.study, unit.machine.engine if unit else None)),
             seed=replicate_seed(original.seed, job.run),
             directory=options.replicate_directory(self.study.name, job.trial, job.run),
             device=str(resolve_device(options.device)),

@@ -15,6 +15,7 @@ from searchlab.data.splits import Dataset
 from searchlab.deploy.latency_check import checked
 from searchlab.deploy.own_scores import use_scores
 from searchlab.deploy.scores import score_functions
+from searchlab.engines.catalog import engine_again
 from searchlab.errors import TrialFailure, UserError
 from searchlab.exits.evaluate import evaluate
 from searchlab.exits.scores import available_scores
@@ -95,9 +96,10 @@ def _tried(number: int, step: Callable[..., T], *given: Any) -> T | Unread:
 
 
 def _machines(points: Sequence[FrontPoint], device: torch.device) -> list[Machine]:
-    """Returns the machine of measurements made here, with the points' number of threads."""
-    threads = {point.record.latency.machine.threads for point in points if point.record.latency}
-    return [this_machine(device, each) for each in sorted(threads)]
+    """Returns the machine of measurements made here, with the points' engine and number of threads."""
+    found = {each: None for point in points if (each := point.record.latency and point.record.latency.machine)}
+    again = [(machine, *engine_again(machine, device)) for machine in found]
+    return [this_machine(own, machine.threads, engine) for machine, engine, own in again]
 
 
 def _unit_here(
@@ -138,7 +140,8 @@ def _measured(study: Study, record: TrialRecord, dataset: Dataset, device: torch
         return None
     network = load_network(Path(record.directory), record.candidate, dataset.spec).to(device)
     scores = score_functions(available_scores(study.scores, gated=bool(record.candidate.gates)))
-    options = LatencyOptions(threads=record.latency.machine.threads)
+    engine, _ = engine_again(record.latency.machine, device)
+    options = LatencyOptions(threads=record.latency.machine.threads, engine=engine)
 
     def measured() -> LatencyReport:
         with measuring():
@@ -147,7 +150,10 @@ def _measured(study: Study, record: TrialRecord, dataset: Dataset, device: torch
         table, normaliser = load_table(Path(record.directory) / TABLE), Normaliser.of(dataset, device)
         return checked(again, network, table, dataset.validation.to(device), normaliser).latency or report
 
-    return until_trusted(measured, PATIENT)
+    found = until_trusted(measured, PATIENT)
+    if found.disbelief:
+        raise TrialFailure("latency-not-measured", f"its latency could not be measured: {found.disbelief}")
+    return found
 
 
 def _look(

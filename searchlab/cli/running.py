@@ -42,6 +42,7 @@ def run(
     objectives: more.Objectives = None,
     sampler: more.Sampler = None,
     early_stopping: more.EarlyStopping = None,
+    engine: more.Engine = None,
     warm_start: opt.WarmStart = None,
     seed: opt.Seed = None,
     name: opt.Name = None,
@@ -71,6 +72,7 @@ def run(
         "objectives": opt.objectives_of(objectives),
         "sampler": opt.sampler_of(sampler),
         "early_stopping": early_stopping,
+        "engine": engine,
         "seed": seed,
         "name": name,
     }

@@ -3,14 +3,15 @@
 They are apart from `cli.options`, because these dicts import torch and Optuna, which most commands do not need.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import typer
 
 from searchlab.cli.options import LIMITS
 from searchlab.data.augment import STEPS
 from searchlab.data.datasets import DATASETS
+from searchlab.engines.catalog import ENGINES
 from searchlab.exits.scores import SCORES
 from searchlab.measure.references import REFERENCES
 from searchlab.model.stages import BACKBONES
@@ -21,7 +22,7 @@ from searchlab.search.samplers import SAMPLERS
 from searchlab.train.regimes import REGIMES
 from searchlab.train.schedules import SCHEDULES
 
-FOR_FILES: dict[str, Mapping[str, Any]] = {
+FOR_FILES: dict[str, Mapping[str, object]] = {
     "data sets": DATASETS,
     "scores": SCORES,
     "references": REFERENCES,
@@ -39,8 +40,8 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def explained(functions: Mapping[str, Callable[..., Any]]) -> str:
-    """Returns "name: first line of the docstring" of every function."""
+def explained(functions: Mapping[str, object]) -> str:
+    """Returns "name: first line of the docstring" of every function or engine."""
     lines = {name: (function.__doc__ or "").strip().splitlines() for name, function in functions.items()}
     return " ".join(
         f"{name}: {text[0][:1].lower()}{text[0][1:]}" if text else f"{name}." for name, text in lines.items()
@@ -56,6 +57,10 @@ def names_for_files() -> str:
 Sampler = Annotated[
     str | None,
     typer.Option(help=f"{listed(SAMPLERS)}; or a .py file of your own.", rich_help_panel=LIMITS),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(help=f"What executes the networks whose latency is measured. {explained(ENGINES)}"),
 ]
 EarlyStopping = Annotated[
     str | None,

@@ -163,7 +163,8 @@ def _pass(model: Model, image: NDArray[Any]) -> Pass:
 def _spec(network: EarlyExitNetwork, image_NCHW: torch.Tensor) -> ImageSpec:
     with torch.inference_mode():
         classes = network(image_NCHW.cpu()).shape[-1]
-    return ImageSpec(*image_NCHW.shape[1:], classes)
+    _, channels, height, width = image_NCHW.shape
+    return ImageSpec(channels, height, width, classes)
 
 
 def _weights(network: EarlyExitNetwork, image_NCHW: torch.Tensor) -> Weights:

@@ -37,12 +37,12 @@ def routes_of_totals(exits: int, scores: Sequence[str]) -> list[Route]:
     alone = [Route(exit) for exit in range(exits)]
     if exits == 1:
         return alone
-    first, *others = [score for score in scores if score != GATE] or [None]
-    everywhere = [score for score in (first, GATE) if score in scores and score is not None]
+    of_logits = [score for score in scores if score != GATE]
+    everywhere = [*of_logits[:1], *([GATE] if GATE in scores else [])]
     return [
         *alone,
         *(Route(exit, score) for score in everywhere for exit in range(exits)),
-        *(Route(0, score) for score in others),
+        *(Route(0, score) for score in of_logits[1:]),
     ]
 
 

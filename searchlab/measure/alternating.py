@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from searchlab.measure.end_to_end import Run
+from searchlab.engines.engine import Run
 from searchlab.operating_point import Estimate
 
 Epochs = tuple[tuple[float, ...], ...]

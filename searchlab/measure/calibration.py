@@ -40,11 +40,11 @@ def calibrated(report: LatencyReport, unit: TimeUnit | None) -> LatencyReport:
 
 
 def other_machine(unit: TimeUnit, here: str, where: str = "latency", see: str = "") -> UserError:
-    """Makes the error for a latency from another machine than the unit's; `see` names options."""
+    """Makes the error for a latency from another machine or engine than the unit's; `see` names options."""
     mend = f"{see}, or begin another study" if see else "begin another study"
     return UserError(
         "machine-differs",
-        "its latencies were measured on another machine; latencies of different machines cannot be compared",
+        "its latencies were measured on another machine or in another engine, and cannot be compared",
         where=where,
         value=here,
         allowed=f"so far {unit.machine.in_full}; {mend} with --name NAME",

@@ -5,19 +5,19 @@ These functions take no lock: call them inside `isolation.measuring`.
 Shape suffixes: N images, C channels, H and W pixels, R rounds, P passes of a block, I pieces of a pass.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from searchlab.architecture import ImageSpec
-from searchlab.engines.catalog import AUTO, ENGINES, IN_PIECES, engine_named
-from searchlab.engines.engine import EngineOptions, Prepared, Score
+from searchlab.engines.catalog import ENGINES, IN_PIECES, engine_named
+from searchlab.engines.engine import EngineOptions, Pass, Prepared, Score
 from searchlab.engines.prepared_segments import PreparedSegments
 from searchlab.engines.route import Route
 from searchlab.engines.segments import Segments
-from searchlab.measure.clocks import clock_for
+from searchlab.measure.clocks import Clock, clock_for
 from searchlab.measure.cpu_contention import load
 from searchlab.measure.device import this_machine
 from searchlab.measure.passes import MsRPI, Timed, interleaved, quiet_host, timed_pass
@@ -26,6 +26,7 @@ from searchlab.measure.references import reference_network
 from searchlab.measure.routes import Kind, mixed_pass, route_passes, segment_latency
 from searchlab.model.early_exit import EarlyExitNetwork
 from searchlab.record import LatencyCheck, LatencyReport, Machine, SegmentLatency
+from searchlab.study import AUTO_ENGINE
 
 LAYOUT_SHARE = 0.1
 
@@ -38,8 +39,8 @@ class LatencyOptions:
     """Options of a measurement: engine, images per batch, threads (None: torch's current number), time budget.
 
     `engine` "auto" is the default one of the device. `channels_last` None tries both layouts, where the engine has
-    them, and takes the faster. `fewest_rounds` are measured even over the budget. `mean` and `std` are those of the data,
-    needed only where images are real.
+    them, and takes the faster. `fewest_rounds` are measured even over the budget. `mean` and `std` are those of the
+    data, needed only where images are real.
     """
 
     batch_size: int = 1
@@ -48,7 +49,7 @@ class LatencyOptions:
     seed: int = 0
     channels_last: bool | None = None
     fewest_rounds: int = 5
-    engine: str = AUTO
+    engine: str = AUTO_ENGINE
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
@@ -77,17 +78,11 @@ def measure_latency(
     engine, device = engine_named(options.engine, device)
     options = replace(options, engine=engine)
     image_NCHW = example_image(images, options.batch_size, device)
-    clock = clock_for(device)
     with quiet_host(threads):
         own = fastest(network, image_NCHW, scores, options)
         other = fastest(reference_network(reference, images), image_NCHW, {}, options)
         mixed = own.mixed()
-        passes: dict[Kind, Timed] = {
-            WHOLE: timed_pass(own.whole()),
-            MIXED: mixed_pass(mixed, clock),
-            REFERENCE: timed_pass(other.whole()),
-            **route_passes(own, clock),
-        }
+        passes = _passes(own, other, mixed, clock_for(device))
         with load(threads) as met:
             ms = interleaved(
                 passes,
@@ -98,6 +93,15 @@ def measure_latency(
             )
     found = _report(own, ms, this_machine(device, threads, engine), reference, options)
     return replace(found, mixed=_mixed(own, ms, found.segments, [route for route, _ in mixed]), waited=met.waited)
+
+
+def _passes(own: Prepared, other: Prepared, mixed: Sequence[tuple[Route, Pass]], clock: Clock) -> dict[Kind, Timed]:
+    return {
+        WHOLE: timed_pass(own.whole()),
+        MIXED: mixed_pass(mixed, clock),
+        REFERENCE: timed_pass(other.whole()),
+        **route_passes(own, clock),
+    }
 
 
 def _mixed(own: Prepared, ms: dict[Kind, MsRPI], prices: SegmentLatency, routes: list[Route]) -> LatencyCheck:

@@ -3,6 +3,8 @@
 Residual networks of He et al. 2016 for small images: section 4.2 (resnet20), table 1 (resnet18).
 """
 
+from functools import lru_cache
+
 import torch
 
 from searchlab.architecture import ImageSpec, ResNet
@@ -17,8 +19,11 @@ REFERENCES: dict[str, Candidate] = {
 }
 
 
+@lru_cache(maxsize=2)
 def reference_network(name: str, images: ImageSpec) -> EarlyExitNetwork:
     """Builds the reference of that name for these images, in eval mode with random weights.
+
+    It is built once in a process, so that an engine exports it once. Nobody may change it.
 
     Raises:
         UserError: the name is unknown.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchlab.front.points import FrontPoint, deciding_score, doubt_of, exit_names, times_reference
+from searchlab.front.points import FrontPoint, common_machine, deciding_score, doubt_of, exit_names, times_reference
 from searchlab.objective import Objective
 from searchlab.operating_point import OperatingPoint
 from searchlab.record import TrialRecord
@@ -17,19 +17,35 @@ LOG_RATIO = 10.0
 
 @dataclass(frozen=True)
 class Axes:
-    """Objectives on the axes: `x` the first cost, `y` the accuracy (or the next cost), `colour` a third one."""
+    """Objectives on the axes: `x` the first cost, `y` the accuracy (or the next cost), `colour` a third one.
+
+    `engine` is what executed the networks whose latency was measured; "" if none was.
+    """
 
     x: Objective
     y: Objective
     colour: Objective | None
+    engine: str = ""
+
+    def title(self, objective: Objective) -> str:
+        """Returns an axis title: "accuracy on the validation split (%)", "latency p50 in onnxruntime (ms)", "MACs"."""
+        if objective.unit == "%":
+            return f"{objective.label} on the validation split (%)"
+        engine = f" in {self.engine}" if self.engine else ""
+        return f"{objective.label} p50{engine} (ms)" if objective.unit == "ms" else objective.label
 
 
-def axes_of(study: Study) -> Axes:
-    """Assigns objectives to axes, in the study's order."""
+def axes_of(study: Study, records: Sequence[TrialRecord] = ()) -> Axes:
+    """Assigns objectives to axes, in the study's order.
+
+    Raises:
+        UserError: the trials' latencies were measured on different machines or in different engines.
+    """
+    machine = common_machine(study, records)
     costs = [o for o in study.objectives if o.sign > 0]
     gains = [o for o in study.objectives if o.sign < 0]
     x, y, *rest = [*costs[:1], *gains, *costs[1:]]
-    return Axes(x, y, rest[0] if rest else None)
+    return Axes(x, y, rest[0] if rest else None, machine.engine if machine else "")
 
 
 def coordinate(point: OperatingPoint, objective: Objective) -> float:
@@ -38,13 +54,6 @@ def coordinate(point: OperatingPoint, objective: Objective) -> float:
     if value is None:
         return math.nan
     return 100 * value if objective.unit == "%" else float(value)
-
-
-def axis_title(objective: Objective) -> str:
-    """Returns an axis title: "accuracy on the validation split (%)", "latency p50 (ms)", "MACs"."""
-    if objective.unit == "%":
-        return f"{objective.label} on the validation split (%)"
-    return f"{objective.label} p50 (ms)" if objective.unit == "ms" else objective.label
 
 
 def tick_label(value: float, objective: Objective) -> str:

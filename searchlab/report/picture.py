@@ -52,7 +52,7 @@ def picture(study: Study, records: Sequence[TrialRecord], *, tests: TestPoints |
             where=f"study {study.name}",
             allowed="needs at least one complete trial",
         )
-    axes = axes_of(study)
+    axes = axes_of(study, records)
     reference = reference_latency(front) if axes.x.name == "latency_ms" else None
     x = [coordinate(entry.point, axes.x) for entry in front]
     x += [reference[1]] if reference else []

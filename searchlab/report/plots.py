@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from searchlab.front.points import FrontPoint, TestPoints
 from searchlab.record import TrialRecord
 from searchlab.report import units
-from searchlab.report.axes import axis_title, coordinate, description, linear_ticks, tick_label
+from searchlab.report.axes import coordinate, description, linear_ticks, tick_label
 from searchlab.report.page import page_html
 from searchlab.report.picture import Picture, bars, picture, trial_line
 from searchlab.report.style import figure_html, new_figure, plain_frame, save, save_page, scale_canvas, scaled_layout
@@ -70,7 +70,7 @@ def _draw(canvas: "Canvas", drawn: Picture) -> None:
     else:
         shade = [coordinate(entry.point, axes.colour) for entry in drawn.front]
         marks = canvas.scatter(x, y, c=shade, s=34, cmap=COLOURS, label="front", zorder=4)
-        bar = canvas.figure.colorbar(marks, ax=canvas, label=axis_title(axes.colour))
+        bar = canvas.figure.colorbar(marks, ax=canvas, label=axes.title(axes.colour))
         ticks = linear_ticks(min(shade), max(shade), about=5) if max(shade) > min(shade) else shade[:1]
         bar.set_ticks(ticks, labels=[tick_label(tick, axes.colour) for tick in ticks])
     _draw_numbered(canvas, drawn)
@@ -150,7 +150,7 @@ def _front_line(drawn: Picture) -> dict[str, Any]:
 def _front_marks(drawn: Picture) -> dict[str, Any]:
     assert drawn.axes.colour is not None
     shade = [coordinate(entry.point, drawn.axes.colour) for entry in drawn.front]
-    bar = {"title": {"text": axis_title(drawn.axes.colour), "side": "right"}, "thickness": 14, "outlinewidth": 0}
+    bar = {"title": {"text": drawn.axes.title(drawn.axes.colour), "side": "right"}, "thickness": 14, "outlinewidth": 0}
     marker = {"color": shade, "colorscale": "Viridis", "size": 9, "colorbar": bar}
     return {**_places(drawn.front, drawn), "mode": "markers", "marker": marker, "name": "front"}
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchlab.errors import UserError
 from searchlab.front.replicates import Mean, Repeated, Split, optimism
-from searchlab.objective import Objective
-from searchlab.report.axes import Axes, axes_of, axis_title, coordinate, is_logarithmic, padded
+from searchlab.report.axes import Axes, axes_of, coordinate, is_logarithmic, padded
 from searchlab.report.page import plot_page
 from searchlab.report.replicates import accuracy_cell, amount, cost_cell, costs_of, doubt_lines, optimism_lines
 from searchlab.report.style import (
@@ -98,7 +97,8 @@ def doubt_of(study: Study, front: Sequence[Repeated]) -> Doubt:
     Raises:
         UserError: no point has readings.
     """
-    axes, known = axes_of(study), [entry for entry in front if entry.readings]
+    axes = axes_of(study, [entry.picked.record for entry in front])
+    known = [entry for entry in front if entry.readings]
     if not known:
         allowed = "needs a complete replicate of a point on the front"
         raise UserError("no-results", "no replicates to plot", where=f"study {study.name}", allowed=allowed)
@@ -160,14 +160,14 @@ def _draw(canvas: "Canvas", drawn: Doubt) -> None:
         place: dict[str, Any] = {"xytext": (-5, 4), "textcoords": "offset points", "ha": "right", "fontsize": 8}
         canvas.annotate(str(entry.picked.number), (x, y), **place, color=PICKED).set_in_layout(False)
     scale_canvas(canvas, drawn.scales)
-    canvas.set_ylabel(_y_title(drawn.axes.y))
+    canvas.set_ylabel(_y_title(drawn.axes))
     canvas.set_title(_title(drawn.study), loc="left", fontsize=12, fontweight="bold", pad=36)
     plain_frame(canvas)
     canvas.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, borderpad=0.2)
 
 
-def _y_title(objective: Objective) -> str:
-    return f"{objective.label} (%)" if objective.unit == "%" else axis_title(objective)
+def _y_title(axes: Axes) -> str:
+    return f"{axes.y.label} (%)" if axes.y.unit == "%" else axes.title(axes.y)
 
 
 def _title(study: Study) -> str:
@@ -192,7 +192,7 @@ def _figure(drawn: Doubt) -> Any:
     for marks in (drawn.picked, *drawn.fresh):
         figure.add_trace(go.Scatter(**_trace(drawn, marks)))
     figure.update_layout(scaled_layout(drawn.scales))
-    figure.update_yaxes(title_text=_y_title(drawn.axes.y))
+    figure.update_yaxes(title_text=_y_title(drawn.axes))
     return figure
 
 

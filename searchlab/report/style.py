@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchlab.objective import Objective
-from searchlab.report.axes import Axes, axis_title, linear_ticks, log_ticks, tick_label
+from searchlab.report.axes import Axes, linear_ticks, log_ticks, tick_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Canvas
@@ -93,8 +93,8 @@ def scale_canvas(canvas: "Canvas", scales: Scales) -> None:
     canvas.set_xticks(scales.x_ticks, labels=[tick_label(tick, axes.x) for tick in scales.x_ticks])
     canvas.set_xticks([], minor=True)
     canvas.set_yticks(y_ticks, labels=[tick_label(tick, axes.y) for tick in y_ticks])
-    canvas.set_xlabel(axis_title(axes.x))
-    canvas.set_ylabel(axis_title(axes.y))
+    canvas.set_xlabel(axes.title(axes.x))
+    canvas.set_ylabel(axes.title(axes.y))
 
 
 def scaled_layout(scales: Scales) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def scaled_layout(scales: Scales) -> dict[str, Any]:
         x_axis = {"type": "log", "range": ends, "tickvals": scales.x_ticks, "ticktext": labels}
     y_axis = {"range": list(scales.y_range), "tickformat": _tick_format(y)}
     return LAYOUT | {
-        "xaxis": FRAME | x_axis | {"title": {"text": axis_title(x)}},
-        "yaxis": FRAME | y_axis | {"title": {"text": axis_title(y), "standoff": 8}},
+        "xaxis": FRAME | x_axis | {"title": {"text": scales.axes.title(x)}},
+        "yaxis": FRAME | y_axis | {"title": {"text": scales.axes.title(y), "standoff": 8}},
     }
 
 

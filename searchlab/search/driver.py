@@ -29,7 +29,7 @@ from searchlab.search.storage import storage_errors
 from searchlab.search.store import StudyStore
 from searchlab.search.study_facts import fix_unit, unit_of
 from searchlab.seeds import trial_seed
-from searchlab.study import RunOptions, Study, TrialSpec
+from searchlab.study import RunOptions, Study, TrialSpec, with_engine
 from searchlab.trial import sized
 
 RANDOM_AFTER, REPEATS = 20, 100
@@ -315,7 +315,9 @@ class Driver:
 
     def _spec(self, number: int, candidate: Candidate, seed: int) -> TrialSpec:
         directory = self.options.trial_directory(self.study.name, number)
-        return TrialSpec(number, candidate, self.study, seed, directory, self.device, self.options.threads)
+        unit = self.unit
+        study = with_engine(self.study, unit.machine.engine if unit else None)
+        return TrialSpec(number, candidate, study, seed, directory, self.device, self.options.threads)
 
     def _comparable(self, record: TrialRecord) -> TrialRecord:
         """Returns the record; failed if its latency was measured on another machine than the study's.

@@ -18,15 +18,14 @@ from searchlab.data.folder_spec import with_size
 from searchlab.data.prepared import LoadHooks
 from searchlab.data.splits import Dataset, described, limited
 from searchlab.deploy.own_scores import use_scores
+from searchlab.engines.catalog import check_engine, engine_named
 from searchlab.errors import Interrupted, NotBegun, UserError, reason_of, unknown
 from searchlab.exits.scores import GATE, SCORES
-from searchlab.measure.calibration import other_machine, other_reference
-from searchlab.measure.device import out_of_memory, resolve_device, this_machine
+from searchlab.measure.device import out_of_memory, resolve_device
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import OBJECTIVES
 from searchlab.papers.evaluation import evaluate_trial, without_findings
 from searchlab.papers.paper import Subject
-from searchlab.record import TimeUnit
 from searchlab.runners.cluster import run_tune
 from searchlab.runners.local import run_local
 from searchlab.runners.trial_source import TrialSource
@@ -36,6 +35,7 @@ from searchlab.search.driver_lock import LOCK, only_driver
 from searchlab.search.early_stopping import rule_for
 from searchlab.search.paper_packages import load_paper
 from searchlab.search.runs import check_schema
+from searchlab.search.same_unit import same_machine, same_reference
 from searchlab.search.samplers import check_sampler
 from searchlab.search.spaces import check_heads, check_limits, check_partitions
 from searchlab.search.startup import enqueue_missing
@@ -235,7 +235,11 @@ def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
         raise unknown("runner", launch.runner, RUNNERS, where="--runner")
     launch.watch.on_phase(None, f"reading {launch.definition.study.data}, checking the space")
     hooks = LoadHooks(launch.say, launch.stop.is_set)
-    return check(launch.definition, launch.space, launch.options, hooks)
+    study = launch.definition.study
+    dataset, device = check(launch.definition, launch.space, launch.options, hooks)
+    if study.measures_latency and launch.runner not in RUN_ELSEWHERE:
+        engine_named(study.engine, device, "Study.engine")
+    return dataset, device
 
 
 def check(
@@ -288,6 +292,7 @@ def check_names(study: Study, file: Path | None = None) -> None:
         if score not in (*SCORES, GATE) and not is_file_name(score):
             known, besides = (*SCORES, GATE), "a .py file of your own"
             raise unknown("score", score, known, where="Study.scores", besides=besides)
+    check_engine(study.engine)
     use_scores(study)
     for objective in study.objectives:
         if OBJECTIVES.get(objective.name) != objective:
@@ -308,22 +313,3 @@ def check_total(store: StudyStore, study: Study) -> None:
     raise UserError("invalid-usage", what, where="--trials", value=most, allowed=allowed)
 
 
-def same_reference(unit: TimeUnit | None, study: Study) -> None:
-    """Raises UserError if the study's latencies were measured beside another reference."""
-    if unit is not None and study.measures_latency and unit.reference_name != study.reference:
-        raise other_reference(unit, study.reference, f"study {study.name}")
-
-
-def same_machine(unit: TimeUnit | None, study: Study, options: RunOptions, device: torch.device) -> RunOptions:
-    """Returns the options with the study's number of threads, if none is requested.
-
-    Raises:
-        UserError: the study's latencies were measured on another machine.
-    """
-    if unit is None:
-        return options
-    threads = options.threads or unit.machine.threads
-    here = this_machine(device, threads)
-    if here != unit.machine:
-        raise other_machine(unit, here.in_full, f"study {study.name}", "see --device and --threads")
-    return replace(options, threads=threads)

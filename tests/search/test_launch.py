@@ -281,6 +281,29 @@ def test_another_machine_than_before_is_refused_and_named(options):
     assert "--threads" in str(raised.value)
 
 
+def test_a_study_of_before_there_were_engines_goes_on_in_pytorch(options, monkeypatch):
+    """Its definition names no engine, so it would go on in that of today, and its latencies would mix."""
+    store = measured_on(this_machine(torch.device("cpu"), 1), options)
+    specs = []
+    monkeypatch.setitem(RUNNERS, "made up", lambda source, dataset: specs.append(source.ask()))
+    resume(launch_of(tiny_study("accuracy", "latency_ms", trials=2), options), store)
+    assert [spec.study.engine for spec in specs] == ["torch"]
+
+
+def test_a_study_that_goes_on_in_another_engine_is_refused(options):
+    store = measured_on(this_machine(torch.device("cpu"), 1), options)
+    study = tiny_study("accuracy", "latency_ms", engine="onnxruntime")
+    with raises_code("machine-differs", where="study tiny", mentions=["engine torch", "onnxruntime", "--engine"]):
+        resume(launch_of(study, options), store)
+
+
+@pytest.mark.parametrize(("engine", "code"), [("onnx", "unknown-engine"), ("cuda-graphs", "engine-unusable")])
+def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_written(options, engine, code):
+    with raises_code(code, where="Study.engine", value=engine):
+        start(launch_of(tiny_study("accuracy", "latency_ms", engine=engine), replace(options, device="cpu")))
+    assert not options.output.exists() or not any(options.output.iterdir())
+
+
 def test_the_threads_are_those_of_the_study_so_far(options):
     store = measured_on(this_machine(torch.device("cpu"), 3), options)
     resume(launch_of(tiny_study("accuracy", "latency_ms", trials=1), options), store)

@@ -11,6 +11,7 @@ from ray.tune import Checkpoint
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from searchlab.data.shared import OnNode
+from searchlab.engines.catalog import engine_named
 from searchlab.errors import UserError
 from searchlab.measure.device import resolve_device, this_machine
 from searchlab.record import Machine
@@ -31,6 +32,7 @@ class PreflightRequest:
     threads: int
     data: OnNode | None
     place: str
+    engine: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ def check_node(question: PreflightRequest, node: NodeReport) -> NodeReport:
             question.data.check()
         if question.place:
             _write_to(question.place, f"{SEEN}{node.id}")
-        return replace(node, machine=this_machine(resolve_device(question.device), question.threads))
+        device = resolve_device(question.device)
+        engine, device = engine_named(question.engine, device) if question.engine else ("", device)
+        return replace(node, machine=this_machine(device, question.threads, engine))
     except UserError as error:
         return replace(node, mistake=error)
 

@@ -21,7 +21,7 @@ from searchlab.runners.tune.latency import reference_unit
 from searchlab.runners.tune.preflight import PreflightRequest, ask_nodes, checked_here, machine_nodes
 from searchlab.runners.tune.stepped_trial import Work
 from searchlab.runners.tune.worker import Job, Task, TrialWorker
-from searchlab.study import TrialSpec
+from searchlab.study import TrialSpec, with_engine
 from searchlab.trial import run_trial
 
 SHARE_OF_STORE = 0.5
@@ -77,19 +77,20 @@ def _latency_nodes(
     Raises:
         UserError: a node cannot run trials, or the latency nodes differ in hardware.
     """
-    study, wanted = source.study, source.options.cluster.latency_node
+    study, unit, wanted = source.study, source.unit, source.options.cluster.latency_node
     question = PreflightRequest(
         slots.device,
         source.options.threads or slots.threads,
         data if isinstance(data, OnNode) else None,
         place if study.rungs else "",
+        with_engine(study, unit.machine.engine if unit else None).engine if study.measures_latency else "",
     )
     # A private Ray has one node, this machine: no task is needed for the check.
     nodes = ask_nodes(question) if source.options.cluster.address else [checked_here(question)]
     if not study.measures_latency:
         return (), False
     chosen = machine_nodes(nodes, wanted)
-    unit, machine = source.unit, chosen[0].machine
+    machine = chosen[0].machine
     assert machine is not None
     if unit is not None and unit.machine != machine:
         see = "see --latency-node and --cpus-per-trial"
