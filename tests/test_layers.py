@@ -68,6 +68,8 @@ LAZY = {
     # A worker on a cluster gets its data split: it needs no scikit-learn, which takes as long to import as torch.
     "data": ("sklearn",),
     "baselines/eenet.py": ("sklearn",),
+    # A missing package is said in a line, with the command that installs it.
+    "engines/onnx_runtime.py": ("searchlab.engines.onnx_sessions",),
     # `front` and `trials` read the store alone; only options of theirs compute.
     "cli/inspecting.py": ("searchlab.cli.replicating",),
     # scikit-learn computes importances.

@@ -13,7 +13,7 @@ import torch
 from onnx import ModelProto
 
 from searchlab.engines.engine import EngineOptions, Score, package
-from searchlab.engines.onnx_runtime import Provider, session
+from searchlab.engines.onnx_runtime import Provider, compiled_for
 from searchlab.engines.prepared_cache import prepared_once
 from searchlab.engines.prepared_model import Model, PreparedModel
 from searchlab.errors import UserError
@@ -52,7 +52,7 @@ class OnnxRuntimeCuda:
         given = [self._provider(name, image_NCHW.device.index or 0) for name in self.providers]
 
         def compiled(model: ModelProto) -> Model:
-            return session(model, options.threads, given)
+            return compiled_for(model, options.threads, given)
 
         return [prepared_once(self.name, network, image_NCHW, scores, compiled, options)]
 
