@@ -20,6 +20,10 @@ class CudaGraphs:
 
     devices = ("cuda",)
 
+    def threads(self) -> int:
+        """As many as torch has."""
+        return torch.get_num_threads()
+
     def version(self) -> str:
         """The version of torch, which says that of CUDA."""
         return torch.__version__

@@ -101,6 +101,9 @@ class Engine(Protocol):
     def devices(self) -> tuple[str, ...]:
         """Types of devices that it runs on ("cpu", "cuda"); the first one where the trial's own is none of them."""
 
+    def threads(self) -> int:
+        """Threads on a CPU where no number is asked for."""
+
     def version(self) -> str:
         """The version of what executes.
 

@@ -26,6 +26,10 @@ class OnnxRuntime:
 
     devices = ("cpu",)
 
+    def threads(self) -> int:
+        """One: small networks gain little from more, and every call would wait for all cores to be free."""
+        return 1
+
     def version(self) -> str:
         """The version of onnxruntime.
 

@@ -29,6 +29,10 @@ class OnnxRuntimeCuda:
     name = "onnxruntime-cuda"
     providers: tuple[str, ...] = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
+    def threads(self) -> int:
+        """One: what runs on the CPU is little."""
+        return 1
+
     def version(self) -> str:
         """The version of onnxruntime.
 

@@ -25,6 +25,10 @@ class OpenVino:
 
     devices = ("cpu",)
 
+    def threads(self) -> int:
+        """One: small networks gain little from more, and every call would wait for all cores to be free."""
+        return 1
+
     def version(self) -> str:
         """The version of openvino, without its build.
 

@@ -22,6 +22,10 @@ class TorchEager:
 
     devices = ("cpu", "cuda")
 
+    def threads(self) -> int:
+        """As many as torch has."""
+        return torch.get_num_threads()
+
     def version(self) -> str:
         """The version of torch."""
         return torch.__version__

@@ -36,7 +36,7 @@ WHOLE, MIXED, REFERENCE = "whole", "mixed", "reference"
 
 @dataclass(frozen=True)
 class LatencyOptions:
-    """Options of a measurement: engine, images per batch, threads (None: torch's current number), time budget.
+    """Options of a measurement: engine, images per batch, threads (None: the engine's choice), time budget.
 
     `engine` "auto" is the default one of the device. `channels_last` None tries both layouts, where the engine has
     them, and takes the faster. `fewest_rounds` are measured even over the budget. `mean` and `std` are those of the
@@ -74,9 +74,9 @@ def measure_latency(
     Raises:
         UserError: there is no such reference or engine, or the engine cannot run the network.
     """
-    threads = options.threads or torch.get_num_threads()
     engine, device = engine_named(options.engine, device)
-    options = replace(options, engine=engine)
+    threads = options.threads or ENGINES[engine].threads()
+    options = replace(options, engine=engine, threads=threads)
     image_NCHW = example_image(images, options.batch_size, device)
     with quiet_host(threads):
         own = fastest(network, image_NCHW, scores, options)
@@ -151,7 +151,7 @@ def fastest(
         UserError: there is no such engine, its package is missing, or it cannot run the network.
     """
     engine, _ = engine_named(options.engine, image_NCHW.device)
-    threads = options.threads or torch.get_num_threads()
+    threads = options.threads or ENGINES[engine].threads()
     every = ENGINES[engine].variants(
         network, image_NCHW, scores, EngineOptions(threads, options.channels_last, options.mean, options.std)
     )

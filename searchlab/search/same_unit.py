@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from searchlab.engines.catalog import engine_again, engine_named
+from searchlab.engines.catalog import ENGINES, engine_again, engine_named
 from searchlab.measure.calibration import other_machine, other_reference
 from searchlab.measure.device import this_machine
 from searchlab.record import TimeUnit
@@ -33,4 +33,7 @@ def same_machine(unit: TimeUnit | None, study: Study, options: RunOptions, devic
     here = this_machine(device, threads, engine)
     if here != unit.machine:
         raise other_machine(unit, here.in_full, f"study {study.name}", "see --device, --threads and --engine")
+    if options.threads is None and threads == ENGINES[engine].threads():
+        # No number was asked for: the engine takes its own, and trainings theirs.
+        return options
     return replace(options, threads=threads)

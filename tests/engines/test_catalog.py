@@ -50,3 +50,8 @@ def test_a_study_that_was_begun_keeps_its_engine_and_one_that_names_an_engine_ha
 def test_every_engine_explains_itself_in_a_line_and_names_its_devices(name):
     engine = ENGINES[name]
     assert (engine.__doc__ or "").splitlines()[0] and set(engine.devices) <= {"cpu", "cuda"}
+
+
+def test_files_run_on_one_thread_where_no_number_is_asked_for():
+    """On two threads every call of a small network waited for the other core: 82 microseconds in place of 22."""
+    assert {name for name, engine in ENGINES.items() if engine.threads() == 1} >= {"onnxruntime", "openvino"}

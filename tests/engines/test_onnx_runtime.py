@@ -191,6 +191,14 @@ def test_a_price_on_a_gpu_where_the_provider_is_installed(engine):
     assert (report.machine.device, report.machine.engine) == ("cuda", engine) and report.whole.p50 > 0
 
 
+def test_a_measurement_without_a_number_of_threads_is_on_the_threads_of_its_engine(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    machine = measure_latency(
+        network_of(PLAIN), "resnet8", IMAGES, score_functions(["margin"]), CPU, replace(OPTIONS, threads=None)
+    ).machine
+    assert (machine.engine, machine.threads) == ("onnxruntime", 1)
+
+
 def test_the_whole_network_is_the_last_exit_alone():
     own = prepared(network_of(PLAIN), ["margin"])
     own.whole()

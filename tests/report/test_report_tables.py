@@ -75,7 +75,7 @@ def test_front_is_one_line_a_point_where_there_is_room():
     study, records = fake_study(), fake_records()
     points = study_front(study, records)
     # Two lines of header, an empty one, the legend (two lines or three), and the footer (one line or two).
-    assert len(text_of(front_view(study, records, points), 140).splitlines()) == 2 + len(points) + 1 + 2 + 1
+    assert len(text_of(front_view(study, records, points), 160).splitlines()) == 2 + len(points) + 1 + 2 + 1
     assert len(text_of(front_view(study, records, points), 80).splitlines()) == 2 + 2 * len(points) + 1 + 3 + 2
 
 

@@ -304,6 +304,14 @@ def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_written(op
     assert not options.output.exists() or not any(options.output.iterdir())
 
 
+def test_trainings_keep_all_cores_where_the_engine_measures_on_one_thread(options):
+    """The study's latencies are on one thread: a study that goes on would have trained on one, too."""
+    store = measured_on(this_machine(torch.device("cpu"), 1, "onnxruntime"), options)
+    torch.set_num_threads(2)
+    resume(launch_of(tiny_study("accuracy", "latency_ms", trials=1), options), store)
+    assert torch.get_num_threads() == 2
+
+
 def test_the_threads_are_those_of_the_study_so_far(options):
     store = measured_on(this_machine(torch.device("cpu"), 3), options)
     resume(launch_of(tiny_study("accuracy", "latency_ms", trials=1), options), store)
