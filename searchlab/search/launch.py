@@ -311,5 +311,3 @@ def check_total(store: StudyStore, study: Study) -> None:
     has = "1 trial" if begun == 1 else f"{begun} trials"
     what, allowed = f"study {study.name} already has {has}", f"the number is the total: --trials {begun + 1} adds one"
     raise UserError("invalid-usage", what, where="--trials", value=most, allowed=allowed)
-
-

@@ -8,7 +8,6 @@ from searchlab.engines import cuda_graphs as module
 from searchlab.engines.cuda_graphs import _captured
 from searchlab.engines.torch_eager import eager_segments
 from searchlab.measure.latency import example_image
-from searchlab.model.blocks import Stage
 from searchlab.model.early_exit import EarlyExitNetwork, build
 
 IMAGES = ImageSpec(1, 8, 8, 10)
@@ -47,7 +46,6 @@ def outputs(segments, image_NCHW):
 
 def odd_network():
     """Stages and heads with nothing to capture, and a head that cannot be captured."""
-    as_it_is = Stage("image", nn.Identity(), 1, 8, 8)
     hard = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     hard.capturable = False
     stages = {"image": nn.Identity(), "all": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))}
