@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 ESTIMATES = ("accuracy", "test_accuracy", "latency_ms", "times_reference", "network_latency_ms")
 TRIAL_COLUMNS = (
     *("trial", "state", "accuracy", "accuracy_low", "accuracy_high", "latency_ms", "latency_ms_low", "latency_ms_high"),
-    *("latency_doubt", "macs", "params", "network_latency_ms", "network_latency_ms_low", "network_latency_ms_high"),
-    *("network_macs", "network_params", "epochs", "seconds", "reason", "candidate", "directory"),
+    *("latency_doubt", "engine", "macs", "params"),
+    *("network_latency_ms", "network_latency_ms_low", "network_latency_ms_high", "network_params"),
+    *("epochs", "seconds", "reason", "candidate", "directory"),
 )
 FRONT_COLUMNS = (
     *("point", "trial", "accuracy", "accuracy_low", "accuracy_high"),
     *("test_accuracy", "test_accuracy_low", "test_accuracy_high"),
-    *("latency_ms", "latency_ms_low", "latency_ms_high", "latency_doubt"),
+    *("latency_ms", "latency_ms_low", "latency_ms_high", "latency_doubt", "engine"),
     *("times_reference", "times_reference_low", "times_reference_high"),
     *("macs", "params", "score", "exits", "cuts", "thresholds", "shares", "candidate", "directory"),
 )

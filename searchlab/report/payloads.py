@@ -62,7 +62,8 @@ def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain
     """An operating point. `exits` are positions in the exit table, `cuts` where they hang, "final" for the final head.
 
     A threshold that no score reaches is null, and so is the score if one exit takes every sample. `exit_accuracy`
-    follows `exits`; null if no sample left there. `latency_doubt` is the reason for doubt about the latency, or null.
+    follows `exits`; null if no sample left there. `latency_doubt` is the reason for doubt about the latency, or null;
+    `engine` is what the latency was measured in.
     """
     rule = point.rule
     return {
@@ -71,6 +72,7 @@ def operating_point_payload(record: TrialRecord, point: OperatingPoint) -> Plain
         "macs": point.macs,
         "params": point.params,
         "latency_doubt": (doubt_of(record) or None) if point.latency_ms is not None else None,
+        "engine": _engine(record) if point.latency_ms is not None else None,
         "times_reference": _plain(times_reference(record, point)),
         "score": deciding_score(rule),
         "exits": list(rule.exits),
@@ -90,6 +92,11 @@ def exit_accuracies(point: OperatingPoint) -> list[Estimate | None]:
     ]
 
 
+def _engine(record: TrialRecord) -> str | None:
+    """Returns what executed the network whose latency was measured, with its version; None if none was."""
+    return record.latency.machine.executed_by if record.latency else None
+
+
 def best_point(record: TrialRecord) -> OperatingPoint | None:
     """Returns the most accurate point of a trial's frontier; of equal ones the cheapest in MACs."""
     points = record.frontier.points if record.frontier else ()
@@ -105,6 +112,7 @@ def trial_row(record: TrialRecord) -> Plain:
         "accuracy": None if best is None else asdict(best.accuracy_estimate),
         "latency_ms": None if best is None else _plain(latency_estimate(record, best)),
         "latency_doubt": doubt_of(record) or None,
+        "engine": _engine(record),
         "macs": None if best is None else best.macs,
         "params": None if best is None else best.params,
         "network_latency_ms": None if latency is None else _interval(latency.whole),

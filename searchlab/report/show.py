@@ -188,7 +188,8 @@ def _measured(record: TrialRecord) -> list[Group]:
         ("sum of parts / measured", _check(latency)),
         *([("compared for", _checked(record, latency))] if latency.check or latency.mixed else []),
         *([("in doubt", f"{units.DOUBTFUL} {latency.doubt}")] if latency.doubt else []),
-        ("machine", f"{latency.machine.label}, torch {latency.machine.torch}, python {latency.machine.python}"),
+        ("engine", latency.machine.executed_by),
+        ("machine", f"{latency.machine.hardware}, torch {latency.machine.torch}, python {latency.machine.python}"),
         *([("driver", latency.machine.driver)] if latency.machine.driver else []),
     ]
     return [titled("latency", facts(rows))]

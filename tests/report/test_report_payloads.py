@@ -142,3 +142,13 @@ def test_a_latency_in_doubt_is_marked_in_json_and_csv(tmp_path):
     write_csv(tmp_path / "front.csv", front_frame(points))
     assert (tmp_path / "front.csv").read_text().count("latency differ by 25 %") == sum(map(bool, doubts))
     assert trials_frame(records)["latency_doubt"].notna().sum() == 1
+
+
+def test_every_latency_of_a_table_for_programs_names_the_engine_that_it_was_measured_in():
+    study, records = fake_study(), fake_records(3)
+    measured = [record for record in records if record.latency]
+    records = [*measured, dataclasses.replace(measured[0], number=99, state="failed", latency=None, frontier=None)]
+    points = study_front(study, records)
+    assert {point["engine"] for point in front_payload(study, records, points)["points"]} == {"torch 2.15.0"}
+    assert set(front_frame(points)["engine"]) == {"torch 2.15.0"}
+    assert trials_frame(records)["engine"].isna().sum() == 1

@@ -27,6 +27,13 @@ def test_which_objective_lies_on_which_axis(objectives, expected):
     assert (axes.x.name, axes.y.name, axes.colour.name if axes.colour else None) == expected
 
 
+def test_the_axis_of_a_latency_names_the_engine_that_it_was_measured_in():
+    study = fake_study()
+    axes = axes_of(study, fake_records(3))
+    assert axes.title(axes.x) == "latency p50 in torch (ms)"
+    assert axes_of(study).title(axes.x) == "latency p50 (ms)"
+
+
 @pytest.mark.parametrize(
     "objectives",
     [("accuracy", "latency_ms"), pytest.param(("accuracy", "latency_ms", "params"), marks=pytest.mark.slow)],
