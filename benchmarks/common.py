@@ -20,10 +20,11 @@ Bar = tuple[float | None, float, str]
 
 
 def arguments(description: str) -> argparse.Namespace:
-    """Makes the options `--quick` (a run under a minute) and `--data` (folder with the data sets)."""
+    """Makes the options `--quick` (a run under a minute), `--data` (folder with the data sets) and `--engine`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a run under a minute")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the data sets, where any is read")
+    parser.add_argument("--engine", default="auto", help="engine of latencies, where any is measured")
     return parser.parse_args()
 
 

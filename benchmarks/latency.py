@@ -22,6 +22,7 @@ from common import Bar, arguments, report
 from searchlab.architecture import ImageSpec, ResNet
 from searchlab.candidate import Candidate, Exit, Gate, Head
 from searchlab.deploy.scores import SCORE_FUNCTIONS, score_functions
+from searchlab.engines.catalog import ENGINES, engine_named
 from searchlab.exits.costs import exit_cost_ms
 from searchlab.exits.evaluate import scores_of
 from searchlab.exits.scores import GATE
@@ -135,10 +136,10 @@ def row(name: str, values: str, waited: float) -> bool:
 
 
 def main() -> None:
-    quick = arguments(__doc__ or "").quick
-    device = resolve_device("auto")
-    options = LatencyOptions(budget_s=2.0 if quick else 10.0)
-    threads = torch.get_num_threads()
+    given = arguments(__doc__ or "")
+    engine, device = engine_named(given.engine, resolve_device("auto"))
+    threads = ENGINES[engine].threads()
+    options = LatencyOptions(budget_s=2.0 if given.quick else 10.0, engine=engine, threads=threads)
     print(f"{'against itself':40}{'own ms':>10} {'again ms':>10} {'ratio':>8}  95 % interval")
     figures: dict[str, float] = {}
     self_errors: list[float] = []
@@ -172,7 +173,7 @@ def main() -> None:
             "max",
         ),
     }
-    report("latency", figures, bars, where=this_machine(device, threads).label)
+    report("latency", figures, bars, where=this_machine(device, threads, engine).label)
 
 
 if __name__ == "__main__":

@@ -43,4 +43,6 @@ def prepared_once(
 
 def _state(network: EarlyExitNetwork) -> tuple[tuple[int, int], ...]:
     """Which tensors a network has, and how often each was written to."""
-    return tuple((tensor.data_ptr(), tensor._version) for tensor in network.state_dict().values())
+    tensors = network.state_dict().values()
+    # Tensors made in inference mode are not counted.
+    return tuple((tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors)
