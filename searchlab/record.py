@@ -95,9 +95,8 @@ class Machine:
     @property
     def in_full(self) -> str:
         """Full description, to tell two machines apart."""
-        engine = self.engine if self.engine_version == self.torch else self.executed_by
-        rest = f"driver {self.driver or 'none'}, torch {self.torch}, python {self.python}"
-        return f"{self.hardware}, engine {engine}, {rest}"
+        torch = [] if self.engine_version == self.torch else [f"torch {self.torch}"]
+        return ", ".join([self.label, f"driver {self.driver or 'none'}", *torch, f"python {self.python}"])
 
 
 @dataclass(frozen=True, config=NOUN)

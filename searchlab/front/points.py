@@ -194,7 +194,7 @@ def common_machine(study: Study, records: Sequence[TrialRecord]) -> Machine | No
         if other != machine:
             raise UserError(
                 "machine-differs",
-                "latencies of different machines cannot be compared in one front",
+                "latencies of different machines or engines cannot be compared in one front",
                 where=f"study {study.name}",
                 value=f"trial {first.number}: {machine.in_full}; trial {record.number}: {other.in_full}",
                 allowed="run the study under another name or --output on each machine",

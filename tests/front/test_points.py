@@ -143,8 +143,11 @@ def test_latency_intervals_scale_with_the_whole_network():
     assert entry.times_reference.value == pytest.approx(latency.value / record.latency.reference.p50)
 
 
-@pytest.mark.parametrize("other", [GPU, dataclasses.replace(CPU, torch="2.16.0")])
-def test_latencies_of_two_machines_never_mix(other):
+OTHER_ENGINE = dataclasses.replace(CPU, engine="onnxruntime", engine_version="1.31.1")
+
+
+@pytest.mark.parametrize("other", [GPU, dataclasses.replace(CPU, torch="2.16.0"), OTHER_ENGINE])
+def test_latencies_of_two_machines_or_engines_never_mix(other):
     records = [fake_record(0), fake_record(4, machine=other)]
     with raises_code("machine-differs", where="study digits", mentions=["trial 0: ", "EPYC", "; trial 4: "]) as raised:
         study_front(fake_study(), records)

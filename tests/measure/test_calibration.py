@@ -26,7 +26,7 @@ def test_a_latency_is_never_divided_into_the_milliseconds_of_another_machine_or_
     with raises_code(
         "machine-differs",
         where="latency",
-        value="cpu (2 threads) AMD EPYC 7763, engine torch, driver none, torch 2.15.0, python 3.11.9",
+        value="cpu (2 threads) AMD EPYC 7763, torch 2.15.0, driver none, python 3.11.9",
         mentions=["so far cuda NVIDIA H200", "--name"],
     ):
         calibrated(report, replace(unit, machine=GPU))
