@@ -8,7 +8,9 @@ A new backbone is a noun here, a member of `OneNetwork`, and one builder in `mod
 - `width`, if it can be scaled: `model.fit.fit` then finds the largest one under the limits.
 """
 
-from typing import Annotated, Literal, Self
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -146,7 +148,8 @@ class GoogLeNet:
 class Torchvision:
     """A torchvision classifier by name, cut after the named modules, in their order of execution.
 
-    `weights` is a local file with its state dict (safetensors); without one it is initialised afresh. It keeps its own
+    `weights` is a local file with its state dict (safetensors); without one it is initialised afresh. A relative path
+    starts at the working folder of the process that runs the study, on a cluster too. The network keeps its own
     classifier, for as many classes as the images have. Stages: the piece up to each cut, and the rest.
     """
 
@@ -213,6 +216,17 @@ class Partitioned:
 
 Architecture = Annotated[OneNetwork | Partitioned, Field(discriminator="kind")]
 """All architectures of a candidate."""
+
+
+def with_weights(architecture: Architecture, place: Callable[[str], str]) -> Architecture:
+    """Replaces the paths of all files of initial weights; in a partition, router and experts may have one."""
+    if isinstance(architecture, Torchvision) and architecture.weights:
+        return replace(architecture, weights=place(architecture.weights))
+    if isinstance(architecture, Partitioned):
+        parts = (architecture.router, *architecture.experts)
+        router, *experts = (cast(OneNetwork, with_weights(part, place)) for part in parts)
+        return replace(architecture, router=router, experts=tuple(experts))
+    return architecture
 
 
 def _dashed(counts: tuple[int, ...]) -> str:

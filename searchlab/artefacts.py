@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from searchlab.architecture import ImageSpec, Torchvision
+from searchlab.architecture import ImageSpec, with_weights
 from searchlab.candidate import Candidate
 from searchlab.errors import UserError
 from searchlab.exits.table import ExitTable, save_table
@@ -103,10 +103,9 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
         UserError: the weights are missing, damaged, or of another network.
     """
     path = folder / WEIGHTS
-    if isinstance(candidate.architecture, Torchvision):
-        # Its initial weights may no longer be available.
-        candidate = replace(candidate, architecture=replace(candidate.architecture, weights=""))
-    network = build(candidate, images)
+    # Initial weights may no longer be available.
+    trained = replace(candidate, architecture=with_weights(candidate.architecture, lambda _: ""))
+    network = build(trained, images)
     try:
         network.load_state_dict(load_file(path))
     except (FileNotFoundError, SafetensorError) as error:

@@ -6,10 +6,13 @@ import pytest
 import torch
 from raises import raises_code
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 from tiny import IMAGES, made_record, tiny_candidate, tiny_study
 
 from searchlab import artefacts
+from searchlab.architecture import ImageSpec, Partitioned, ResNet, Torchvision
 from searchlab.artefacts import load_network, save_artefacts, versions
+from searchlab.candidate import Candidate
 from searchlab.exits.table import ExitTable, load_table
 from searchlab.model.early_exit import build
 from searchlab.record import TrialRecord
@@ -124,3 +127,16 @@ def test_foreign_weights_are_told_in_a_line_that_can_be_read(folder):
 
 def test_versions_name_what_it_ran_with():
     assert versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+def test_a_trained_partition_is_loaded_without_the_initial_weights_of_its_parts(tmp_path):
+    images = ImageSpec(3, 32, 32, 3)
+
+    def candidate(weights):
+        published = Torchvision("shufflenet_v2_x0_5", weights=weights)
+        return Candidate(Partitioned(((0, 1), (2,)), published, (published, ResNet((1,), 4))))
+
+    network = build(candidate(""), images)
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, tmp_path / WEIGHTS)
+    loaded = load_network(tmp_path, candidate("/gone/begin.safetensors"), images)
+    assert loaded.state_dict().keys() == network.state_dict().keys()

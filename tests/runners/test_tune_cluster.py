@@ -13,9 +13,12 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from safetensors.torch import save_file
 from slow_trials import HOLD, LOST_NODE, slow_trial
 from tiny import Seen, tiny_space, tiny_study
+from torchvision.models import get_model
 
+from searchlab.architecture import Torchvision
 from searchlab.data.splits import limited
 from searchlab.errors import UserError
 from searchlab.front.pareto import hypervolume
@@ -30,6 +33,9 @@ from searchlab.study import Cluster, RunOptions
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
 STUDY = tiny_study(trials=24, epochs=4, rungs=(1, 2, 3), early_stopping="moasha")
+
+WEIGHTS = "begin.safetensors"
+"""File of initial weights, in the driver's working folder."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,12 +70,20 @@ def nodes():
     made.shutdown()
 
 
-def driver_of(study, tmp_path, few, kind=Driver, **cluster):
+def published_space(choose):
+    """Small networks, and one of torchvision's that begins with weights in a file of the working folder."""
+    candidate = tiny_space(choose)
+    if candidate.architecture.width < 8:
+        return candidate
+    return replace(candidate, architecture=Torchvision("shufflenet_v2_x0_5", ("conv1", "maxpool"), WEIGHTS))
+
+
+def driver_of(study, tmp_path, few, kind=Driver, space=tiny_space, **cluster):
     options = RunOptions(output=tmp_path / "runs", device="cpu", threads=1, cluster=Cluster(**cluster))
     url = options.storage_url
     definition = Definition(study, study, "the space's text")
     store = StudyStore.create(definition, open_storage(url, create=True), url)
-    return kind(Problem(study, tiny_space, few.spec), store, options, "cpu", Seen())
+    return kind(Problem(study, space, few.spec), store, options, "cpu", Seen())
 
 
 class Unlucky(Driver):
@@ -103,11 +117,14 @@ class Unlucky(Driver):
             self.removed = (number, there["epoch"])
 
 
-def test_a_node_and_a_process_are_lost_and_no_trial_is(nodes, few, tmp_path, caplog):
+def test_a_node_and_a_process_are_lost_and_no_trial_is(nodes, few, tmp_path, caplog, monkeypatch):
+    """Workers have another working folder: a relative path to initial weights means the driver's file nevertheless."""
     from searchlab.runners.tune.run import run_on_tune
 
     made, others = nodes
-    driver = driver_of(STUDY, tmp_path, few, Unlucky, address=made.address)
+    monkeypatch.chdir(tmp_path)
+    save_file(get_model("shufflenet_v2_x0_5", num_classes=10).state_dict(), WEIGHTS)
+    driver = driver_of(STUDY, tmp_path, few, Unlucky, published_space, address=made.address)
     driver.made, driver.nodes = made, {node.node_id: node for node in others}
     driver.folder = tmp_path / "places"
     driver.folder.mkdir()
@@ -116,7 +133,9 @@ def test_a_node_and_a_process_are_lost_and_no_trial_is(nodes, few, tmp_path, cap
     assert driver.killed and driver.removed
     records = driver.store.records()
     assert [record.number for record in records] == list(range(24))
-    assert {record.state for record in records} == {"complete", "stopped"}
+    assert {record.state for record in records} == {"complete", "stopped"}, [r.reason for r in records]
+    published = [r.candidate.architecture.weights for r in records if r.candidate.architecture.kind == "torchvision"]
+    assert set(published) == {WEIGHTS}
     assert sorted(record.number for record in driver.records) == list(range(24))
     assert sum(note[0] == "start" for note in driver.watch.notes) == 24
     for number, epoch in (driver.killed, driver.removed):

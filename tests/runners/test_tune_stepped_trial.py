@@ -8,8 +8,9 @@ import pytest
 from ray.exceptions import RayTaskError
 from tiny import made_record, tiny_candidate, tiny_study
 
+from searchlab.architecture import Partitioned, ResNet, Torchvision
 from searchlab.artefacts import packed
-from searchlab.candidate import Head
+from searchlab.candidate import Candidate, Head
 from searchlab.errors import Interrupted, RunError, TrialFailure, UserError
 from searchlab.measure.isolation import Waiting
 from searchlab.operating_point import Frontier
@@ -269,3 +270,26 @@ def test_a_worker_whose_device_is_unusable_is_not_used_again(monkeypatch):
     assert worker.reset_config(config)
     monkeypatch.setattr("searchlab.runners.tune.worker.is_usable", lambda device: False)
     assert not worker.reset_config(config)
+
+
+def test_a_relative_path_to_weights_starts_at_the_folder_of_the_driver_and_is_recorded_as_named(tmp_path):
+    """A worker has another working folder than the process that runs the study."""
+    published = Torchvision("resnet18", weights="begin.safetensors")
+    candidate = Candidate(Partitioned(((0,), (1,)), published, (published, ResNet((1,), 4))))
+    spec, read = replace(SPEC, candidate=candidate), []
+
+    def work(spec, dataset, hooks):
+        read.append(spec.candidate.architecture)
+        return replace(made_record(SPEC), candidate=spec.candidate)
+
+    worker = object.__new__(TrialWorker)
+    worker.stepped = worker.saved = None
+    worker.dataset, worker.work, worker.config = object(), work, {"task": Task(spec, home=tmp_path)}
+    with ThreadPoolExecutor(1) as worker.executor:
+        update = worker.step()["update"]
+        while update.record is None:
+            update = worker.step()["update"]
+        worker._abort()
+    path = str(tmp_path / "begin.safetensors")
+    assert (read[0].router.weights, read[0].experts[0].weights, read[0].experts[1]) == (path, path, ResNet((1,), 4))
+    assert update.record.candidate == candidate

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ray import tune
 from ray.tune.experiment import Trial
@@ -124,7 +125,7 @@ class Tasks:
         spec = replace(spec, gpu_share=min(gpus, 1.0) or 1.0)
         cpus = slots.whole_node_cpus if alone and not slots.gpus else slots.cpus
         every_s = max(2.0, slots.concurrent / RESULTS_PER_S)
-        return Task(spec, cpus, gpus, alone, every_s, self.latency_nodes if self.elsewhere else (), unit)
+        return Task(spec, cpus, gpus, alone, every_s, self.latency_nodes if self.elsewhere else (), unit, Path.cwd())
 
 
 def _tune(bridge: Bridge, trainable: type[TrialWorker], slots: Slots, place: str) -> None:

@@ -11,7 +11,9 @@ from ray import tune
 from ray.air.constants import TRAINING_ITERATION
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
+from searchlab.architecture import with_weights
 from searchlab.artefacts import load_checkpoint, packed, save_checkpoint
+from searchlab.candidate import Candidate
 from searchlab.data.shared import OnNode, SharedDataset
 from searchlab.data.splits import Dataset
 from searchlab.errors import UserError
@@ -29,7 +31,7 @@ class Task:
 
     `cpus` and `gpus` are reserved for the trial. With `alone`, no other trial shares the memory of its node or GPU.
     `report_every_s` is the longest time between two results. Latency is measured on one of `latency_nodes` (empty: on
-    the trial's own node) and expressed in the study's `unit` of time.
+    the trial's own node) and expressed in the study's `unit` of time. Relative paths of the candidate start at `home`.
     """
 
     spec: TrialSpec
@@ -39,6 +41,7 @@ class Task:
     report_every_s: float = 2.0
     latency_nodes: tuple[str, ...] = ()
     unit: TimeUnit | None = None
+    home: Path = Path()
 
     def __str__(self) -> str:
         return f"trial {self.spec.number}"
@@ -87,7 +90,7 @@ class TrialWorker(tune.Trainable):
         except UserError as error:
             update = Update(mistake=error)
         if update.record is not None:
-            update = self._with_files(update, update.record)
+            update = self._with_files(update, replace(update.record, candidate=task.spec.candidate))
         result = {"update": update, DONE: update.done, SHOULD_CHECKPOINT: update.rung is not None}
         if update.epochs:
             last = update.epochs[-1]
@@ -120,8 +123,7 @@ class TrialWorker(tune.Trainable):
         measure = partial(measured_on, task.latency_nodes, dataset.spec) if task.latency_nodes else None
         stepped = SteppedTrial(Progress(self.saved or _left_at(task.spec.checkpoint)), measure, task.unit)
         self.folder = tempfile.TemporaryDirectory(prefix=f"searchlab-trial-{task.spec.number}-")
-        spec = replace(task.spec, directory=Path(self.folder.name))
-
+        spec = replace(task.spec, candidate=_here(task), directory=Path(self.folder.name))
         stepped.begin(self.executor, lambda: self.work(spec, dataset, stepped.hooks))
         return stepped
 
@@ -134,6 +136,13 @@ class TrialWorker(tune.Trainable):
             self.stepped.abort()
             self.folder.cleanup()
         self.stepped = self.saved = None
+
+
+def _here(task: Task) -> Candidate:
+    """Returns the candidate with absolute paths: a worker has another working folder than the study."""
+    candidate = task.spec.candidate
+    architecture = with_weights(candidate.architecture, lambda path: str(task.home / Path(path).expanduser()))
+    return replace(candidate, architecture=architecture)
 
 
 def _left_at(path: str) -> Snapshot | None:
