@@ -19,6 +19,10 @@ demo: setup
 	$(BIN)/searchlab run digits --output $(DEMO)
 	$(BIN)/searchlab front digits --test --output $(DEMO)
 	$(BIN)/searchlab plot digits --output $(DEMO)
+	$(BIN)/searchlab export digits --point knee --out $(DEMO)/knee --output $(DEMO)
+	$(BIN)/searchlab verify $(DEMO)/knee --output $(DEMO)
+	$(BIN)/python -c 'from PIL import Image; from sklearn.datasets import load_digits as digits; Image.fromarray((digits().images[0] * 15.9375).astype("uint8")).save("$(DEMO)/zero.png")'
+	$(BIN)/searchlab predict $(DEMO)/knee $(DEMO)/zero.png
 
 # Empty is off: where this is set, pytest rewrites each test file and Python compiles searchlab in every process it starts.
 quick test: export PYTHONDONTWRITEBYTECODE =

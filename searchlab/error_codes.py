@@ -88,6 +88,8 @@ CODES: dict[str, Code] = {
     # Artefacts
     "artefact-unreadable": Code("A file that a trial wrote is missing, damaged or invalid.", "Restore it, or rerun."),
     "weights-mismatch": Code("The weights are those of another network.", "Use the file of this network."),
+    "export-differs": Code("A file of an export is not the one of its card, or of its network.", "Export again."),
+    "export-exists": Code("The folder of an export holds another model, or other files.", "Choose another --out."),
     # Store and study
     "store-not-found": Code("There is no store at this place.", "See --output and --storage."),
     "store-empty": Code("The store holds no study.", "Begin one: `searchlab run STUDY`."),

@@ -18,7 +18,9 @@ from searchlab import api
 from searchlab.cli.main import main
 from searchlab.front.points import study_front
 from searchlab.search.store import stored_names, stored_study
+from searchlab.session import bundles
 from searchlab.session import results as results_module
+from searchlab.session.choosing import all_points
 from searchlab.session.watch import PlainWatch
 from searchlab.study import RunOptions
 
@@ -92,7 +94,7 @@ def test_no_point_within_the_limits_names_the_nearest(results):
 
 
 def test_a_classifier_needs_no_data_set_and_says_what_the_exit_table_says(results, digits, monkeypatch):
-    monkeypatch.setattr(results_module, "load_data", None)
+    monkeypatch.setattr(bundles, "load_data", None)
     rows = results.points()
     several = rows[[len(exits) > 1 for exits in rows.exits]].sort_values("accuracy").iloc[-1]
     best = results.best(max_macs=several.macs)
@@ -110,7 +112,7 @@ def test_a_classifier_needs_no_data_set_and_says_what_the_exit_table_says(result
 
 def test_what_leaves_early_runs_no_later_stage(results, digits):
     rows = results.points()
-    first = next(p for p in results._all_points() if p.point.rule.exits == (0,))
+    first = next(p for p in all_points(results._found) if p.point.rule.exits == (0,))
     classifier = results_module.Point(results, first).classifier("cpu")
     assert len(rows) > 1
     ran: list[int] = []
@@ -122,7 +124,7 @@ def test_what_leaves_early_runs_no_later_stage(results, digits):
 def test_an_old_record_without_facts_takes_them_from_the_data_set(results, digits):
     record = results.records[0]
     bare = replace(record, data=replace(record.data, mean=(), std=(), class_names=()))
-    assert results._facts(bare) == results._facts(record)
+    assert bundles.complete_facts(results._found, results._where, bare) == record.data
 
 
 def test_a_study_is_opened_again_and_a_misspelt_name_is_one_line(results, output):

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-SEARCH, FOUND, THERE = "Search", "Results", "Available studies and spaces"
+SEARCH, FOUND, SHIP, THERE = "Search", "Results", "Deployment", "Available studies and spaces"
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,21 @@ COMMANDS = {
         "removing.remove",
         FOUND,
         "Remove a study: its trials in the store, its replicates, and its files in the output folder.",
+    ),
+    "export": Command(
+        "bundles.export",
+        SHIP,
+        "Write a point of the front as one ONNX file with real exits, its staged form, weights, and a card.",
+    ),
+    "verify": Command(
+        "bundles.verify",
+        SHIP,
+        "Compare an export with its network on every test image: exits, classes, logits; its latency with the card.",
+    ),
+    "predict": Command(
+        "predicting.predict",
+        SHIP,
+        "Classify images with an exported file: class, confidence, score, the exit where each left, and what it took.",
     ),
     "studies": Command(
         "listing.studies",

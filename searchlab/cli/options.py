@@ -19,6 +19,7 @@ StudyName = Annotated[str, typer.Argument(help="A study: its name, or a path to 
 StoredStudy = Annotated[
     str | None, typer.Argument(help="A study in the store; default: the one begun last.", metavar="[STUDY]")
 ]
+Bundle = Annotated[Path, typer.Argument(help="A folder that `searchlab export` wrote.", metavar="DIR")]
 Output = Annotated[Path, typer.Option(help="Folder for the store and the artefacts of trials.", rich_help_panel=STORE)]
 Storage = Annotated[
     str,

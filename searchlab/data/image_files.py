@@ -2,7 +2,7 @@
 
 Bytes are used unchanged. Other numbers are scaled by the smallest range that holds all of them in the data set.
 Transparent images get one background. Images that would be read as nearly black are refused.
-Shape suffixes: H height, W width.
+Shape suffixes: C channels, H height, W width.
 """
 
 import stat
@@ -135,6 +135,13 @@ def prepare(image: Image.Image, size: Size, scales: Scales | None = None) -> NDA
     upright = ImageOps.exif_transpose(image)
     wanted = (size, size) if isinstance(size, int) else size
     return np.asarray(ImageOps.fit(_rgb(upright, scales or Scales()), wanted, Image.Resampling.BILINEAR))
+
+
+def channels_first(pixels_HWC: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """Returns pixels_CHW of pixels in RGB, in grey if one channel is wanted."""
+    if channels == 1:
+        pixels_HWC = np.asarray(as_image(pixels_HWC).convert("L"))[:, :, None]
+    return np.array(pixels_HWC.transpose(2, 0, 1), order="C")
 
 
 def is_image(value: object) -> bool:

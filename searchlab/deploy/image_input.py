@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from searchlab.architecture import ImageSpec
-from searchlab.data.image_files import as_image, is_image, prepare, read
+from searchlab.data.image_files import as_image, channels_first, is_image, prepare, read
 from searchlab.errors import UserError
 from searchlab.record import Scales
 
@@ -63,9 +63,7 @@ def _of_file(path: Path, spec: ImageSpec, scales: Scales) -> Tensor:
 
 def _of_rgb(pixels_HWC: NDArray[Any], spec: ImageSpec) -> Tensor:
     """Returns pixels_1CHW of a colour image, in grey if the network takes grey images."""
-    if spec.channels == 1:
-        pixels_HWC = np.asarray(as_image(pixels_HWC).convert("L"))[:, :, None]
-    return torch.from_numpy(np.array(pixels_HWC.transpose(2, 0, 1), order="C"))[None]
+    return torch.from_numpy(channels_first(pixels_HWC, spec.channels))[None]
 
 
 def _as_numpy(image: Any) -> NDArray[Any]:

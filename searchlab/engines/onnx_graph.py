@@ -15,7 +15,7 @@ from torch import nn
 
 from searchlab.architecture import ImageSpec
 from searchlab.engines.onnx_export import BATCH, exported, output_shape
-from searchlab.engines.onnx_nodes import Info, Nodes, model_of
+from searchlab.engines.onnx_nodes import IMAGE, Info, Nodes, model_of
 from searchlab.engines.onnx_partition import partition_graph
 from searchlab.engines.onnx_scores import ScoreFunction, ScoreNodes, score_nodes
 from searchlab.exits.scores import GATE
@@ -24,7 +24,6 @@ from searchlab.model.heads import LearnedGate
 from searchlab.model.partitioned import RoutedExperts
 from searchlab.operating_point import ExitRule
 
-IMAGE = "image"
 OUTPUTS = ("class", "probabilities", "exit", "score", "logits")
 """Outputs of a model with exits. `exit` is a position in the exit table. `score` is NaN where nothing is decided."""
 

@@ -10,6 +10,9 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 OPSET, IR_VERSION = 17, 8
 """Opset and file format of every graph; runtimes of 2022 and later read them."""
 
+IMAGE = "image"
+"""Name of the input of a model that takes images."""
+
 Info = tuple[str, int, Sequence[int | str]]
 """Name, element type and shape of an input or output; a dimension may be a name ("N")."""
 

@@ -1,7 +1,8 @@
 """Reading of a stored study: records, front, single points, and stored test evaluations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from searchlab.analysis.test_looks import comparable, looked_at
 from searchlab.errors import UserError
@@ -13,6 +14,9 @@ from searchlab.search.study_facts import same_data, unit_of
 from searchlab.search.study_folder import check_artefacts, check_present
 from searchlab.session.console import warn
 from searchlab.study import RunOptions, Study
+
+if TYPE_CHECKING:
+    from searchlab.data.splits import Dataset
 
 Say = Callable[[str], None]
 
@@ -66,34 +70,48 @@ def with_test(found: Found, where: RunOptions, most: int, say: Say | None) -> Fo
     Raises:
         UserError: the store is read-only, the data differ, or artefacts of a trial are missing or damaged.
     """
-    from searchlab.analysis.test_evaluation import Unread, look
     from searchlab.data.prepared import LoadHooks
     from searchlab.search.launch import load_data
 
     chosen = study_front(found.study, found.records, most=most)
-    looks = found.store.looks()
-    # Evaluations of another machine are left out, and every view of the front says so.
-    before, known = comparable(looks), {(seen.trial, point.rule) for seen in looks for point in seen.validation}
-    new = [point for point in chosen if (point.record.number, point.point.rule) not in known]
+    new = unseen(found, chosen)
     if new:
         check_writable(found.store.storage, found.store.url)
         check_artefacts(found.store, [point.record for point in new])
         check_present(found.store, [point.record for point in new])
         dataset = load_data(found.study, where, LoadHooks(say) if say else None)
         same_data(found.store, found.records, dataset)
-        unit = unit_of(found.store, found.records)
-        held = next((seen.latency.machine for seen in before if seen.latency), unit and unit.machine)
-        device = "cpu" if where.device == "auto" and held and held.device == "cpu" else where.device
-        again = look(found.study, new, dataset, device, before, unit)
-        if say:
-            points = "1 point" if len(new) == 1 else f"{len(new)} points"
-            say(f"Measuring {points} again and reading the test split ...")
-        for seen in again:
-            if isinstance(seen, Unread):
-                warn(f"omitted: trial {seen.trial} could not be evaluated: {seen.reason}")
-            else:
-                found.store.add_looks([seen])
+        look_at(found, where, new, dataset, say)
     return found.final
+
+
+def unseen(found: Found, points: Sequence[FrontPoint]) -> list[FrontPoint]:
+    """Returns those of some points that were not read on the test split."""
+    known = {(seen.trial, point.rule) for seen in found.store.looks() for point in seen.validation}
+    return [point for point in points if (point.record.number, point.point.rule) not in known]
+
+
+def look_at(found: Found, where: RunOptions, points: Sequence[FrontPoint], dataset: "Dataset", say: Say | None) -> None:
+    """Measures points again, reads them on the test split, and records that.
+
+    Raises:
+        UserError: evaluations so far are of another machine, or artefacts of a trial are missing or damaged.
+    """
+    from searchlab.analysis.test_evaluation import Unread, look
+
+    # Evaluations of another machine are left out, and every view of the front says so.
+    before, unit = comparable(found.store.looks()), unit_of(found.store, found.records)
+    held = next((seen.latency.machine for seen in before if seen.latency), unit and unit.machine)
+    device = "cpu" if where.device == "auto" and held and held.device == "cpu" else where.device
+    again = look(found.study, points, dataset, device, before, unit)
+    if say:
+        count = "1 point" if len(points) == 1 else f"{len(points)} points"
+        say(f"Measuring {count} again and reading the test split ...")
+    for seen in again:
+        if isinstance(seen, Unread):
+            warn(f"omitted: trial {seen.trial} could not be evaluated: {seen.reason}")
+        else:
+            found.store.add_looks([seen])
 
 
 def trial_of(found: Found, number: int) -> TrialRecord:

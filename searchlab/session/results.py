@@ -1,30 +1,27 @@
 """Results of a study for notebooks and scripts: front, trials, best point, classifier of any point."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchlab.artefacts import load_network
 from searchlab.candidate import Candidate
-from searchlab.data.folder_spec import is_folder
 from searchlab.deploy.classifier import ImageClassifier, ImageFacts
 from searchlab.deploy.own_scores import use_scores
 from searchlab.errors import Interrupted, UserError, unknown
-from searchlab.front.points import FrontPoint, doubt_of, entries_of, exit_names, study_front, study_hypervolume
+from searchlab.front.points import FrontPoint, study_front, study_hypervolume
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import ExitRule
-from searchlab.record import DataFacts, Scales, TrialRecord
-from searchlab.report import units
+from searchlab.record import Scales, TrialRecord
 from searchlab.report.frames import front_frame, points_frame, predictions_frame, trials_frame
 from searchlab.report.page import front_table
 from searchlab.report.plots import front_figure
 from searchlab.report.replicates import replicates_frame
 from searchlab.report.tables import trial_counts
-from searchlab.search.launch import load_data
-from searchlab.search.study_facts import same_data
 from searchlab.search.study_folder import check_artefacts, check_present
-from searchlab.session.console import console, say, warn
+from searchlab.session.bundles import ExportOptions, Wanted, complete_facts, export_point, wanted_point
+from searchlab.session.choosing import all_points, checked, described, within
+from searchlab.session.console import console, say
 from searchlab.session.found import Found, point_of, with_test
 from searchlab.session.python_words import in_python
 from searchlab.session.replicated import replicated
@@ -37,10 +34,8 @@ if TYPE_CHECKING:
 MOST = 12
 """Default number of points of a front: those with the largest share of its hypervolume."""
 
-UNKNOWN_SCALES = (
-    "WARNING: images of more than 8 bits and transparent images may be classified wrongly: the study is of an earlier "
-    "version, which did not record how to convert them, and its images cannot be read"
-)
+EXPORT = ("pixels", "int8")
+"""Options of `export`."""
 
 
 class Results:
@@ -87,7 +82,7 @@ class Results:
 
     def points(self) -> "DataFrame":
         """Returns one row per operating point of every complete trial; `point` is its number if it is on the front."""
-        return points_frame(self._all_points())
+        return points_frame(all_points(self._found))
 
     def point(self, number: int) -> "Point":
         """Returns the point of that number on the front, whether or not `front()` shows it.
@@ -107,13 +102,31 @@ class Results:
         Raises:
             UserError: no point is within the limits (the error gives the nearest), or a limit is unknown.
         """
-        found = self._all_points()
-        if not found:
-            least = f"{trial_counts(self.records)}; min_accuracy is {self.study.min_accuracy}"
-            raise UserError(
-                "no-results", "the study has no operating points yet", where=f"study {self.study.name}", allowed=least
-            )
-        return Point(self, chosen(self.study.name, found, _checked(limits)))
+        return Point(self, within(self._found, checked(limits)))
+
+    @in_python()
+    def export(self, out: str | Path, point: str | int | None = None, **options: Any) -> Path:
+        """Writes a point as a folder with one ONNX file, which leaves early and needs no searchlab; returns the folder.
+
+        Args:
+            out: the folder, new or empty, or an earlier export of the same point.
+            point: "knee" (the default), "best", "cheapest", the number of a front point, or "TRIAL:K".
+            options: `max_latency_ms` or `min_accuracy` in place of a point; `pixels` ("uint8" or "float32") is what
+                the file takes; with `int8=True` a quantised file beside it, whose accuracy is measured.
+
+        Raises:
+            UserError: there is no such point, the folder holds other files, or a layer has no counterpart in ONNX.
+        """
+        limits = {name: options.pop(name) for name in ("max_latency_ms", "min_accuracy") if name in options}
+        wanted = Wanted(None if point is None else str(point), **limits)
+        return self._export(wanted_point(self._found, wanted), Path(out), options)
+
+    def _export(self, entry: FrontPoint, folder: Path, options: dict[str, Any]) -> Path:
+        for name in options:
+            if name not in EXPORT:
+                raise unknown("parameter", name, EXPORT, where="export")
+        export_point(self._found, self._where, entry, folder, ExportOptions(**options))
+        return folder
 
     @in_python()
     def replicate(self, seeds: int = 3, points: int = MOST, *, device: str | None = None) -> "DataFrame":
@@ -149,42 +162,16 @@ class Results:
         """
         return front_figure(self.study, self.records)
 
-    def _all_points(self) -> list[FrontPoint]:
-        """Points that are not on the front have the number 0."""
-        front = self._found.front(None)
-        numbers = {(point.record.number, point.point.rule): point.number for point in front}
-        return [
-            FrontPoint(numbers.get((record.number, point.rule), 0), len(front), record, point)
-            for record in self.records
-            for _, point in entries_of(record, self.study)
-        ]
-
     def _classifier(self, entry: FrontPoint, device_name: str) -> ImageClassifier:
         record = entry.record
         check_artefacts(self._found.store, [record])
         check_present(self._found.store, [record])
         use_scores(self.study)
-        facts, device = self._facts(record), resolve_device(device_name)
-        network = load_network(Path(record.directory), record.candidate, facts.images)
-        return ImageClassifier(network, entry.point.rule, facts, device)
-
-    def _facts(self, record: TrialRecord) -> ImageFacts:
-        """Returns the record's facts of the data; for an old record without them, reads the data set."""
-        data = record.data
-        if data.images is None or not (data.mean and data.std and data.class_names):
-            data = self._facts_of_data()
-        elif data.scales is None and is_folder(self.study.data):
-            try:
-                data = self._facts_of_data()
-            except UserError as error:
-                warn(f"{UNKNOWN_SCALES}: {error}")
+        data, device = complete_facts(self._found, self._where, record), resolve_device(device_name)
         assert data.images is not None
-        return ImageFacts(data.images, data.mean, data.std, data.class_names, data.scales or Scales())
-
-    def _facts_of_data(self) -> DataFacts:
-        dataset = load_data(self.study, self._where)
-        same_data(self._found.store, self.records, dataset)
-        return dataset.facts
+        network = load_network(Path(record.directory), record.candidate, data.images)
+        facts = ImageFacts(data.images, data.mean, data.std, data.class_names, data.scales or Scales())
+        return ImageClassifier(network, entry.point.rule, facts, device)
 
     def __repr__(self) -> str:
         return f"Results of study {self.study.name}: {trial_counts(self.records)}, hypervolume {self.hypervolume:.3f}"
@@ -250,6 +237,15 @@ class Point:
         """
         return Classifier(self._results._classifier(self._entry, device))
 
+    @in_python()
+    def export(self, out: str | Path, **options: Any) -> Path:
+        """Writes the point as a folder with one ONNX file, as `Results.export`; returns the folder.
+
+        Raises:
+            UserError: the folder holds other files, or a layer has no counterpart in ONNX.
+        """
+        return self._results._export(self._entry, Path(out), options)
+
     def __repr__(self) -> str:
         return described(self._entry)
 
@@ -286,65 +282,3 @@ def check_at_least_one(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise UserError("invalid-usage", f"invalid {name}", where="replicate", value=count, allowed="at least 1")
-
-
-LIMITS = {"max_latency_ms": "latency_ms", "min_accuracy": "accuracy", "max_macs": "macs", "max_params": "params"}
-"""Limits of `Results.best`, and the figures that they limit."""
-
-
-def _checked(limits: Mapping[str, float | None]) -> dict[str, float]:
-    for name in limits:
-        if name not in LIMITS:
-            raise unknown("limit", name, LIMITS, where="best")
-    return {name: value for name, value in limits.items() if value is not None}
-
-
-def chosen(study: str, points: list[FrontPoint], limits: Mapping[str, float]) -> FrontPoint:
-    """Returns the most accurate point within the limits; the cheapest of equals, or if only accuracy is limited.
-
-    Raises:
-        UserError: no point is within them; the error gives the nearest.
-    """
-    within = [entry for entry in points if not _excess(entry, limits)]
-    if not within:
-        nearest = min(points, key=lambda entry: (_excess(entry, limits), -entry.point.accuracy))
-        value = ", ".join(f"{name}={limit:g}" for name, limit in limits.items())
-        allowed = f"the nearest is {described(nearest)}"
-        raise UserError(
-            "no-results", "no point is within the limits", where=f"study {study}", value=value, allowed=allowed
-        )
-    if limits.keys() == {"min_accuracy"}:
-        return min(within, key=lambda entry: (_cost(entry), -entry.point.accuracy))
-    return min(within, key=lambda entry: (-entry.point.accuracy, _cost(entry)))
-
-
-def _cost(entry: FrontPoint) -> tuple[float, float]:
-    latency_ms = entry.point.latency_ms
-    return float("inf") if latency_ms is None else latency_ms, entry.point.macs
-
-
-def _excess(entry: FrontPoint, limits: Mapping[str, float]) -> float:
-    """Returns how far a point exceeds the limits, as a sum of shares; 0 within them."""
-    total = 0.0
-    for name, limit in limits.items():
-        value = getattr(entry.point, LIMITS[name])
-        if value is None:
-            return float("inf")
-        beyond = limit - value if name.startswith("min_") else value - limit
-        total += max(0.0, beyond) / max(abs(limit), 1e-12)
-    return total
-
-
-def described(entry: FrontPoint) -> str:
-    """Formats a point: "trial 3: 94.4 % at 0.086 ms, 78.4 k MACs, 1.4 k parameters, exits 1, final by margin"."""
-    point, candidate = entry.point, entry.record.candidate
-    place = f"point {entry.number}, trial" if entry.number else "trial"
-    latency = f" at {units.marked(units.milliseconds(point.latency_ms), doubt_of(entry.record))}"
-    parts = [
-        f"{units.percent(point.accuracy)}{latency if point.latency_ms is not None else ''}",
-        f"{units.count(point.macs)} MACs",
-        f"{units.count(point.params)} parameters",
-        candidate.architecture.described,
-        f"exits {', '.join(exit_names(candidate, point.rule))}",
-    ]
-    return f"{place} {entry.record.number}: {', '.join(parts)}"

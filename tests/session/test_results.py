@@ -14,6 +14,7 @@ from searchlab.data.batches import Normaliser
 from searchlab.data.datasets import load
 from searchlab.data.splits import Dataset
 from searchlab.record import Scales
+from searchlab.session.bundles import complete_facts
 
 
 def scan(value: int) -> Image.Image:
@@ -78,8 +79,11 @@ def test_a_record_of_an_earlier_version_takes_its_scales_from_the_images_or_warn
     images = write(tmp_path / "images", scan)
     results = searched(images, tmp_path)
     old = replace(results.records[0], data=replace(results.records[0].data, scales=None))
-    assert results._facts(old).scales == Scales(integers=1023) and capsys.readouterr().err == ""
+    assert (
+        complete_facts(results._found, results._where, old).scales == Scales(integers=1023)
+        and capsys.readouterr().err == ""
+    )
     shutil.rmtree(images)
-    assert results._facts(old) == replace(results._facts(results.records[0]), scales=Scales())
+    assert complete_facts(results._found, results._where, old) == old.data
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("WARNING: images of more than 8 bits") and "image folder not found" in line
