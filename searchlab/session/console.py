@@ -17,10 +17,10 @@ def console() -> Console:
     return Console(highlight=False, force_jupyter=False, width=PIPED_WIDTH)
 
 
-def say(line: str) -> None:
+def say(line: str, printer: Console | None = None, style: str = "") -> None:
     """Prints a sentence without markup: wrapped between words on a terminal, as one line elsewhere."""
-    to = console()
-    to.print(line, markup=False, soft_wrap=not to.is_terminal)
+    to = printer or console()
+    to.print(line, style=style, markup=False, highlight=False, soft_wrap=not to.is_terminal)
 
 
 def warn(line: str) -> None:

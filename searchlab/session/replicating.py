@@ -17,6 +17,7 @@ from searchlab.record import Epoch, TrialRecord
 from searchlab.report import units
 from searchlab.search.storage import public
 from searchlab.search.store import StudyStore
+from searchlab.session.console import say
 from searchlab.session.interrupts import ends_on_interrupt
 from searchlab.session.periodic import displayed
 from searchlab.session.watch import Running, described, ending
@@ -137,7 +138,7 @@ class Lines:
     def say(self, line: str, style: str = "") -> None:
         """Prints a line."""
         self.spoke = monotonic()
-        self.printer.print(line, style=style, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
+        say(line, self.printer, style)
 
 
 class LiveLines(Lines):

@@ -21,7 +21,7 @@ from searchlab.report.tables import budget_words, front_view, trial_counts
 from searchlab.report.units import counted
 from searchlab.search.budget import stalled_for
 from searchlab.search.storage import public
-from searchlab.session.console import console
+from searchlab.session.console import console, say
 from searchlab.session.periodic import displayed
 from searchlab.study import RunOptions, Study, TrialSpec
 from searchlab.time_left import Pace, Underway, at_most, left_words, study_left_s
@@ -101,7 +101,7 @@ class PlainWatch:
     def say(self, line: str, style: str = "") -> None:
         """Prints a line."""
         self.spoke = monotonic()
-        self.printer.print(line, style=style, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
+        say(line, self.printer, style)
 
     def on_begin(self, history: SearchHistory) -> None:
         """Prints the heading, and reports the existing trials. A run that is refused comes not so far."""
