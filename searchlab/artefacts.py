@@ -5,6 +5,7 @@ Weights are safetensors, tables npz, everything else JSON. Nothing is unpickled.
 
 import json
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,13 @@ from searchlab.schema import divided, versioned
 from searchlab.serialization import to_plain
 from searchlab.trial_files import RECORD, STATE, TABLE, WEIGHTS, disk_errors
 
+_version = cache(version)
+"""The version of an installed library: its metadata is read and parsed once per process, not once per record."""
+
 
 def versions() -> dict[str, str]:
     """Returns the versions of searchlab and its main libraries."""
-    return {name: version(name) for name in ("searchlab", "torch", "torchvision", "numpy", "optuna")}
+    return {name: _version(name) for name in ("searchlab", "torch", "torchvision", "numpy", "optuna")}
 
 
 def save_artefacts(folder: Path, network: EarlyExitNetwork, table: ExitTable, record: TrialRecord) -> None:

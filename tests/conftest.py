@@ -3,11 +3,13 @@
 Heavy libraries are imported in fixtures: the process that only distributes tests to its workers reads this file too.
 """
 
+import atexit
 import gc
+import os
 import sqlite3
 import tempfile
 from contextlib import suppress
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,12 @@ settings.load_profile("full")
 # A process of tests imports 100,000s of objects that stay: they are not looked through again and again.
 gc.disable()
 
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if WORKER:
+    # A worker has reported everything before it exits. What was registered first runs last: the interpreter is not
+    # taken apart object by object, which takes seconds.
+    atexit.register(os._exit, 0)
+
 
 def pytest_collection_finish():
     gc.collect()
@@ -33,8 +41,9 @@ def pytest_collection_finish():
 
 def pytest_unconfigure():
     """Libraries that say at the end what is left in memory find nothing."""
-    gc.unfreeze()
-    gc.enable()
+    if not WORKER:
+        gc.unfreeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -94,6 +103,26 @@ def stores_wait_for_no_disk():
     event.listen(Engine, "connect", prepare)
     yield
     event.remove(Engine, "connect", prepare)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def digits_read_once():
+    """The images of `digits` are read and split once per process, not once per study."""
+    from searchlab.data import datasets
+
+    read = datasets.digits
+    made = []
+
+    @wraps(read)
+    def once(root, download):
+        if not made:
+            made.append(read(root, download))
+        return made[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "digits", once)
+        patch.setitem(datasets.DATASETS, "digits", once)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

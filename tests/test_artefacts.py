@@ -43,6 +43,12 @@ def folder(tmp_path, network, table):
     return tmp_path / "runs" / "trial-00000"
 
 
+def test_the_metadata_of_libraries_is_not_read_for_every_record(monkeypatch):
+    before = versions()
+    monkeypatch.setattr("importlib.metadata.Distribution.from_name", lambda name: pytest.fail(f"reads {name} again"))
+    assert before == versions()
+
+
 def test_everything_is_there_and_comes_back(folder, network, table):
     assert {path.name for path in folder.iterdir()} == {"record.json", WEIGHTS, TABLE}
     assert from_plain(TrialRecord, read_record(folder)) == RECORD

@@ -110,6 +110,14 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def functions(self) -> list["Functions"]:
+        return [node for node in self.nodes if isinstance(node, Functions)]
+
 
 @dataclass(frozen=True)
 class Import:
@@ -133,6 +141,7 @@ def modules() -> list[Module]:
     return [Module(path.relative_to(PACKAGE).as_posix(), path.read_text()) for path in paths]
 
 
+@cache
 def on_the_shelf() -> list[Module]:
     """Spaces, studies and papers; their paths begin with the folder's name ("studies/papers/gates/tables.py")."""
     paths = sorted(path for folder in SHELF for path in (PACKAGE.parent / folder).rglob("*.py"))
@@ -142,10 +151,14 @@ def on_the_shelf() -> list[Module]:
 @cache
 def imports(module: Module) -> list[Import]:
     """Every import, those under TYPE_CHECKING and inside functions included."""
-    tree = module.tree
-    inside = {id(node) for function in functions(tree) for node in ast.walk(function)}
+    inside = {
+        id(node)
+        for function in module.functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
     found = []
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -156,10 +169,6 @@ def imports(module: Module) -> list[Import]:
             continue
         found += [Import(target, node.lineno, id(node) in inside) for target in targets]
     return found
-
-
-def functions(tree: ast.AST) -> list[Functions]:
-    return [node for node in ast.walk(tree) if isinstance(node, Functions)]
 
 
 def upward(module: Module) -> Iterator[str]:
@@ -202,7 +211,7 @@ def too_long(module: Module) -> Iterator[str]:
     lines = len(module.text.splitlines())
     if lines > MODULE_LINES:
         yield f"{module.path}:1: {lines} lines, at most {MODULE_LINES}"
-    for function in functions(module.tree):
+    for function in module.functions:
         first = body(function)[0] if is_command(module, function) else function
         length = (function.end_lineno or 0) - first.lineno + 1
         if length > FUNCTION_LINES:
@@ -233,7 +242,7 @@ def is_command(module: Module, function: Functions) -> bool:
 
 def printing(module: Module) -> Iterator[str]:
     """Calls of print outside the command line."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         called = node.func if isinstance(node, ast.Call) else None
         if isinstance(called, ast.Name) and called.id == "print" and module.part != "cli":
             yield f"{module.path}:{called.lineno}: prints"
@@ -262,6 +271,7 @@ def known(found: Import, names: set[str]) -> str | None:
     return next((name for name in (found.target, found.target.rpartition(".")[0]) if name in names), None)
 
 
+@cache
 def public_names() -> set[str]:
     """The names that `searchlab` exports, its public module `lab` included."""
     stub = ast.parse((PACKAGE / "__init__.pyi").read_text())
@@ -276,7 +286,7 @@ def not_public(module: Module) -> Iterator[str]:
     """
     public, in_package = public_names(), module.folder.startswith("studies/papers/")
     in_package = in_package and not module.path.endswith(("/study.py", "/space.py"))
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ImportFrom):
             source = "." * node.level + (node.module or "")
             names = [alias.name for alias in node.names if alias.name not in public]

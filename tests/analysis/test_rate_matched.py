@@ -45,7 +45,7 @@ def trained(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     candidate = tiny_candidate(6, learning_rate=0.1, batch_size=64)
     return [
-        run_trial(TrialSpec(seed, candidate, tiny_study(epochs=2), seed, folder / str(seed)), digits) for seed in (0, 1)
+        run_trial(TrialSpec(seed, candidate, tiny_study(epochs=1), seed, folder / str(seed)), digits) for seed in (0, 1)
     ]
 
 

@@ -39,3 +39,10 @@ def write_files(folder: Path) -> Path:
         (folder / path).parent.mkdir()
         (folder / path).write_text(text)
     return folder / "studies" / "little.py"
+
+
+def write_few_images(folder: Path, most: int) -> Path:
+    """As `write_files`; the study takes so many images at most."""
+    path = write_files(folder)
+    path.write_text(STUDY.replace('data="digits",', f'data="digits",\n        max_images={most},'))
+    return path

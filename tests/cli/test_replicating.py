@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from little_files import write_files
+from little_files import write_few_images
 from matplotlib.image import imread
 
 from searchlab.analysis.stored_replicates import replicates_of
@@ -21,7 +21,7 @@ SCRIPT = "from searchlab.cli.main import script; script()"
 def output(tmp_path_factory):
     """Where the study `little` was run with two trials, and replicated; and `other`, which was not."""
     home = tmp_path_factory.mktemp("replicating")
-    study, runs = str(write_files(home)), str(home / "runs")
+    study, runs = str(write_few_images(home, 200)), str(home / "runs")
     assert main(["run", study, "--output", runs, "--trials", "2"]) == 0
     assert main(["replicate", "little", "--output", runs, "--seeds", "2"]) == 0
     assert main(["run", study, "--output", runs, "--trials", "1", "--epochs", "1", "--name", "other"]) == 0

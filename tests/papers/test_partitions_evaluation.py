@@ -70,6 +70,7 @@ def test_the_point_that_was_best_on_the_validation_split_is_judged_on_the_test_s
     assert right_N.tolist() == (answers.logits_NKC[:, 0].argmax(axis=1) == test.labels_N.numpy()).tolist()
 
 
+@pytest.mark.slow
 def test_what_the_router_does_against_a_naive_twin(routed):
     # A router that doubts everything, so that hard and soft routing often differ.
     routed = replace(routed, network=deepcopy(routed.network))
@@ -101,6 +102,7 @@ def test_what_the_router_does_against_a_naive_twin(routed):
     assert abs(found.soft_alone - soft_alone) <= 1 and abs(found.hard_alone - hard_alone) <= 1
 
 
+@pytest.mark.slow
 def test_sizes_and_times(routed):
     found = from_plain(PartitionFound, evaluate_partitions(routed))
     assert found.params == routed.record.cost.params
