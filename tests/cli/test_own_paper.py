@@ -106,6 +106,7 @@ def elsewhere(mine, folder, monkeypatch) -> Path:
     return Path("../studies/papers/mine/study.py")
 
 
+@pytest.mark.slow
 def test_a_paper_run_by_path_from_another_folder_finds_its_tables(searchlab, elsewhere):
     assert searchlab("table", elsewhere, "--params").code == 0
     answer = searchlab("run", elsewhere, "--trials", 1)
