@@ -95,5 +95,5 @@ def _bare(text: str) -> str:
 def _decimals(value: float) -> int:
     if value <= 0 or not math.isfinite(value):
         return 0
-    # Parts of a network may take less than a microsecond, the resolution of the clocks.
-    return 4 if value < 0.01 else min(3, max(0, 2 - math.floor(math.log10(value))))
+    # Small networks take hundredths of a millisecond. Clocks resolve less than a microsecond, so four decimals at most.
+    return min(4, max(0, 2 - math.floor(math.log10(value))))

@@ -41,7 +41,7 @@ def test_an_empty_store_and_an_absent_one_say_where_was_looked_and_what_to_do():
 
 def test_words_and_plain_data_of_a_study():
     assert trial_words(DONE) == "14 complete, 2 stopped, 6 replicates"
-    assert front_words(FIGURES) == "12 points, best 98.9 %, from 0.062 ms"
+    assert front_words(FIGURES) == "12 points, best 98.9 %, from 0.0620 ms"
     assert front_words(FrontFigures(1, {"macs": 37_100.0, "params": 2600.0})) == (
         "1 point, from 37.1 k MACs, from 2.6 k parameters"
     )
@@ -55,6 +55,6 @@ def test_words_and_plain_data_of_a_study():
     assert first["changed"].startswith("2026-03-01T12:30:00") and second["changed"] is None
     assert removal_lines(DONE, "sqlite:///demo/studies.db", 1.25, Path("demo/digits")) == [
         "study digits in sqlite:///demo/studies.db: 14 complete, 2 stopped, 6 replicates, "
-        "a front of 12 points, best 98.9 %, from 0.062 ms",
+        "a front of 12 points, best 98.9 %, from 0.0620 ms",
         "its files in demo/digits: 1.2 MB",
     ]

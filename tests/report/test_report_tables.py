@@ -34,6 +34,7 @@ def test_other_units():
     assert units.milliseconds(0.41234) == "0.412 ms"
     assert units.milliseconds(14.41) == "14.4 ms"
     assert units.milliseconds(0.00212) == "0.0021 ms"
+    assert units.milliseconds(0.02252) == "0.0225 ms"
     assert units.latency_interval(Estimate(0.412, 0.4049, 0.4196)) == "[.405, .420]"
     assert units.latency_interval(Estimate(1.02, 0.99, 1.05)) == "[.99, 1.05]"
     assert [units.seconds(s) for s in (4.21, 85, 200, 7600)] == ["4.2 s", "85 s", "3.3 min", "2.1 h"]
