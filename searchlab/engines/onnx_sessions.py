@@ -49,6 +49,6 @@ def session_of(
         raise UserError(
             "unsupported-network",
             f"onnxruntime {ort.__version__} cannot run this model",
-            where=where or str(model)[:80],
+            where=where or (str(model) if isinstance(model, Path) else model.graph.name),
             allowed=reason,
         ) from error
