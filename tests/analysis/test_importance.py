@@ -65,6 +65,7 @@ def test_importances_are_of_what_trials_can_do_and_not_of_what_was_told():
     assert truth.shares["accuracy"]["rate"] > 0.9 and truth.shares["MACs"]["width"] > 0.9
 
 
+@pytest.mark.slow
 def test_what_chance_gives_is_known_and_what_decides_is_beyond_it():
     driver = searched(idle_space, by_rate, 16)
     found = importances(driver.store, driver.history)

@@ -14,6 +14,8 @@ from searchlab.cli.main import main
 from searchlab.search.store import stored_study
 from searchlab.study import RunOptions
 
+pytestmark = pytest.mark.slow  # A study is trained for all of them.
+
 
 @pytest.fixture(scope="module", autouse=True)
 def short_timing():

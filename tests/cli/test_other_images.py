@@ -9,6 +9,8 @@ from PIL import Image
 from searchlab.search.store import stored_study
 from searchlab.study import RunOptions
 
+pytestmark = pytest.mark.slow  # Each begins a study of its own.
+
 
 def write_images(folder, seed: int, images: int = 12):
     for label, name in enumerate(("cat", "dog")):

@@ -66,6 +66,7 @@ def test_ctrl_c_before_the_study_began_promises_no_resume(pictures, searchlab, m
     assert "Stopped before the study began: repeat the command to begin it." in answer.out
 
 
+@pytest.mark.slow
 def test_a_run_in_python_has_the_same_facts_of_its_images_as_the_command(searchlab, pictures, folder):
     import searchlab as python
 

@@ -14,6 +14,8 @@ from searchlab.cli.main import main
 from searchlab.search.store import stored_study
 from searchlab.study import RunOptions
 
+pytestmark = pytest.mark.slow  # A study is trained for all of them.
+
 SCRIPT = "from searchlab.cli.main import script; script()"
 
 
@@ -33,7 +35,6 @@ def check_refused(answer, code: str, **named) -> None:
     assert answer.out == ""
 
 
-@pytest.mark.slow
 def test_what_a_newcomer_sees(searchlab, output):
     assert searchlab("run", "little", "--trials", 1).code == 0
     answer = searchlab("replicate", "little", "--seeds", 2)
@@ -50,7 +51,6 @@ def test_what_a_newcomer_sees(searchlab, output):
     assert "2 done before, nothing left to train" in again.out and "fresh seed 1: " not in again.out
 
 
-@pytest.mark.slow
 def test_the_front_shows_replicates_when_asked_and_is_else_as_it_was(look, output):
     assert "fresh seeds" not in look("front", "little").out
     assert look("front", "little", "--replicates").out in look("replicate", "little", "--seeds", 2).out
@@ -76,7 +76,6 @@ def test_json_has_means_and_every_seed(look, output):
     assert all((Path(each["directory"]) / "weights.safetensors").is_file() for each in payload["replicates"])
 
 
-@pytest.mark.slow
 def test_json_of_replicate_is_one_document(searchlab, output):
     answer = searchlab("replicate", "little", "--seeds", 2, "--json", "--output", output)
     assert answer.json == searchlab("front", "little", "--replicates", "--json", "--output", output).json
@@ -138,7 +137,6 @@ def test_a_file_that_cannot_be_written(searchlab, output):
 # -- a real process, killed
 
 
-@pytest.mark.slow
 def test_after_kill_9_only_what_is_missing_is_trained(searchlab, folder):
     assert searchlab("run", "little", "--trials", 1, "--epochs", 6).code == 0
     command = [sys.executable, "-c", SCRIPT, "replicate", "little", "--seeds", "2", "--threads", "1"]

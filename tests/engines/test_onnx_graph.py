@@ -5,6 +5,7 @@ import onnx
 import pytest
 import torch
 from onnx_examples import COLOUR, EXAMPLES, GREY, expected, network_of, noise, outputs_of, rules_for, scores_of, session
+from quick_part import quick_part
 from raises import raises_code
 from torch import nn
 
@@ -33,7 +34,7 @@ def pieces():
     return get
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", quick_part(EXAMPLES, ["plain", "gated", "hard, generalist"]))
 def test_a_file_with_real_exits_takes_every_sample_to_the_exit_class_and_logits_of_the_runtime(name, pieces):
     images_NCHW = noise(network_of(name)[1], SAMPLES, seed=1)
     for score in scores_of(name):
@@ -203,7 +204,7 @@ def routed(models, rule, images_NCHW):
     return found_NC, exit_N
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", quick_part(EXAMPLES, ["plain", "gated", "hard, generalist"]))
 def test_models_of_segments_take_batches_to_the_same_exits(name, pieces):
     images_NCHW = noise(network_of(name)[1], SAMPLES, seed=1)
     for score in {scores_of(name)[0], scores_of(name)[-1]}:

@@ -35,7 +35,7 @@ def published(name, classes=10):
     return models.get_model(name, num_classes=classes, **backbone.WITHOUT_AUXILIARY.get(name, {}))
 
 
-@pytest.mark.parametrize("name", quick_part(CUTS, ["mobilenet_v3_small", "squeezenet1_1"]))
+@pytest.mark.parametrize("name", quick_part(CUTS, ["squeezenet1_1"]))
 def test_the_pieces_in_a_row_are_the_whole_network(name):
     """From the same seed, so that the parameters are the same too; and no piece spoils the map it is given."""
     backbone._pieces.cache_clear()
@@ -59,8 +59,8 @@ def test_the_pieces_in_a_row_are_the_whole_network(name):
 @pytest.mark.parametrize(
     ("name", "side"),
     [
-        ("mobilenet_v3_small", 32),
-        ("resnext50_32x4d", 32),
+        pytest.param("mobilenet_v3_small", 32, marks=pytest.mark.slow),
+        pytest.param("resnext50_32x4d", 32, marks=pytest.mark.slow),
         pytest.param("swin_t", 45, marks=pytest.mark.slow),
         pytest.param("swin_v2_t", 45, marks=pytest.mark.slow),
         pytest.param("vit_b_32", 224, marks=pytest.mark.slow),

@@ -15,6 +15,8 @@ from searchlab.papers.paper import Finished
 from searchlab.record import NetworkCost, Profile, SegmentCost
 from searchlab.serialization import from_plain
 
+pytestmark = pytest.mark.slow  # A network is trained for all of them.
+
 gates_evaluation = part("gates", "evaluation")
 GATES, JOINT_RULES, RULE_LABELS = names("gates", "tables", "PAPER", "JOINT_RULES", "RULE_LABELS")
 accurate_enough, evaluate_gates, right_under = names(
@@ -36,7 +38,6 @@ def found(gated, joint):
     return [from_plain(GatesFound, each) for each in findings], findings
 
 
-@pytest.mark.slow
 def test_every_alpha_and_every_rule_is_there(found, gated, joint):
     (with_gates, without), _ = found
     assert tuple(each.alpha for each in with_gates.alphas) == ALPHAS
@@ -48,7 +49,6 @@ def test_every_alpha_and_every_rule_is_there(found, gated, joint):
         assert len(each.exits) == 3 and each.by == "macs"
 
 
-@pytest.mark.slow
 def test_what_is_chosen_is_chosen_on_validation(found, gated):
     (with_gates, _), _ = found
     validation = tabulate(gated.network, gated.dataset.validation, Normaliser.of(gated.dataset, "cpu"))
@@ -69,7 +69,6 @@ def test_what_is_chosen_is_chosen_on_validation(found, gated):
         assert each.frontier.test.rule == each.frontier.validation.rule
 
 
-@pytest.mark.slow
 def test_contenders_are_counted_over_the_same_images(found):
     (with_gates, _), _ = found
     contenders = with_gates.contenders
@@ -94,7 +93,6 @@ def test_right_under_a_rule_is_what_the_deployed_network_gets_right(gated):
     assert np.array_equal(right_under(rule, table), expected_N) and 0 < expected_N.sum() < len(expected_N)
 
 
-@pytest.mark.slow
 def test_tables_from_what_was_found(found, gated):
     _, (with_gates, without) = found
     study = replace(gated.study, name="paper_gates-resnet50-smoke", enqueue={"EarlyExit": {}, "BranchyNet": {}})

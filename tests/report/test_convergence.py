@@ -63,6 +63,7 @@ def test_an_axis_follows_its_values():
     assert all(losses.y_range[0] <= tick <= losses.y_range[1] for tick in losses.y_ticks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "accuracies", [(0.3, 0.5, 0.9), *(pytest.param(each, marks=pytest.mark.slow) for each in [(0.4,), (1.0, 1.0)])]
 )

@@ -74,6 +74,7 @@ def read(folder: Path) -> Snapshot:
     return Snapshot(tensors, **plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_part(CANDIDATES, ["joint"]))
 def test_taken_up_at_any_rung_it_is_as_if_never_interrupted(name, few, tmp_path):
     spec = TrialSpec(0, CANDIDATES[name], STUDY, seed=3, directory=tmp_path / "whole")

@@ -214,6 +214,7 @@ def test_what_does_not_learn_keeps_even_its_statistics(learns, loss_weights, exp
         assert any("running_mean" in name for name in changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_gates_weigh_error_against_cost(alpha):
     """Where only cost counts, they leave as soon as they can; where only error does, not from a head that guesses."""

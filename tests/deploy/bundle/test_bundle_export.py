@@ -61,6 +61,7 @@ def test_a_folder_with_another_model_or_other_files_is_left_alone(bundle, tmp_pa
     assert (other / "thesis.tex").read_text() == "two years"
 
 
+@pytest.mark.slow
 def test_the_same_point_is_exported_again_over_itself_and_over_an_export_that_was_killed(bundle, tmp_path):
     folder, card = bundle
     shipment = shipment_of("plain", tmp_path)

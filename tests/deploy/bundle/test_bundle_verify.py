@@ -24,7 +24,7 @@ CASES = [
     ("gated", GATE),
     ("hard", "margin"),
     ("hard, generalist", "margin"),
-    ("soft, generalist", "max_logit"),
+    pytest.param("soft, generalist", "max_logit", marks=pytest.mark.slow),
     pytest.param("torchvision", "margin", marks=pytest.mark.slow),
 ]
 
