@@ -60,7 +60,9 @@ Sampler = Annotated[
 ]
 Engine = Annotated[
     str | None,
-    typer.Option(help=f"What executes the networks whose latency is measured. {explained(ENGINES)}"),
+    typer.Option(
+        help=f"What executes the networks whose latency is measured. {explained(ENGINES)}", rich_help_panel=LIMITS
+    ),
 ]
 EarlyStopping = Annotated[
     str | None,

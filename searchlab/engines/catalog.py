@@ -45,7 +45,10 @@ def engine_named(name: str, device: torch.device, where: str = "engine") -> tupl
         what = f"the engine runs on {ENGINES[name].devices[0]} only"
         allowed = f"on {device.type}: {known}; see --device"
         raise UserError("engine-unusable", what, where=where, value=name, allowed=allowed)
-    ENGINES[name].version()
+    try:
+        ENGINES[name].version()
+    except UserError as error:
+        raise error.at(where) from error
     return name, device if device.type in ENGINES[name].devices else torch.device("cpu")
 
 

@@ -16,7 +16,10 @@ from searchlab.model.early_exit import EarlyExitNetwork
 
 
 class CudaGraphs:
-    """PyTorch on a GPU with CUDA graphs: static inputs, one graph a piece, the scalar of a decision copied back."""
+    """Pieces captured as CUDA graphs, in PyTorch on a GPU.
+
+    Inputs are static. The scalar of a decision is copied back.
+    """
 
     devices = ("cuda",)
 

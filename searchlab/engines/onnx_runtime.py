@@ -22,7 +22,7 @@ CPU: Sequence[Provider] = [("CPUExecutionProvider", {})]
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the CPU: one file with real exits, as `searchlab export` writes it."""
+    """The exported file with real exits, in ONNX Runtime on the CPU."""
 
     devices = ("cpu",)
 

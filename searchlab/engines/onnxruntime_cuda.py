@@ -23,7 +23,10 @@ INSTALL = "pip uninstall onnxruntime && pip install onnxruntime-gpu"
 
 
 class OnnxRuntimeCuda:
-    """ONNX Runtime on a GPU, with CUDA: one file with real exits; the image and the class are copied."""
+    """The exported file, in ONNX Runtime on a GPU.
+
+    The image and the class are copied.
+    """
 
     devices: tuple[str, ...] = ("cuda",)
     name = "onnxruntime-cuda"
@@ -67,7 +70,10 @@ class OnnxRuntimeCuda:
 
 
 class TensorRt(OnnxRuntimeCuda):
-    """TensorRT on a GPU, through ONNX Runtime; what TensorRT lacks, as the branches of exits, runs in CUDA."""
+    """The exported file, in TensorRT through ONNX Runtime.
+
+    What TensorRT lacks, such as the branches of exits, runs in CUDA.
+    """
 
     name = "tensorrt"
     providers = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")

@@ -21,7 +21,7 @@ INSTALL = "pip install 'searchlab[openvino]'"
 
 
 class OpenVino:
-    """OpenVINO on the CPU: one file with real exits, in float32; an extra: pip install 'searchlab[openvino]'."""
+    """The exported file, in OpenVINO on the CPU, in float32."""
 
     devices = ("cpu",)
 

@@ -18,7 +18,7 @@ from searchlab.model.heads import LearnedGate
 
 
 class TorchEager:
-    """PyTorch in eager mode, as in Python without an export."""
+    """Modules called one by one, in PyTorch."""
 
     devices = ("cpu", "cuda")
 

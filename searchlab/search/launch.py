@@ -233,13 +233,13 @@ def _checked_anew(launch: Launch) -> tuple[Dataset, torch.device]:
 def _checked(launch: Launch) -> tuple[Dataset, torch.device]:
     if launch.runner not in RUNNERS:
         raise unknown("runner", launch.runner, RUNNERS, where="--runner")
-    launch.watch.on_phase(None, f"reading {launch.definition.study.data}, checking the space")
-    hooks = LoadHooks(launch.say, launch.stop.is_set)
     study = launch.definition.study
-    dataset, device = check(launch.definition, launch.space, launch.options, hooks)
     if study.measures_latency and launch.runner not in RUN_ELSEWHERE:
-        engine_named(study.engine, device, "Study.engine")
-    return dataset, device
+        # A runner with remote trials checks the engine on its nodes.
+        engine_named(study.engine, resolve_device(launch.options.device), "Study.engine")
+    launch.watch.on_phase(None, f"reading {study.data}, checking the space")
+    hooks = LoadHooks(launch.say, launch.stop.is_set)
+    return check(launch.definition, launch.space, launch.options, hooks)
 
 
 def check(

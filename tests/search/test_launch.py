@@ -304,6 +304,14 @@ def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_written(op
     assert not options.output.exists() or not any(options.output.iterdir())
 
 
+def test_a_missing_engine_is_said_before_the_data_are_read(options, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(launch_module, "load_data", None)
+    launch = launch_of(tiny_study("accuracy", "latency_ms", engine="openvino"), options)
+    with raises_code("engine-missing", where="Study.engine", value="openvino", mentions="pip install"):
+        start(launch)
+
+
 def test_trainings_keep_all_cores_where_the_engine_measures_on_one_thread(options):
     """The study's latencies are on one thread: a study that goes on would have trained on one, too."""
     store = measured_on(this_machine(torch.device("cpu"), 1, "onnxruntime"), options)
