@@ -169,7 +169,7 @@ class LatencyReport:
     """Result of a trial's latency measurement, interleaved with the reference's.
 
     `check` uses real images after the training. `mixed` is made during the measurement, with samples that leave at
-    every exit in turn. `waited` is the share of the time in which its threads were runnable but had no core.
+    different exits. `waited` is the share of the time in which its threads were runnable but had no core.
 
     All figures are in the study's unit of time: measured milliseconds divided by `drift`, the slowdown of the reference
     since the study's first measurement. A shared machine drifts by tens of percent; ratios are not affected.

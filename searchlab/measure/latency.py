@@ -105,7 +105,7 @@ def _passes(own: Prepared, other: Prepared, mixed: Sequence[tuple[Route, Pass]],
 
 
 def _mixed(own: Prepared, ms: dict[Kind, MsRPI], prices: SegmentLatency, routes: list[Route]) -> LatencyCheck:
-    """Compares the additive model with samples that leave at every exit in turn."""
+    """Compares the additive model with samples that leave at different exits."""
     additive_ms = [own.priced(prices, route) for route in routes]
     return LatencyCheck(float(np.mean(additive_ms)), _to_median(ms) * mean_over_samples(ms[MIXED]))
 

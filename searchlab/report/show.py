@@ -209,7 +209,7 @@ def _checked(record: TrialRecord, latency: LatencyReport) -> str:
     """Describes the rule of the check, which need not be that of the shown point."""
     check = latency.check
     if check is None:
-        return "random images that leave at every exit in turn"
+        return "random images that leave at different exits"
     if check.rule is None:
         return "one exit rule of this trial"
     score = deciding_score(check.rule)
