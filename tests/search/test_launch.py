@@ -306,7 +306,7 @@ def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_written(op
 
 def test_a_missing_engine_is_said_before_the_data_are_read(options, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.setattr(launch_module, "load_data", None)
+    monkeypatch.setattr("searchlab.search.launch.load_data", None)
     launch = launch_of(tiny_study("accuracy", "latency_ms", engine="openvino"), options)
     with raises_code("engine-missing", where="Study.engine", value="openvino", mentions="pip install"):
         start(launch)
