@@ -3,6 +3,7 @@
 Shape suffixes: N images, K exits, C classes.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,9 @@ from searchlab.exits.tabulate import tabulate
 from searchlab.operating_point import Estimate, ExitRule, share_estimate
 
 TIE, LOGITS = 1e-5, 1e-4
-"""A score so near to its threshold may fall on either side; logits may differ by so much."""
+"""A score so near to its threshold may fall on either side, relative to thresholds above 1; logits may differ by so
+much.
+"""
 
 AT_A_TIME = 256
 NAMED = 5
@@ -132,7 +135,7 @@ def _expected(table: ExitTable, rule: ExitRule) -> _Expected:
     reached_N = np.ones(table.samples, np.bool_)
     leaving = route(score_NK, rule)
     for exit, threshold in zip(rule.exits, rule.thresholds, strict=False):
-        near_N = np.abs(score_NK[:, exit] - threshold) <= TIE
+        near_N = np.abs(score_NK[:, exit] - threshold) <= _tie(threshold)
         tie_N |= reached_N & near_N
         # On the other side of the threshold it would go on, and later thresholds count too.
         reached_N &= (score_NK[:, exit] < threshold) | near_N
@@ -140,6 +143,11 @@ def _expected(table: ExitTable, rule: ExitRule) -> _Expected:
         exit_N[leaves_N] = exit
     logits_NC = table.logits_NKC[np.arange(table.samples), exit_N]
     return _Expected(logits_NC.argmax(axis=1), exit_N, logits_NC, tie_N)
+
+
+def _tie(threshold: float) -> float:
+    """How near to a threshold a score is a tie; to an infinite one, none is."""
+    return TIE * max(1.0, abs(threshold)) if math.isfinite(threshold) else 0.0
 
 
 def _routed(

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +69,16 @@ def test_an_image_at_its_threshold_is_a_tie_and_no_difference(tmp_path):
     assert 17 in found.ties and found.holds
     for each in found.agreements:
         assert set(each.tied) <= set(found.ties)
+
+
+def test_an_exit_that_no_image_takes_makes_no_ties(tmp_path):
+    """Its threshold is infinite: every score is as near to it as any other."""
+    data, shipment = data_of("plain"), shipment_of("plain", tmp_path)
+    rule = shipment.point.rule
+    rule = replace(rule, thresholds=(math.inf, *rule.thresholds[1:]))
+    never = replace(shipment, point=replace(shipment.point, rule=rule))
+    found = verify(tmp_path / "out", export(never, tmp_path / "out"), data)
+    assert found.holds and len(found.ties) < 5
 
 
 def test_weights_of_another_network_are_found(tmp_path):
