@@ -10,6 +10,7 @@ from rich.text import Text
 from searchlab.deploy.bundle.card import MODEL, QUANTISED, Card
 from searchlab.deploy.bundle.latency import WITHIN, FileLatency
 from searchlab.deploy.bundle.verify import TIE, Agreement, Verification
+from searchlab.front.points import deciding_score
 from searchlab.operating_point import Estimate
 from searchlab.report import units
 from searchlab.report.layout import facts, figures, plain_table, titled, words
@@ -38,8 +39,17 @@ def export_view(card: Card, folder: Path, kept: str = "") -> RenderableType:
         rows.append(
             (QUANTISED, f"{card.files[QUANTISED].bytes / 1000:,.1f} kB, {_int8(card.int8.accuracy, card.int8.agree)}")
         )
-    lines = [[each.after_stage, _threshold(each.threshold), units.percent(each.share)] for each in card.exits]
-    columns = [words("exit after stage"), figures(f"threshold ({card.point.rule.score})"), figures("share")]
+    score = deciding_score(card.point.rule)
+    rest = "takes the rest" if score else "takes all"
+    lines = [
+        [
+            each.after_stage,
+            rest if each.threshold is None else units.threshold(each.threshold),
+            units.percent(each.share),
+        ]
+        for each in card.exits
+    ]
+    columns = [words("exit after stage"), figures(f"threshold ({score})" if score else "threshold"), figures("share")]
     hint = Text(f"next: searchlab verify {folder}{kept}", style="bright_black")
     return Group(facts(rows), Text(""), plain_table(columns, lines), Text(""), hint)
 
@@ -48,11 +58,8 @@ def _promised(card: Card) -> list[tuple[str, str]]:
     if card.latency is None:
         return []
     text = units.marked(latency_cell(card.latency.ms), card.latency.doubt)
-    return [("latency", text), ("measured on", card.latency.machine.in_full)]
-
-
-def _threshold(value: float | None) -> str:
-    return "takes the rest" if value is None else units.threshold(value)
+    doubt = [("in doubt", f"{units.DOUBTFUL} {card.latency.doubt}")] if card.latency.doubt else []
+    return [("latency", text), *doubt, ("measured on", card.latency.machine.in_full)]
 
 
 def _int8(accuracy: Estimate, agree: float) -> str:

@@ -52,9 +52,7 @@ def readme(card: Card) -> str:
             "| --- | --- | --- | --- | --- |",
             *_exits(card),
             "",
-            "An image leaves at the first exit whose "
-            + f"{card.point.rule.score} reaches the threshold; what comes after is not computed. The thresholds are",
-            "initializers of the model (`threshold_0` is that of exit 0) and can be edited in the file.",
+            *_rule(card),
             "",
             "```python",
             loading_lines(card).rstrip(),
@@ -73,6 +71,17 @@ def readme(card: Card) -> str:
             "",
         ]
     )
+
+
+def _rule(card: Card) -> list[str]:
+    if not card.point.rule.thresholds:
+        return ["Every image takes this exit; the network ends there."]
+    first = card.point.rule.exits[0]
+    return [
+        f"An image leaves at the first exit whose score ({card.point.rule.score}) reaches the threshold; what comes after",
+        f"is not computed. Thresholds are initializers of the model (`threshold_{first}` is that of exit {first}) and can",
+        "be edited in the file.",
+    ]
 
 
 def _figures(card: Card) -> list[str]:
