@@ -42,12 +42,8 @@ def export_view(card: Card, folder: Path, kept: str = "") -> RenderableType:
     score = deciding_score(card.point.rule)
     rest = "takes the rest" if score else "takes all"
     lines = [
-        [
-            each.after_stage,
-            rest if each.threshold is None else units.threshold(each.threshold),
-            units.percent(each.share),
-        ]
-        for each in card.exits
+        [name, rest if threshold is None else units.threshold(threshold), units.percent(share)]
+        for name, threshold, share in ((each.after_stage, each.threshold, each.share) for each in card.exits)
     ]
     columns = [words("exit after stage"), figures(f"threshold ({score})" if score else "threshold"), figures("share")]
     hint = Text(f"next: searchlab verify {folder}{kept}", style="bright_black")
