@@ -78,9 +78,9 @@ def _rule(card: Card) -> list[str]:
         return ["Every image takes this exit; the network ends there."]
     first = card.point.rule.exits[0]
     return [
-        f"An image leaves at the first exit whose score ({card.point.rule.score}) reaches the threshold; what comes",
-        f"after is not computed. Thresholds are initializers of the model (`threshold_{first}` is that of exit {first}).",
-        "They can be edited in the file.",
+        f"An image leaves at the first exit whose score ({card.point.rule.score}) reaches the threshold.",
+        "What comes after is not computed. Thresholds are initializers of the model, which can be edited in the file:",
+        f"`threshold_{first}` is that of exit {first}.",
     ]
 
 
