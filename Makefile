@@ -30,9 +30,10 @@ quick test: export PYTHONDONTWRITEBYTECODE =
 quick: setup
 	$(BIN)/pytest -m "not slow and not cluster" --hypothesis-profile=quick --durations=10
 
+# Tests of clusters wait for Ray most of the time: side by side they take as long as the longest.
 test: setup check
 	$(BIN)/pytest -m "not cluster" --durations=10
-	$(BIN)/pytest -m cluster --numprocesses=0
+	$(BIN)/pytest -m cluster --numprocesses=3 --dist=load
 
 check: setup
 	$(BIN)/ruff check
