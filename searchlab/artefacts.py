@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -107,9 +108,7 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
         UserError: the weights are missing, damaged, or of another network.
     """
     path = folder / WEIGHTS
-    # Initial weights may no longer be available.
-    trained = replace(candidate, architecture=with_weights(candidate.architecture, lambda _: ""))
-    network = build(trained, images)
+    network = build(_from_scratch(candidate), images)
     try:
         network.load_state_dict(load_file(path))
     except (FileNotFoundError, SafetensorError) as error:
@@ -122,3 +121,16 @@ def load_network(folder: Path, candidate: Candidate, images: ImageSpec) -> Early
         allowed = f"{first.strip()}{f'; and {len(more)} more' if more else ''}"
         raise UserError("weights-mismatch", "weights of another network", where=str(path), allowed=allowed) from error
     return network.eval()
+
+
+def untrained_network(candidate: Candidate, images: ImageSpec) -> EarlyExitNetwork:
+    """Builds the network of a trial with random weights, in eval mode on the CPU: its latency is as trained."""
+    # Drawing weights must not change anybody's random numbers.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(_from_scratch(candidate), images).eval()
+
+
+def _from_scratch(candidate: Candidate) -> Candidate:
+    """Returns the candidate without initial weights, which may no longer be available."""
+    return replace(candidate, architecture=with_weights(candidate.architecture, lambda _: ""))

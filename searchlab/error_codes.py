@@ -26,6 +26,7 @@ CODES: dict[str, Code] = {
     "unknown-objective": Code("No objective has this name.", _KNOWN),
     "unknown-parameter": Code("A function of the Python API has no parameter of this name.", _KNOWN),
     "unknown-point": Code("The front has no point of this number.", "See `searchlab front STUDY`."),
+    "unknown-profile": Code("The study has no device profile of this name.", _KNOWN),
     "unknown-reference": Code("No reference network has this name.", _KNOWN),
     "unknown-regime": Code("No training regime has this name.", _KNOWN),
     "unknown-runner": Code("No runner has this name.", _KNOWN),
@@ -44,6 +45,7 @@ CODES: dict[str, Code] = {
     # Values
     "invalid-field": Code("A field of a noun has an invalid value.", "Use an allowed value."),
     "missing-field": Code("A required field is missing.", "Add it."),
+    "invalid-profile-name": Code("A device profile cannot have this name.", "Use letters, digits and . _ - only."),
     "invalid-usage": Code("A command, an argument or an option is invalid.", "See the command's --help."),
     "conflicting-options": Code("Two options contradict each other.", "Omit one of them."),
     "confirmation-needed": Code("The command must ask first, and there is no terminal.", "Add --yes."),

@@ -325,3 +325,24 @@ class TestLook:
     latency: LatencyReport | None
     validation: tuple[OperatingPoint, ...]
     test: tuple[OperatingPoint, ...]
+
+
+@dataclass(frozen=True, config=NOUN)
+class DeviceProfile:
+    """The latencies of a study's networks in one engine on one machine, beside those that the search measured.
+
+    `unit` is its unit of time, as that of a study. `when` is the time of its first measurement, in ISO 8601.
+    """
+
+    name: str
+    unit: TimeUnit
+    when: str
+
+
+@dataclass(frozen=True, config=NOUN)
+class ProfiledTrial:
+    """A trial's network in a device profile: its latency in the profile's unit of time, and its frontier with it."""
+
+    trial: int
+    latency: LatencyReport
+    frontier: Frontier

@@ -57,6 +57,11 @@ COMMANDS = {
         SEARCH,
         "Train the front's candidates again with fresh seeds, and show the front with means and 95 % intervals.",
     ),
+    "profile": Command(
+        "profiling.profile",
+        SEARCH,
+        "Measure a study's networks in another engine or on another machine, without training, and show their front.",
+    ),
     "runs": Command(
         "runs.runs",
         FOUND,

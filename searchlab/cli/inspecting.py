@@ -32,6 +32,7 @@ def front(
     replicates: Annotated[
         bool, typer.Option("--replicates", help="Show the results of fresh seeds, from `searchlab replicate`.")
     ] = False,
+    profile: opt.Profile = "",
     points: opt.Points = 12,
     as_json: opt.AsJson = False,
     csv: opt.Csv = None,
@@ -49,27 +50,42 @@ def front(
     # The output folder is checked only if images are read.
     root = root_of(data, [found.study] if test or data is not None else [])
     where = RunOptions(data_root=root, output=output, storage=storage, device=device)
+    _check_together(test=test, replicates=replicates, profile=profile)
     if replicates:
-        if test:
-            raise UserError(
-                "conflicting-options",
-                "--test and --replicates exclude each other",
-                where="front",
-                allowed="--replicates includes test figures: omit --test",
-            )
         from searchlab.cli.replicating import show_replicated
 
         show_replicated(found.store, points, as_json=as_json, csv=csv)
         return
     if test:
         found = with_test(found, where, points, None if as_json else _say)
+    found = found.profiled(profile)
     chosen = found.front(points)
     if csv is not None:
         write_csv(csv, front_frame(chosen))
     if as_json:
         show_json(front_payload(found.study, found.records, chosen))
     else:
-        show(front_view(found.study, found.records, chosen, kept_words(where)))
+        show(front_view(found.study, found.records, chosen, kept_words(where, profile)))
+
+
+def _check_together(*, test: bool, replicates: bool, profile: str) -> None:
+    """Raises UserError if two options of `front` exclude each other."""
+    if test and replicates:
+        raise UserError(
+            "conflicting-options",
+            "--test and --replicates exclude each other",
+            where="front",
+            allowed="--replicates includes test figures: omit --test",
+        )
+    if profile and (test or replicates):
+        other = "--test" if test else "--replicates"
+        raise UserError(
+            "conflicting-options",
+            f"--profile and {other} exclude each other",
+            where="--profile",
+            value=profile,
+            allowed=f"{other} uses the latencies of the study's own machine: omit one of them",
+        )
 
 
 def _say(line: str) -> None:
@@ -102,6 +118,7 @@ def show_one(
     test: Annotated[
         bool, typer.Option("--test", help="Show the point as `front --test` evaluated it, with its test accuracy.")
     ] = False,
+    profile: opt.Profile = "",
     as_json: opt.AsJson = False,
     output: opt.Output = Path("runs"),
     storage: opt.Storage = "",
@@ -110,7 +127,8 @@ def show_one(
     number, name = _number_and_study(targets)
     where = opt.kept_at(output, storage)
     found = Found.of(name, where)
-    found = found.final if test and not trial else found
+    _check_together(test=test, replicates=False, profile=profile)
+    found = found.final if test and not trial else found.profiled(profile)
     if trial:
         record = trial_of(found, number)
         payload, view = trial_payload(found.study, record), trial_view(found.study, record, kept_words(where))

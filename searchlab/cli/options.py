@@ -49,6 +49,12 @@ Csv = Annotated[Path | None, typer.Option(help="Write the table to this file, to
 Points = Annotated[
     int, typer.Option(min=1, help="Maximum number of points to show, those with most of the hypervolume.")
 ]
+Profile = Annotated[
+    str,
+    typer.Option(
+        help="Use the latencies of this profile, from `searchlab profile`; default: the study's.", metavar="NAME"
+    ),
+]
 
 Trials = Annotated[
     int | None,

@@ -14,11 +14,13 @@ from searchlab.cli.console import show, show_json
 from searchlab.front.history import SearchHistory
 from searchlab.front.points import common_machine
 from searchlab.record import TrialRecord
+from searchlab.report.compared import write_compared_html, write_compared_png
 from searchlab.report.convergence import write_convergence_html, write_convergence_png
 from searchlab.report.growth import growth_payload, write_growth_html, write_growth_png
 from searchlab.report.importance import Bars, write_importance_html, write_importance_png
 from searchlab.report.plots import write_html, write_png
 from searchlab.report.replicates_plot import write_replicates_html, write_replicates_png
+from searchlab.search.profiles import OWN, profiled
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_folder import check_folder
 from searchlab.session.replicated import replicated
@@ -33,10 +35,19 @@ class Drawn:
     store: StudyStore
     study: Study
     folder: Path
+    profiles: tuple[str, ...] = ()
 
     @cached_property
     def records(self) -> list[TrialRecord]:
         return self.store.records()
+
+    def in_profile(self, name: str) -> list[TrialRecord]:
+        """Returns the records with the latencies of a profile; "study": those of the search.
+
+        Raises:
+            UserError: the study has no profile of this name.
+        """
+        return self.records if name == OWN else profiled(self.store, self.records, name)
 
     @cached_property
     def history(self) -> SearchHistory:
@@ -98,6 +109,23 @@ def _replicates(drawn: Drawn) -> Written:
     return {"replicates_html": html, "replicates_png": png}
 
 
+def _profile(drawn: Drawn) -> Written:
+    name = drawn.profiles[0]
+    html, png = drawn.paths(f"front-{name}")
+    records = drawn.in_profile(name)
+    write_html(html, drawn.study, records)
+    write_png(png, drawn.study, records)
+    return {"html": html, "png": png}
+
+
+def _compared(drawn: Drawn) -> Written:
+    html, png = drawn.paths("profiles")
+    records = {name: drawn.in_profile(name) for name in drawn.profiles}
+    write_compared_html(html, drawn.study, records)
+    write_compared_png(png, drawn.study, records)
+    return {"profiles_html": html, "profiles_png": png}
+
+
 def plot(
     study: opt.StoredStudy = None,
     hypervolume: Annotated[
@@ -115,6 +143,14 @@ def plot(
             "--replicates", help="Plot the front with the results of fresh seeds (see `searchlab replicate`)."
         ),
     ] = False,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Plot the front of a profile (see `searchlab profile`); several: their fronts in one picture. "
+            f'"{OWN}" is the study\'s own.',
+            metavar="NAME",
+        ),
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option(help="Folder to write to; default: the study's folder.", metavar="FOLDER"),
@@ -125,14 +161,16 @@ def plot(
 ) -> None:
     """Write an interactive page and a PNG of the front, with every trial's frontier behind it.
 
-    A study with curves also gets a page and a PNG of its learning curves. --hypervolume, --importance and --replicates
-    write their own plot instead; with --json their numbers are printed.
+    A study with curves also gets a page and a PNG of its learning curves. --hypervolume, --importance, --replicates and
+    --profile write their own plot instead; with --json the numbers of the first three are printed.
     """
     store = stored_study(study, opt.kept_at(output, storage))
     defined = store.definition.study
-    drawn = Drawn(store, defined, to or output / defined.name)
+    drawn = Drawn(store, defined, to or output / defined.name, tuple(dict.fromkeys(profile or [])))
     asked: list[Callable[[Drawn], Written]] = [*[_hypervolume] * hypervolume, *[_importance] * importance]
     asked += [_replicates] * replicates
+    if drawn.profiles and drawn.profiles != (OWN,):
+        asked.append(_profile if len(drawn.profiles) == 1 else _compared)
     written: Written = {}
     if to is None:
         check_folder(drawn.folder, store)

@@ -21,6 +21,7 @@ from searchlab.schema import REPLICATES
 from searchlab.search.definition import NAME
 from searchlab.search.driver_lock import LOCK, only_driver
 from searchlab.search.outputs import FILE, owner_of
+from searchlab.search.profiles import NAME as PROFILE_NAME
 from searchlab.search.runs import UNREADABLE, check_schema, stored_study_of, study_names
 from searchlab.search.storage import check_writable, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION
@@ -42,11 +43,13 @@ WRITTEN = frozenset(
 
 PLOTS = frozenset(
     f"{name}.{end}"
-    for name in ("front", "convergence", "hypervolume", "importance", "replicates")
+    for name in ("front", "convergence", "hypervolume", "importance", "replicates", "profiles")
     for end in ("html", "png")
 )
 """Files that `searchlab plot` writes beside the trials."""
 
+PROFILE_PLOT = re.compile(rf"front-{PROFILE_NAME}\.(html|png)")
+"""The front of a device profile, of `searchlab plot --profile NAME`."""
 
 Signatures = dict[int, tuple[Any, Any] | None]
 """Candidate and seed of every trial by its number; None if unknown."""
@@ -217,7 +220,8 @@ def _stays(path: Path, pattern: re.Pattern[str], known: Signatures) -> str:
     if path.is_symlink():
         return "a link"
     if not path.is_dir():
-        return "" if path.name in PLOTS and pattern is TRIAL_FOLDER else "not written by searchlab"
+        plot = path.name in PLOTS or PROFILE_PLOT.fullmatch(path.name)
+        return "" if plot and pattern is TRIAL_FOLDER else "not written by searchlab"
     if pattern is TRIAL_FOLDER and TUNE_FOLDER.fullmatch(path.name):
         return ""
     matched = pattern.fullmatch(path.name)

@@ -8,6 +8,7 @@ from searchlab.analysis.test_looks import comparable, looked_at
 from searchlab.errors import UserError
 from searchlab.front.points import FrontPoint, TestPoints, final_front, study_front
 from searchlab.record import TrialRecord
+from searchlab.search.profiles import OWN, profiled
 from searchlab.search.storage import check_writable
 from searchlab.search.store import StudyStore, stored_study
 from searchlab.search.study_facts import same_data, unit_of
@@ -56,6 +57,17 @@ class Found:
             warn(f"omitted: measurements of another machine cannot be compared: {machine}")
         records, tests = looked_at(self.searched, kept)
         return replace(self, records=records, tests=tests)
+
+    def profiled(self, profile: str) -> "Found":
+        """Returns the study with the latencies and frontiers of a device profile; "" and "study": its own.
+
+        Raises:
+            UserError: the study has no profile of this name.
+        """
+        if profile in ("", OWN):
+            return self
+        records = profiled(self.store, self.searched, profile)
+        return replace(self, searched=records, records=records, tests={})
 
     def front(self, most: int | None) -> list[FrontPoint]:
         """Returns at most so many points of its front, with their numbers on the whole front."""
