@@ -23,7 +23,8 @@ class StoredStudy:
     """A study of a store. `detail` explains its status: which process runs it, why it ended, or what is damaged.
 
     `trials` is the number of trials by state, `replicates` the number of trainings of `searchlab replicate`. `changed`
-    is when a trial last began or ended, in local time; None without trials.
+    is when a trial last began or ended, in local time; None without trials. `profiles` are the names of its device
+    profiles.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StoredStudy:
     replicates: int = 0
     changed: datetime | None = None
     front: FrontFigures | None = None
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

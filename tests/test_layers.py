@@ -72,6 +72,8 @@ LAZY = {
     "engines/onnx_runtime.py": ("searchlab.engines.onnx_sessions",),
     # `front` and `trials` read the store alone; only options of theirs compute.
     "cli/inspecting.py": ("searchlab.cli.replicating",),
+    # `profile --list` reads the store alone.
+    "cli/profiling.py": ("searchlab.analysis.profiling", "searchlab.session.profiling"),
     # scikit-learn computes importances.
     "cli/plotting.py": ("searchlab.analysis.importance",),
     "session/found.py": (

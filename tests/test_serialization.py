@@ -66,6 +66,8 @@ NOUNS = (
     record.DataFacts("digits", ImageSpec(1, 8, 8, 2), (0.3,), (0.4,), ("zero", "öne"), "0f"),
     *(record.DataFacts(scales=record.Scales(4095, 1, 0)), record.Scales()),
     record.TestLook(3, "2026-01-01T00:00:00+00:00", None, (POINT,), (POINT,)),
+    record.DeviceProfile("torch", record.TimeUnit.of(LATENCY), "2026-01-01T00:00:00+00:00"),
+    record.ProfiledTrial(3, LATENCY, FRONTIER),
     operating_point.Prediction("seven.png", "seven", 7, 0.98, 1, "final"),
     STUDY.limits,
     study.Sketch("Mine", ({"space": "s"},)),

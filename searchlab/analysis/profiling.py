@@ -47,7 +47,7 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
-class Request:
+class ProfileRequest:
     """What is to be measured: in which engine, on which device, under which name ("": after engine and device)."""
 
     engine: str
@@ -89,7 +89,9 @@ class _Bench:
         return self.images[self.study.data]
 
 
-def profile(store: StudyStore, where: RunOptions, request: Request, watch: Watch, stop: Event | None = None) -> Outcome:
+def profile(
+    store: StudyStore, where: RunOptions, request: ProfileRequest, watch: Watch, stop: Event | None = None
+) -> Outcome:
     """Measures the networks that the profile lacks and that can be on its front; stores each as soon as it is measured.
 
     Raises:

@@ -65,7 +65,7 @@ def front(
     if as_json:
         show_json(front_payload(found.study, found.records, chosen))
     else:
-        show(front_view(found.study, found.records, chosen, kept_words(where, profile)))
+        show(front_view(found.study, found.records, chosen, kept_words(where, profile), profile))
 
 
 def _check_together(*, test: bool, replicates: bool, profile: str) -> None:

@@ -65,7 +65,7 @@ def profile(
         front = front_payload(seen.study, seen.records, chosen)
         show_json({"profile": outcome.profile, **figures, "failed": failed, "front": front})
     else:
-        show(front_view(seen.study, seen.records, chosen, kept_words(where, outcome.profile)))
+        show(front_view(seen.study, seen.records, chosen, kept_words(where, outcome.profile), outcome.profile))
 
 
 def _measured(found: Found, where: RunOptions, asked: tuple[str, str, int | None, str], *, as_json: bool) -> Any:
@@ -75,11 +75,12 @@ def _measured(found: Found, where: RunOptions, asked: tuple[str, str, int | None
         UserError: no network could be measured, or as `analysis.profiling.profile`.
     """
     # Only now: `--list` computes nothing, and needs no torch.
-    from searchlab.session.profiling import Request, measure_profile
+    from searchlab.analysis.profiling import ProfileRequest
+    from searchlab.session.profiling import measure_profile
 
     printer = Console(stderr=True, highlight=False) if as_json else console()
     try:
-        outcome = measure_profile(found.store, where, Request(*asked), printer)
+        outcome = measure_profile(found.store, where, ProfileRequest(*asked), printer)
     except Interrupted:
         printer.print("Stopped. All results are kept. To continue, repeat the command.", soft_wrap=True)
         raise

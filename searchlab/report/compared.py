@@ -94,7 +94,7 @@ def write_compared_png(path: Path, study: Study, profiles: Mapping[str, Sequence
     scale_canvas(canvas, _scales(lines))
     canvas.set_title(_title(study), loc="left", fontsize=12, fontweight="bold")
     plain_frame(canvas)
-    canvas.legend(loc="lower right", frameon=False, fontsize=8)
+    canvas.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     save(figure, path)
 
 

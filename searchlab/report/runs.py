@@ -46,7 +46,12 @@ def _details(stored: Stored) -> list[RenderableType]:
         for study in stored.studies
         if study.standing in said and study.detail
     ]
-    return [*lines]
+    profiles = [
+        Text(f"{study.name} has device profiles: {', '.join(study.profiles)}", style="bright_black")
+        for study in stored.studies
+        if study.profiles
+    ]
+    return [*lines, *profiles]
 
 
 def _next(stored: Stored, kept: str) -> list[str]:
@@ -97,6 +102,7 @@ def _study_payload(study: StoredStudy) -> dict[str, Any]:
         "trials": study.trials,
         "replicates": study.replicates,
         "changed": _iso(study.changed),
+        "profiles": list(study.profiles),
         "front": None if study.front is None else {"points": study.front.points, "best": study.front.best},
     }
 

@@ -25,12 +25,13 @@ from searchlab.study import Sketch, Study
 
 
 def front_view(
-    study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint], kept: str = ""
+    study: Study, records: Sequence[TrialRecord], points: Sequence[FrontPoint], kept: str = "", profile: str = ""
 ) -> RenderableType:
     """Returns a study's front (`points` from `study_front`), with a line about its trials below it.
 
     A point takes one line if the console is wide enough, else two, with the intervals below their values. `kept` are
-    the options of the study's place (" --output demo"), for the next command.
+    the options of the study's place (" --output demo"), for the next command. `profile` is the name of the device
+    profile that the latencies are of, if any.
     """
     if not points:
         nothing = f"No front yet: no trial of study {study.name} is complete"
@@ -42,8 +43,17 @@ def front_view(
     seen = any(point.test for point in points)
     notes = doubt_note(point.record for point in points if point.doubt)
     legend = Footer((*shown_of(points, f"front {study.name}{kept}", seen=seen), *_legend(points)))
-    end = Footer(footer_parts(study, records, kept))
+    end = Footer((*profile_words(records, profile), *footer_parts(study, records, kept)))
     return Group(FirstThatFits((*wide, *tall)), Text(""), legend, *_footers(notes), end)
+
+
+def profile_words(records: Sequence[TrialRecord], profile: str) -> tuple[str, ...]:
+    """Returns "profile torch: 12 of 16 networks measured"; nothing without a profile."""
+    if not profile:
+        return ()
+    complete = [record for record in records if record.state == "complete"]
+    measured = sum(record.frontier is not None for record in complete)
+    return (f"profile {profile}: {measured} of {units.counted(len(complete), 'network')} measured",)
 
 
 def shown_of(points: Sequence[FrontPoint], command: str, *, seen: bool = False) -> tuple[str, ...]:

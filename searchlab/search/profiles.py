@@ -4,8 +4,9 @@ Every network has an attribute of its own, so a killed process loses one measure
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from searchlab.errors import UserError, unknown
 from searchlab.record import DeviceProfile, ProfiledTrial, TrialRecord
@@ -33,9 +34,14 @@ def profiles_of(store: StudyStore) -> list[DeviceProfile]:
     """Returns the profiles of a study, the oldest first."""
     with storage_errors(store.url):
         attributes = store.optuna.user_attrs
-    names = [name for name in attributes if name.startswith(PROFILE)]
-    found = [read_noun(DeviceProfile, attributes, name, store.where) for name in names]
+    names = profile_names(attributes)
+    found = [read_noun(DeviceProfile, attributes, f"{PROFILE}{name}", store.where) for name in names]
     return sorted(found, key=lambda profile: (profile.when, profile.name))
+
+
+def profile_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the names of a study's profiles from its raw attributes, in alphabetical order."""
+    return tuple(sorted(name.removeprefix(PROFILE) for name in attributes if name.startswith(PROFILE)))
 
 
 def profile_named(store: StudyStore, name: str) -> DeviceProfile:
@@ -47,7 +53,7 @@ def profile_named(store: StudyStore, name: str) -> DeviceProfile:
     known = {profile.name: profile for profile in profiles_of(store)}
     if name not in known:
         study = store.optuna.study_name
-        besides = f"`searchlab profile {study}` measures one"
+        besides = f"measure one with `searchlab profile {study}`"
         raise unknown("profile", name, known, where=f"study {study}", besides=besides)
     return known[name]
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from searchlab.schema import KEY, is_newer
 from searchlab.search.attributes import read, upgraded_to
 from searchlab.search.definition import DEFINED, Definition, check_attributes
 from searchlab.search.heartbeat import is_left, living
+from searchlab.search.profiles import profile_names
 from searchlab.search.storage import is_absent, open_storage, public, storage_errors
 from searchlab.search.store import COMPANION, ENDED, stored_names
 from searchlab.search.trial_attributes import CANDIDATE, plain_record
@@ -105,7 +107,8 @@ def stored_study_of(storage: BaseStorage, name: str, names: Sequence[str]) -> St
             standing, detail = "running", workers
         repeated = sum(trial.state.is_finished() for trial in again)
         figures = front_figures(study, [plain_record(trial) for trial in trials])
-        return StoredStudy(name, standing, detail, dict(states), repeated, _changed([*trials, *again]), figures)
+        found = StoredStudy(name, standing, detail, dict(states), repeated, _changed([*trials, *again]), figures)
+        return replace(found, profiles=profile_names(attributes))
     except UNREADABLE as error:
         return StoredStudy(name, "damaged", " ".join(str(error).split()) or type(error).__name__)
     finally:

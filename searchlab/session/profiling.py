@@ -6,17 +6,18 @@ from time import monotonic
 
 from rich.console import Console
 
-from searchlab.analysis.profiling import Outcome, Request, profile
+from searchlab.analysis.profiling import Outcome, ProfileRequest, profile
 from searchlab.record import Machine, TrialRecord
 from searchlab.report import units
 from searchlab.report.profiles import skipped_words
 from searchlab.search.store import StudyStore
+from searchlab.session.console import say
 from searchlab.session.interrupts import ends_on_interrupt
 from searchlab.study import RunOptions
 from searchlab.time_left import left_words
 
 
-def measure_profile(store: StudyStore, where: RunOptions, request: Request, printer: Console | None) -> Outcome:
+def measure_profile(store: StudyStore, where: RunOptions, request: ProfileRequest, printer: Console | None) -> Outcome:
     """Measures what a profile of a study lacks; reports to the printer, if there is one.
 
     Raises:
@@ -45,7 +46,8 @@ class Lines:
         self.begun_s, self.left = monotonic(), left
         self.say(f"study {self.study}: profile {name}, {machine.label}")
         before = f"{done} measured before, " if done else ""
-        self.say(f"{before}{units.counted(left, 'network')} to measure, those on the study's front first")
+        networks = f"{units.counted(left, 'network')} without a latency there"
+        self.say(f"{before}{networks}{': those on the front of the study come first' if left > 1 else ''}")
 
     def on_end(self, record: TrialRecord, skipped: int) -> None:
         """The latency of a network without early exits, and the time left."""
@@ -74,7 +76,7 @@ class Lines:
     def say(self, line: str) -> None:
         """Prints a line."""
         if self.printer is not None:
-            self.printer.print(line, markup=False, highlight=False, soft_wrap=not self.printer.is_terminal)
+            say(line, self.printer)
 
     def _progress(self, line: str, skipped: int) -> None:
         waiting = max(0, self.left - skipped)

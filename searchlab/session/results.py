@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchlab.analysis.profiling import ProfileRequest
 from searchlab.artefacts import load_network
 from searchlab.candidate import Candidate
 from searchlab.deploy.classifier import ImageClassifier, ImageFacts
@@ -13,23 +14,29 @@ from searchlab.front.points import FrontPoint, study_front, study_hypervolume
 from searchlab.measure.device import resolve_device
 from searchlab.operating_point import ExitRule
 from searchlab.record import Scales, TrialRecord
+from searchlab.report.compared import compared_figure
 from searchlab.report.frames import front_frame, points_frame, predictions_frame, trials_frame
 from searchlab.report.page import front_table
 from searchlab.report.plots import front_figure
 from searchlab.report.replicates import replicates_frame
 from searchlab.report.tables import trial_counts
+from searchlab.search.profiles import profiles_of
 from searchlab.search.study_folder import check_artefacts, check_present
 from searchlab.session.bundles import ExportOptions, Wanted, complete_facts, export_point, wanted_point
 from searchlab.session.choosing import all_points, checked, described, within
 from searchlab.session.console import console, say
 from searchlab.session.found import Found, point_of, with_test
+from searchlab.session.profiling import measure_profile
 from searchlab.session.python_words import in_python
 from searchlab.session.replicated import replicated
 from searchlab.session.replicating import train_again
-from searchlab.study import RunOptions, Study
+from searchlab.study import AUTO_ENGINE, RunOptions, Study
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+PLACES = ("device", "threads", "name")
+"""Arguments of `Results.profile` about where it measures, and under which name."""
 
 MOST = 12
 """Default number of points of a front: those with the largest share of its hypervolume."""
@@ -64,15 +71,20 @@ class Results:
         return study_hypervolume(self.study, self.records)
 
     @in_python()
-    def front(self, points: int = MOST, *, test: bool = False) -> "DataFrame":
+    def front(self, points: int = MOST, *, test: bool = False, profile: str = "") -> "DataFrame":
         """Returns the Pareto front, one row per point, at most `points` of them; `point` is the argument of `point()`.
 
         Accuracies are those of the validation split, 0 to 1; latencies are in milliseconds. With `test`, the points are
-        measured again and evaluated on the test split (`test_accuracy`) once; the store keeps the results.
+        measured again and evaluated on the test split (`test_accuracy`) once; the store keeps the results. With
+        `profile`, latencies and front are those of a device profile, see `profile()`.
 
         Raises:
-            UserError: latencies are of different machines; or, with `test`, data or artefacts have changed.
+            UserError: latencies are of different machines; the profile is unknown; or, with `test`, data or artefacts
+                have changed.
         """
+        if profile:
+            check_alone("profile", profile, test=test)
+            return front_frame(self._found.profiled(profile).front(points))
         found = with_test(self._found, self._where, points, self._say) if test else self._found
         return front_frame(found.front(points))
 
@@ -154,12 +166,47 @@ class Results:
             raise KeyboardInterrupt("all results are kept; to continue, repeat the call") from None
         return replicates_frame(self.study, replicated(store, points))
 
-    def plot(self) -> Any:
-        """Returns a plotly figure of the front with every trial's frontier behind it; a notebook shows it.
+    @property
+    def profiles(self) -> list[str]:
+        """Names of the study's device profiles, the oldest first."""
+        return [each.name for each in profiles_of(self._found.store)]
+
+    @in_python()
+    def profile(self, engine: str = AUTO_ENGINE, points: int = MOST, **where: Any) -> "DataFrame":
+        """Measures the study's networks in another engine or on another machine, and returns their front.
+
+        Nothing is trained: frontiers are computed from the stored exit tables. Networks that cannot be on the front are
+        skipped. The store keeps the result under its name, for `front(profile=...)`; what it has is not measured again.
+
+        Args:
+            engine: "onnxruntime", "torch", "openvino" ...; "auto" is the device's own.
+            points: the number of points to return, at most.
+            where: any of `device`, `threads` (those of the CPU), and `name` (default: the engine's, with device and
+                threads if unusual).
 
         Raises:
-            UserError: no trial is complete, or latencies are of different machines.
+            UserError: no network is trained, the engine cannot be used here, or the name is that of another machine.
+            KeyboardInterrupt: Ctrl-C, or a notebook's stop button. What was measured is kept.
         """
+        request = ProfileRequest(engine, **known_only(where))
+        try:
+            outcome = measure_profile(self._found.store, self._where, request, console() if self._say else None)
+        except Interrupted:
+            raise KeyboardInterrupt("all results are kept; to continue, repeat the call") from None
+        return front_frame(self._found.profiled(outcome.profile).front(points))
+
+    @in_python()
+    def plot(self, *profiles: str) -> Any:
+        """Returns a plotly figure of the front with every trial's frontier behind it; a notebook shows it.
+
+        With names of device profiles, the figure has the front of each; "study" is the study's own.
+
+        Raises:
+            UserError: no trial is complete, latencies are of different machines, or a profile is unknown.
+        """
+        if profiles:
+            named = {name: self._found.profiled(name).records for name in profiles}
+            return compared_figure(self.study, named)
         return front_figure(self.study, self.records)
 
     def _classifier(self, entry: FrontPoint, device_name: str) -> ImageClassifier:
@@ -275,6 +322,26 @@ class Classifier:
             UserError: a file is missing or unreadable, or an array has an invalid shape, type or range.
         """
         return predictions_frame(self._classifier.classified(images))
+
+
+def check_alone(name: str, value: object, **others: bool) -> None:
+    """Raises UserError if a parameter is given together with one that excludes it."""
+    for other, given in others.items():
+        if given:
+            what = f"{name} and {other} exclude each other"
+            raise UserError("conflicting-options", what, where=name, value=value, allowed="omit one of them")
+
+
+def known_only(where: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `Results.profile` about its place.
+
+    Raises:
+        UserError: one is unknown.
+    """
+    for name in where:
+        if name not in PLACES:
+            raise unknown("parameter", name, PLACES, where="profile")
+    return where
 
 
 def check_at_least_one(**counts: int) -> None:
