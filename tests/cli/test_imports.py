@@ -31,7 +31,7 @@ print(json.dumps(loaded))
 """Runs the commands in one process; prints, for each, the modules that are imported by then."""
 
 
-READING = ("--help", "studies", "runs", "trials", "front", "show 1", "remove tiny")
+READING = ("--help", "studies", "runs", "trials", "front", "show 1", "profile tiny --list", "remove tiny")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def loaded(output) -> dict[str, list[str]]:
     return run_steps(output, *READING)
 
 
-@pytest.mark.parametrize("step", ["import searchlab", "--help", "studies", "runs", "trials", "front", "show", "remove"])
+@pytest.mark.parametrize("step", ["import searchlab", "--help", "studies", "runs", "trials", "front", "show", "profile", "remove"])
 def test_a_command_that_only_reads_the_store_imports_no_heavy_library(loaded, step):
     assert not set(HEAVY) & set(loaded[step])
 
