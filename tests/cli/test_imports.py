@@ -58,7 +58,9 @@ def loaded(output) -> dict[str, list[str]]:
     return run_steps(output, *READING)
 
 
-@pytest.mark.parametrize("step", ["import searchlab", "--help", "studies", "runs", "trials", "front", "show", "profile", "remove"])
+@pytest.mark.parametrize(
+    "step", ["import searchlab", "--help", "studies", "runs", "trials", "front", "show", "profile", "remove"]
+)
 def test_a_command_that_only_reads_the_store_imports_no_heavy_library(loaded, step):
     assert not set(HEAVY) & set(loaded[step])
 
