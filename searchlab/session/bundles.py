@@ -123,7 +123,15 @@ def _command(found: Found, entry: FrontPoint, folder: Path) -> str:
     """The command that makes the same export again: a point of a trial has the same number for ever."""
     own = [point.rule for _, point in entries_of(entry.record, found.study)]
     place = own.index(entry.point.rule) + 1
-    words = ["searchlab", "export", found.study.name, "--point", f"{entry.record.number}:{place}", "--out", folder.name]
+    words = [
+        "searchlab",
+        "export",
+        found.study.name,
+        "--point",
+        f"{entry.record.number}:{place}",
+        "--out",
+        folder.resolve().name,
+    ]
     return shlex.join(words)
 
 

@@ -158,3 +158,10 @@ def test_results_export_in_python(output, tmp_path):
     assert card_of(folder)["point"]["correct"] == round(best.accuracy * 360)
     mine = best.export(tmp_path / "mine", pixels="float32")
     assert card_of(mine)["input"] == "float32"
+
+
+def test_an_export_to_the_working_folder_has_a_command_that_works(look, output, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    look("export", "little", "--out", ".")
+    assert card_of(Path())["command"].endswith("--out here")
