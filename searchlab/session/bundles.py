@@ -122,16 +122,8 @@ def export_point(found: Found, where: RunOptions, entry: FrontPoint, folder: Pat
 def _command(found: Found, entry: FrontPoint, folder: Path) -> str:
     """The command that makes the same export again: a point of a trial has the same number for ever."""
     own = [point.rule for _, point in entries_of(entry.record, found.study)]
-    place = own.index(entry.point.rule) + 1
-    words = [
-        "searchlab",
-        "export",
-        found.study.name,
-        "--point",
-        f"{entry.record.number}:{place}",
-        "--out",
-        folder.resolve().name,
-    ]
+    point, out = f"{entry.record.number}:{own.index(entry.point.rule) + 1}", folder.resolve().name
+    words = ["searchlab", "export", found.study.name, "--point", point, "--out", out]
     return shlex.join(words)
 
 
