@@ -112,7 +112,7 @@ def lines_of(study: Study, profiles: Mapping[str, Sequence[TrialRecord]]) -> lis
         if machine is None or not front:
             allowed = "needs at least one network with a latency"
             raise UserError(
-                "no-results", "nothing to plot", where=f"profile {name} of study {study.name}", allowed=allowed
+                "no-results", "no latency to plot", where=f"profile {name} of study {study.name}", allowed=allowed
             )
         title = f"{name}: {machine.executed_by}, {machine.hardware}"
         dash = DASHES[number // len(COLOURS) % len(DASHES)]

@@ -112,10 +112,12 @@ def _iso(when: datetime | None) -> str | None:
 
 
 def removal_lines(study: StoredStudy, storage: str, megabytes: float, folder: Path) -> list[str]:
-    """Lists what is removed with a study: trials, front, files."""
+    """Lists what is removed with a study: trials, front, device profiles, files."""
     parts = [trial_words(study) if study.trials or study.replicates else "no trials"]
     if study.front:
         parts.append(f"a front of {front_words(study.front)}")
+    if study.profiles:
+        parts.append(f"{'profile' if len(study.profiles) == 1 else 'profiles'} {', '.join(study.profiles)}")
     if study.standing == "damaged":
         parts = [f"damaged: {study.detail}"]
     return [f"study {study.name} in {storage}: {', '.join(parts)}", f"its files in {folder}: {megabytes:.1f} MB"]

@@ -86,7 +86,8 @@ def test_profiles_go_with_their_study(searchlab, folder, monkeypatch):
     assert searchlab("profile", "tiny", "--engine", "torch", *ARGUMENTS).code == 0
     assert searchlab("plot", "tiny", "--profile", "torch").code == 0
     assert searchlab("plot", "tiny", "--profile", "torch", "--profile", "study").code == 0
-    assert searchlab("remove", "tiny", "--yes").code == 0
+    answer = searchlab("remove", "tiny", "--yes")
+    assert answer.code == 0 and ", profile torch" in answer.out.splitlines()[0]
     assert not (folder / "runs" / "tiny").exists(), "its plots too"
     made_study(folder / "runs", trials=1)
     assert searchlab("profile", "tiny", "--list", "--json").json["profiles"] == []
