@@ -77,6 +77,10 @@ class Bounds:
         found_PM = np.concatenate(self._measured)
         return any(self._dominated(record, amount, found_PM) for amount in AMOUNTS)
 
+    def skips(self, record: TrialRecord) -> bool:
+        """Whether a network is known to be out of reach: its frontier at least costs was computed already."""
+        return (record.number, AMOUNTS[0]) in self._cheapest and self.out_of_reach(record)
+
     def _dominated(self, record: TrialRecord, amount: str, found_PM: Values) -> bool:
         least_PM = self._least(record, amount)
         return all(np.any(np.all(found_PM <= least_M, axis=1)) for least_M in least_PM)

@@ -41,7 +41,9 @@ class Watch(Protocol):
     """Observer of the measurements of a profile."""
 
     def on_begin(self, name: str, machine: Machine, done: int, left: int) -> None: ...
-    def on_end(self, record: TrialRecord, skipped: int) -> None: ...
+    def on_end(self, record: TrialRecord, skipped: int) -> None:
+        """A network was measured; of those left, so many are known to be out of reach of the front."""
+
     def on_failure(self, number: int, reason: str) -> None: ...
     def say(self, line: str) -> None: ...
 
@@ -138,7 +140,7 @@ def _measure_all(bench: _Bench, outcome: Outcome, bounds: Bounds, left: list[Tri
         again = with_profile(found, measured)
         bounds.add(again)
         outcome.measured.append(found.number)
-        watch.on_end(again, sum(bounds.out_of_reach(each) for each in left))
+        watch.on_end(again, sum(bounds.skips(each) for each in left))
     outcome.skipped = sorted(each.number for each in left)
 
 

@@ -81,5 +81,6 @@ class Lines:
     def _progress(self, line: str, skipped: int) -> None:
         waiting = max(0, self.left - skipped)
         time_left = left_words((monotonic() - self.begun_s) / self.done * waiting)
-        more = [f"{waiting} to go" if waiting else "", time_left]
+        # Some of them may be out of reach of the front.
+        more = [f"at most {waiting} to go" if waiting else "", time_left]
         self.say(f"{line}  [{', '.join(filter(None, more))}]" if any(more) else line)

@@ -181,3 +181,23 @@ def test_a_study_without_a_trained_network(tmp_path):
     store, where = made_study(tmp_path / "runs", lambda spec: replace(made_trial(spec), state="stopped"), trials=1)
     with raises_code("no-results", where="study tiny"):
         profile(store, where, TORCH, Notes())
+
+
+def test_no_bound_is_computed_only_to_tell_the_time_left(study, monkeypatch):
+    """A study of a thousand trials would be silent for minutes after its first measurement."""
+    from searchlab.analysis import profile_bounds
+
+    store, where = study
+    fake_measure(monkeypatch, store)
+    computed, compute = [], profile_bounds.frontier_with
+
+    def counted(study, record, prices, most=50):
+        computed.append(record.number)
+        return compute(study, record, prices, most)
+
+    monkeypatch.setattr(profile_bounds, "frontier_with", counted)
+    after_first: list[int] = []
+    notes = Notes()
+    notes.on_end = lambda record, skipped: after_first or after_first.append(len(computed) + 1)
+    profile(store, where, replace(TORCH, name="silent"), notes)
+    assert after_first == [1] and computed
