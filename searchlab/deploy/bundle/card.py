@@ -114,9 +114,8 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD
     if not folder.is_dir():
-        raise UserError(
-            "path-not-found", "no such folder", where="DIR", value=str(folder), allowed="a folder of `searchlab export`"
-        )
+        allowed = "a folder of `searchlab export`"
+        raise UserError("path-not-found", "folder not found", where="DIR", value=str(folder), allowed=allowed)
     try:
         plain = json.loads(path.read_text())
         if not isinstance(plain, dict):

@@ -58,7 +58,7 @@ def images_in(paths: Sequence[Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise UserError("path-not-found", "no such file or folder", where="IMAGES", value=str(path))
+            raise UserError("path-not-found", "file or folder not found", where="IMAGES", value=str(path))
     return found
 
 
