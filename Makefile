@@ -1,4 +1,4 @@
-# make demo: set up on a fresh machine and run the first search. make quick: most tests, in a minute. make test: every check.
+# make demo: set up on a fresh machine and run the first search. make quick: most tests. make test: every check.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready

@@ -3,19 +3,15 @@
 Shape suffixes: N images, C channels, H and W pixels.
 """
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import nn
 
-from searchlab.engines.engine import EngineOptions, Score
-from searchlab.engines.prepared_segments import PreparedSegments
 from searchlab.engines.segments import Call, Segments
-from searchlab.engines.torch_eager import deployable, layouts
+from searchlab.engines.torch_eager import TorchEager, deployable
 from searchlab.model.early_exit import EarlyExitNetwork
 
 
-class CudaGraphs:
+class CudaGraphs(TorchEager):
     """Pieces captured as CUDA graphs, in PyTorch on a GPU.
 
     Inputs are static. The scalar of a decision is copied back.
@@ -23,26 +19,9 @@ class CudaGraphs:
 
     devices = ("cuda",)
 
-    def threads(self) -> int:
-        """As many as torch has."""
-        return torch.get_num_threads()
-
-    def version(self) -> str:
-        """The version of torch, which says that of CUDA."""
-        return torch.__version__
-
-    def variants(
-        self,
-        network: EarlyExitNetwork,
-        image_NCHW: torch.Tensor,
-        scores: Mapping[str, Score],
-        options: EngineOptions,
-    ) -> Sequence[PreparedSegments]:
-        """Both layouts, unless one is given."""
-        return [
-            PreparedSegments(captured_segments(network, image_NCHW, channels_last=last), image_NCHW, scores)
-            for last in layouts(options)
-        ]
+    def segments(self, network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels_last: bool) -> Segments:
+        """The pieces of a copy of the network, captured."""
+        return captured_segments(network, image_NCHW, channels_last=channels_last)
 
 
 def captured_segments(network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels_last: bool) -> Segments:

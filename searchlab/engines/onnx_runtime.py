@@ -1,19 +1,15 @@
-"""Engine "onnxruntime": the file with real exits, in ONNX Runtime on the CPU.
+"""Engine "onnxruntime": the file with real exits, in ONNX Runtime on the CPU."""
 
-Shape suffixes: N images, C channels, H and W pixels.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from searchlab.engines.engine import EngineOptions, Score, package
-from searchlab.engines.prepared_cache import prepared_once
-from searchlab.engines.prepared_model import Model, PreparedModel
-from searchlab.model.early_exit import EarlyExitNetwork
+from searchlab.engines.engine import package
+from searchlab.engines.file_engine import FileEngine
+from searchlab.engines.prepared_model import Model
 
 Provider = tuple[str, dict[str, Any]]
 """Name and options of an execution provider."""
@@ -21,14 +17,11 @@ Provider = tuple[str, dict[str, Any]]
 CPU: Sequence[Provider] = [("CPUExecutionProvider", {})]
 
 
-class OnnxRuntime:
+class OnnxRuntime(FileEngine):
     """The exported file with real exits, in ONNX Runtime on the CPU."""
 
+    name = "onnxruntime"
     devices = ("cpu",)
-
-    def threads(self) -> int:
-        """One: small networks gain little from more, and every call would wait for all cores to be free."""
-        return 1
 
     def version(self) -> str:
         """The version of onnxruntime.
@@ -38,19 +31,9 @@ class OnnxRuntime:
         """
         return str(package("onnxruntime", "pip install onnxruntime").__version__)
 
-    def variants(
-        self,
-        network: EarlyExitNetwork,
-        image_NCHW: torch.Tensor,
-        scores: Mapping[str, Score],
-        options: EngineOptions,
-    ) -> Sequence[PreparedModel]:
-        """One way: ONNX Runtime chooses the layouts itself."""
-
-        def compiled(model: ModelProto) -> Model:
-            return compiled_for(model, options.threads, CPU)
-
-        return [prepared_once("onnxruntime", network, image_NCHW, scores, compiled, options)]
+    def compiled(self, model: ModelProto, threads: int, device: torch.device) -> Model:
+        """Compiles a model for the CPU."""
+        return compiled_for(model, threads, CPU)
 
 
 def compiled_for(model: ModelProto, threads: int, providers: Sequence[Provider]) -> Model:

@@ -2,39 +2,31 @@
 
 Written against the documentation of the execution providers. Both need the package onnxruntime-gpu in place of
 onnxruntime; TensorRT its own libraries, too. What a provider lacks runs in the next one.
-
-Shape suffixes: N images, C channels, H and W pixels.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from onnx import ModelProto
 
-from searchlab.engines.engine import EngineOptions, Score, package
+from searchlab.engines.engine import package
+from searchlab.engines.file_engine import FileEngine
 from searchlab.engines.onnx_runtime import Provider, compiled_for
-from searchlab.engines.prepared_cache import prepared_once
-from searchlab.engines.prepared_model import Model, PreparedModel
+from searchlab.engines.prepared_model import Model
 from searchlab.errors import UserError
-from searchlab.model.early_exit import EarlyExitNetwork
 
 INSTALL = "pip uninstall onnxruntime && pip install onnxruntime-gpu"
 
 
-class OnnxRuntimeCuda:
+class OnnxRuntimeCuda(FileEngine):
     """The exported file, in ONNX Runtime on a GPU.
 
     The image and the class are copied.
     """
 
-    devices: tuple[str, ...] = ("cuda",)
     name = "onnxruntime-cuda"
+    devices = ("cuda",)
     providers: tuple[str, ...] = ("CUDAExecutionProvider", "CPUExecutionProvider")
-
-    def threads(self) -> int:
-        """One: what runs on the CPU is little."""
-        return 1
 
     def version(self) -> str:
         """The version of onnxruntime.
@@ -48,20 +40,9 @@ class OnnxRuntimeCuda:
             raise UserError("engine-missing", what, where=self.name, value=self.providers[0], allowed=INSTALL)
         return str(runtime.__version__)
 
-    def variants(
-        self,
-        network: EarlyExitNetwork,
-        image_NCHW: torch.Tensor,
-        scores: Mapping[str, Score],
-        options: EngineOptions,
-    ) -> Sequence[PreparedModel]:
-        """One way: the execution provider chooses the layouts itself."""
-        given = [self._provider(name, image_NCHW.device.index or 0) for name in self.providers]
-
-        def compiled(model: ModelProto) -> Model:
-            return compiled_for(model, options.threads, given)
-
-        return [prepared_once(self.name, network, image_NCHW, scores, compiled, options)]
+    def compiled(self, model: ModelProto, threads: int, device: torch.device) -> Model:
+        """Compiles a model for a GPU."""
+        return compiled_for(model, threads, [self._provider(name, device.index or 0) for name in self.providers])
 
     def _provider(self, name: str, index: int) -> Provider:
         """A GPU's provider with the number of the GPU."""

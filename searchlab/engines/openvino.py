@@ -1,33 +1,26 @@
-"""Engine "openvino": the file with real exits, in OpenVINO on the CPU; an extra of the package.
+"""Engine "openvino": the file with real exits, in OpenVINO on the CPU; an extra of the package."""
 
-Shape suffixes: N images, C channels, H and W pixels.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from searchlab.engines.engine import EngineOptions, Score, package
+from searchlab.engines.engine import package
+from searchlab.engines.file_engine import FileEngine
 from searchlab.engines.onnx_graph import OUTPUTS
-from searchlab.engines.prepared_cache import prepared_once
-from searchlab.engines.prepared_model import Model, PreparedModel
+from searchlab.engines.prepared_model import Model
 from searchlab.errors import UserError
-from searchlab.model.early_exit import EarlyExitNetwork
 
 INSTALL = "pip install 'searchlab[openvino]'"
 
 
-class OpenVino:
+class OpenVino(FileEngine):
     """The exported file, in OpenVINO on the CPU, in float32."""
 
+    name = "openvino"
     devices = ("cpu",)
-
-    def threads(self) -> int:
-        """One: small networks gain little from more, and every call would wait for all cores to be free."""
-        return 1
 
     def version(self) -> str:
         """The version of openvino, without its build.
@@ -37,19 +30,9 @@ class OpenVino:
         """
         return str(package("openvino", INSTALL).__version__).partition("-")[0]
 
-    def variants(
-        self,
-        network: EarlyExitNetwork,
-        image_NCHW: torch.Tensor,
-        scores: Mapping[str, Score],
-        options: EngineOptions,
-    ) -> Sequence[PreparedModel]:
-        """One way: OpenVINO chooses the layouts itself."""
-
-        def compiled(model: ModelProto) -> Model:
-            return _compiled(model, options.threads)
-
-        return [prepared_once("openvino", network, image_NCHW, scores, compiled, options)]
+    def compiled(self, model: ModelProto, threads: int, device: torch.device) -> Model:
+        """Compiles a model for the CPU."""
+        return _compiled(model, threads)
 
 
 def _compiled(model: ModelProto, threads: int) -> Model:

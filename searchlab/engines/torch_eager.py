@@ -20,14 +20,14 @@ from searchlab.model.heads import LearnedGate
 class TorchEager:
     """Modules called one by one, in PyTorch."""
 
-    devices = ("cpu", "cuda")
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def threads(self) -> int:
         """As many as torch has."""
         return torch.get_num_threads()
 
     def version(self) -> str:
-        """The version of torch."""
+        """The version of torch, which says that of CUDA."""
         return torch.__version__
 
     def variants(
@@ -39,9 +39,13 @@ class TorchEager:
     ) -> Sequence[PreparedSegments]:
         """Both layouts, unless one is given. Threads are torch's, which the measurement sets."""
         return [
-            PreparedSegments(eager_segments(network, image_NCHW, channels_last=last), image_NCHW, scores)
+            PreparedSegments(self.segments(network, image_NCHW, channels_last=last), image_NCHW, scores)
             for last in layouts(options)
         ]
+
+    def segments(self, network: EarlyExitNetwork, image_NCHW: torch.Tensor, *, channels_last: bool) -> Segments:
+        """The pieces of a copy of the network, ready to call."""
+        return eager_segments(network, image_NCHW, channels_last=channels_last)
 
 
 def layouts(options: EngineOptions) -> tuple[bool, ...]:
