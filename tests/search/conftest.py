@@ -1,11 +1,13 @@
 """Studies in a store of a test's own, run with trials that are made up."""
 
+from dataclasses import replace
 from threading import Event
 
 import pytest
-from tiny import IMAGES, Seen, run, tiny_space, tiny_study
+from tiny import IMAGES, Seen, made_record, run, tiny_space, tiny_study
 
 from searchlab.search.driver import Driver, Problem
+from searchlab.search.launch import RUNNERS
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore
 from searchlab.study import RunOptions
@@ -33,3 +35,16 @@ def made(where):
         return store
 
     return make
+
+
+@pytest.fixture
+def options(tmp_path):
+    return RunOptions(data_root=tmp_path / "data", output=tmp_path / "runs", device="cpu")
+
+
+@pytest.fixture
+def nothing_is_trained(monkeypatch):
+    def runner(source, dataset):
+        run(source, lambda spec: replace(made_record(spec), data=dataset.facts))
+
+    monkeypatch.setitem(RUNNERS, "made up", runner)

@@ -1,49 +1,30 @@
 import fcntl
 import os
-import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 import torch
 from fake_records import CPU, fake_record
+from launches import begun, launch_of
 from raises import raises_code
-from tiny import Seen, made_record, run, tiny_space, tiny_study
+from tiny import run, tiny_study
 
 from searchlab.data.datasets import DATASETS
 from searchlab.data.splits import limited
-from searchlab.errors import Interrupted, UserError
 from searchlab.exits.scores import GATE, SCORES
 from searchlab.measure.device import this_machine
 from searchlab.measure.references import REFERENCES
 from searchlab.objective import Objective
 from searchlab.record import DataFacts
-from searchlab.search import driver_lock
-from searchlab.search.driver_lock import only_driver
 from searchlab.search.early_stopping import EARLY_STOPPING
-from searchlab.search.launch import RUNNERS, Launch, check_names, resume, start, start_afresh
+from searchlab.search.launch import RUNNERS, check_names, resume, start, start_afresh
 from searchlab.search.samplers import SAMPLERS
 from searchlab.search.storage import open_storage
 from searchlab.search.store import Definition, StudyStore, stored_study
 from searchlab.study import RunOptions, Study
 
-
-@pytest.fixture
-def options(tmp_path):
-    return RunOptions(data_root=tmp_path / "data", output=tmp_path / "runs", device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_trained(monkeypatch):
-    def runner(source, dataset):
-        run(source, lambda spec: replace(made_record(spec), data=dataset.facts))
-
-    monkeypatch.setitem(RUNNERS, "made up", runner)
-
-
-def launch_of(study: Study, options: RunOptions, **more) -> Launch:
-    definition = Definition(study, study, "the space's text")
-    return Launch(definition, more.pop("space", tiny_space), options, Seen(), runner="made up", **more)
+pytestmark = pytest.mark.usefixtures("nothing_is_trained")
 
 
 def check_refused(refused: raises_code, study: Study, options: RunOptions, **more) -> None:
@@ -224,11 +205,6 @@ def test_a_name_that_is_taken_leaves_the_first_study_alone(options):
 # -- what is refused when a study is resumed
 
 
-def begun(options: RunOptions, study: Study) -> StudyStore:
-    start(launch_of(study, options))
-    return stored_study(study.name, options)
-
-
 def test_other_data_than_before(options, monkeypatch):
     with monkeypatch.context() as earlier:
         earlier.setitem(RUNNERS, "made up", lambda source, dataset: run(source))
@@ -327,145 +303,3 @@ def test_the_threads_are_those_of_the_study_so_far(options):
 
 
 # -- one driver at a time
-
-
-def test_a_study_that_another_process_runs_is_refused_by_its_id(options):
-    store = begun(options, tiny_study(trials=1))
-    held = os.open(options.output / "tiny" / "driver.lock", os.O_RDWR)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        for again in (lambda launch: start(launch), lambda launch: resume(launch, store)):
-            with raises_code("study-running", where="study tiny", mentions=f"process {os.getpid()} "):
-                again(launch_of(tiny_study(trials=2), options))
-    finally:
-        os.close(held)
-    assert [record.number for record in store.records()] == [0]
-
-
-HOLDER = """
-import fcntl, os, sys
-handle = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-fcntl.flock(handle, fcntl.LOCK_EX)
-os.truncate(handle, 0)
-os.write(handle, f"{os.getpid()}\\n".encode())
-print("held", flush=True)
-sys.stdin.readline()
-"""
-
-
-def test_a_process_that_was_killed_lets_go(options):
-    folder = options.output / "tiny"
-    folder.mkdir(parents=True)
-    command = [sys.executable, "-c", HOLDER, str(folder / "driver.lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "held\n"
-        with raises_code("study-running", where="study tiny", mentions=f"process {other.pid} "):
-            start(launch_of(tiny_study(trials=1), options))
-        other.kill()
-    assert len(start(launch_of(tiny_study(trials=1), options)).records) == 1
-
-
-def test_a_run_that_is_refused_leaves_no_folder(options, monkeypatch):
-    def refusing(source, dataset):
-        raise UserError("cluster-not-found", "the cluster cannot be reached")
-
-    with monkeypatch.context() as earlier:
-        earlier.setitem(RUNNERS, "made up", refusing)
-        with raises_code("cluster-not-found"):
-            start(launch_of(tiny_study(), options))
-    assert not (options.output / "tiny").exists()
-    start(launch_of(tiny_study(), options))
-
-
-def test_only_the_lock_of_the_path_counts(options):
-    """A process that deleted the folder, and one that made it anew, do not share a lock with a third that waited."""
-    folder = options.output / "tiny"
-    folder.mkdir(parents=True)
-    (folder / "other").touch()
-    with only_driver("tiny", options):
-        held = os.open(folder / "driver.lock", os.O_RDWR)
-    (folder / "driver.lock").unlink()
-    (folder / "driver.lock").touch()
-    try:
-        assert not driver_lock._is_at(held, folder / "driver.lock")
-    finally:
-        os.close(held)
-
-
-def test_the_lock_is_let_go_however_a_study_ends(options, monkeypatch):
-    def interrupted(source, dataset):
-        source.ask()
-        raise Interrupted
-
-    with monkeypatch.context() as earlier:
-        earlier.setitem(RUNNERS, "made up", interrupted)
-        with pytest.raises(Interrupted):
-            start(launch_of(tiny_study(trials=2), options))
-    driver = resume(launch_of(tiny_study(trials=2), options), stored_study("tiny", options))
-    assert [record.number for record in driver.records] == [0, 1]
-
-
-def test_a_runner_that_nobody_knows(options):
-    with raises_code("unknown-runner", where="--runner", value="spark", mentions="known: local, made up, tune"):
-        start(replace(launch_of(tiny_study(), options), runner="spark"))
-
-
-def test_what_never_began_can_be_given_again(options, monkeypatch):
-    launch = launch_of(tiny_study(trials=1), options)
-
-    def unreachable(source, dataset):
-        raise UserError("cluster-not-found", "no Ray cluster there", where="--address")
-
-    monkeypatch.setitem(RUNNERS, "unreachable", unreachable)
-    with raises_code("cluster-not-found", where="--address"):
-        start(replace(launch, runner="unreachable"))
-    assert len(start(launch).records) == 1
-
-
-@pytest.mark.slow
-def test_a_run_that_a_runner_refuses_leaves_nothing_and_prints_no_heading(options, monkeypatch, tmp_path):
-    said: list[str] = []
-    apart = replace(options, storage=f"sqlite:///{tmp_path}/deep/down/x.db")
-
-    def unreachable(source, dataset):
-        raise UserError("cluster-not-found", "no Ray cluster there", where="--address")
-
-    monkeypatch.setitem(RUNNERS, "unreachable", unreachable)
-    for where in (options, apart):
-        launch = replace(launch_of(tiny_study(trials=1), where, say=said.append), runner="unreachable")
-        for begin in (start, start_afresh):
-            with raises_code("cluster-not-found"):
-                begin(launch)
-        assert (launch.watch.notes, said) == ([], [])
-    assert [path.name for path in tmp_path.iterdir()] == ["file"], "that of `a_file_in_the_way`"
-    start(launch_of(tiny_study(trials=1), apart, say=said.append))
-    assert said[0].startswith("data: ")
-
-
-def test_a_new_store_that_another_process_uses_stays_when_a_run_is_refused(options, monkeypatch):
-    opened = []
-
-    def unreachable(source, dataset):
-        other = open_storage(options.storage_url, create=False)
-        opened.append(other)
-        other.get_all_studies()
-        raise UserError("cluster-not-found", "no Ray cluster there", where="--address")
-
-    monkeypatch.setitem(RUNNERS, "unreachable", unreachable)
-    with raises_code("cluster-not-found"):
-        start(replace(launch_of(tiny_study(trials=1), options), runner="unreachable"))
-    assert (options.output / "studies.db").is_file() and opened[0].get_all_studies() == []
-
-
-@pytest.mark.slow
-def test_what_had_begun_is_kept_when_a_runner_gives_up(options, monkeypatch):
-    launch = launch_of(tiny_study(trials=2), options)
-
-    def gives_up(source, dataset):
-        source.ask()
-        raise UserError("cannot-write", "the disk is full")
-
-    monkeypatch.setitem(RUNNERS, "gives up", gives_up)
-    with raises_code("cannot-write"):
-        start(replace(launch, runner="gives up"))
-    assert [record.state for record in stored_study("tiny", options).records()] == ["interrupted"]
